@@ -1,0 +1,148 @@
+"""A name in YAML -> the class in the file of that name; ``module:Class`` -> the user's own."""
+
+import importlib
+import inspect
+import pkgutil
+from functools import cache
+from typing import Any, Literal
+
+from pydantic import ValidationError
+from torch import nn
+
+from kdsweep.data.base import DataSet
+from kdsweep.errors import SpecError, unknown_name
+from kdsweep.models.base import Family
+from kdsweep.spec import Component, Settings
+from kdsweep.spec.problems import dotted, sentences
+from kdsweep.strategies.base import Probe, Strategy
+
+Kind = Literal["data", "model", "strategy"]
+_ROOMS: dict[Kind, tuple[str, type]] = {
+    "data": ("kdsweep.data", DataSet),
+    "model": ("kdsweep.models", Family),
+    "strategy": ("kdsweep.strategies", Strategy),
+}
+_GIVEN_TO_MODELS = ("shape", "num_classes")
+
+
+@cache
+def names(kind: Kind) -> tuple[str, ...]:
+    """Every name of a kind: the files of its room that hold a class of that kind."""
+    room = importlib.import_module(_ROOMS[kind][0])
+    found = (module.name for module in pkgutil.iter_modules(room.__path__))
+    return tuple(sorted(name for name in found if _class_in(kind, name) is not None))
+
+
+def find(kind: Kind, name: str) -> type[Any]:
+    """The class that a name stands for.
+
+    Raises:
+        SpecError: no such name, or nothing of that kind at the import path.
+    """
+    if ":" in name:
+        return _import(kind, name)
+    found = _class_in(kind, name) if name.isidentifier() else None
+    if found is None:
+        raise SpecError(unknown_name(kind, name, names(kind)))
+    return found
+
+
+def params(kind: Kind, component: Component, *, at: str = "") -> Settings:
+    """The component's settings, checked by its class.
+
+    Raises:
+        SpecError: every problem of the settings, each with its path under ``at``.
+    """
+    try:
+        cls = find(kind, component.name)
+    except SpecError as error:
+        raise SpecError([f"{dotted((at, 'name'))}: {p}" for p in error.problems]) from None
+    if not hasattr(cls, "Params"):
+        return _signature_params(cls, component, at)
+    try:
+        checked: Settings = cls.Params(**component.settings)
+    except ValidationError as error:
+        raise SpecError(sentences(error, cls.Params, at=at)) from None
+    return checked
+
+
+def dataset(component: Component) -> DataSet:
+    """The data set of a component, not yet read."""
+    made: DataSet = find("data", component.name)(params("data", component, at="data"))
+    return made
+
+
+def model(component: Component, *, shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+    """The network of a component, for images of ``shape`` ``(D, H, W)``.
+
+    A user's ``nn.Module`` without ``Params`` gets its settings as keyword arguments, and ``shape``
+    and ``num_classes`` where its constructor has them.
+
+    Raises:
+        SpecError: its settings are wrong, or it cannot be built for such images.
+    """
+    cls = find("model", component.name)
+    settings = params("model", component)
+    if hasattr(cls, "Params"):
+        made: nn.Module = cls(settings, shape=shape, num_classes=num_classes)
+        return made
+    accepted = inspect.signature(cls).parameters
+    given = {"shape": shape, "num_classes": num_classes}
+    extra = {key: value for key, value in given.items() if key in accepted}
+    try:
+        own: nn.Module = cls(**component.settings, **extra)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise SpecError(f"{component.name} cannot be built: {error}") from error
+    return own
+
+
+def strategy(component: Component, probe: Probe) -> Strategy:
+    """The strategy of a component, its adapters made for the probed networks."""
+    made: Strategy = find("strategy", component.name)(params("strategy", component), probe)
+    return made
+
+
+def _class_in(kind: Kind, name: str) -> type[Any] | None:
+    room, base = _ROOMS[kind]
+    if name == "base" or name.startswith("_"):
+        return None
+    try:
+        module = importlib.import_module(f"{room}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name == f"{room}.{name}":
+            return None
+        raise
+    own = [
+        value for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__
+    ]
+    return own[0] if own else None
+
+
+def _import(kind: Kind, path: str) -> type[Any]:
+    module_name, _, class_name = path.partition(":")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as error:
+        raise SpecError(
+            f"{path!r} cannot be imported: {error}; a component of your own is named "
+            "package.module:Class and must be importable where kdsweep runs"
+        ) from error
+    wanted = nn.Module if kind == "model" else _ROOMS[kind][1]
+    if not (isinstance(found, type) and issubclass(found, wanted)):
+        raise SpecError(f"{path!r} is not a {kind}: it must be a subclass of {wanted.__name__}")
+    return found
+
+
+def _signature_params(cls: type[Any], component: Component, at: str) -> Settings:
+    """Only the names can be checked here: the constructor checks its own values."""
+    accepted = inspect.signature(cls).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+        return Settings()
+    allowed = [name for name in accepted if name not in _GIVEN_TO_MODELS]
+    wrong = [name for name in component.settings if name not in allowed]
+    if wrong:
+        raise SpecError(
+            [f"{dotted((at, name))}: {unknown_name('setting', name, allowed)}" for name in wrong]
+        )
+    return Settings()

@@ -1,0 +1,1 @@
+"""Data sets, one per file; the file's name is the name in YAML."""

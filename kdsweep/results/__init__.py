@@ -1,0 +1,1 @@
+"""Records of trials, the front, and the choice from it: pure Python."""

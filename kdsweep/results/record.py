@@ -1,0 +1,62 @@
+"""The record of one trial: what every table, picture and MLflow run is made from."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Status = Literal["running", "complete", "failed", "stopped"]
+Role = Literal["trial", "control", "teacher"]
+Metric = Literal["accuracy", "loss", "params", "macs", "size_bytes", "latency_ms"]
+
+
+class EpochMetrics(BaseModel):
+    """What one epoch gave: validation metrics and the mean of every loss term in training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epoch: int = Field(ge=1)
+    accuracy: float
+    """On the validation split, 0..1."""
+    loss: float
+    """Cross-entropy on the validation split, in nats."""
+    train: dict[str, float] = Field(default_factory=dict)
+    """``total`` and each term, unweighted, averaged over the epoch's samples."""
+    lr: float
+    seconds: float
+
+
+class TrialResult(BaseModel):
+    """The record of one trial, complete in itself.
+
+    ``metrics`` are the values of the last epoch and of the network; ``changes`` maps dotted paths
+    to the values that the search set; ``params`` is the sampler's own flat view of them;
+    ``trial`` is the resolved trial, which runs again as it stands.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    trial_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    number: int = Field(ge=0)
+    role: Role = "trial"
+    status: Status
+    name: str
+    """For people: ``kd w16 T4.2``."""
+    trial: dict[str, Any]
+    changes: dict[str, Any] = Field(default_factory=dict)
+    params: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    epochs: tuple[EpochMetrics, ...] = ()
+    weights_of_terms: dict[str, float] = Field(default_factory=dict)
+    """The raw weight of each loss term, as the trial was trained."""
+    error: str | None = None
+    device: str = ""
+    lane: str = ""
+    started: float = 0.0
+    """Seconds since 1970."""
+    seconds: float = 0.0
+    """Wall time of training and measuring."""
+    weights: str | None = None
+    """The student's weights, a path relative to the run directory."""

@@ -1,0 +1,1 @@
+"""The sweep on a Ray cluster: the only room that imports Ray and Optuna."""

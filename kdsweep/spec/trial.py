@@ -1,0 +1,109 @@
+"""One trial: data, teacher, student, strategy and how to train."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from kdsweep.spec.settings import Component, Settings
+
+
+class Sgd(Settings):
+    """Stochastic gradient descent with momentum."""
+
+    name: Literal["sgd"] = "sgd"
+    momentum: float = Field(0.9, ge=0, lt=1)
+    nesterov: bool = False
+    weight_decay: float = Field(5e-4, ge=0)
+
+
+class Adam(Settings):
+    """Adam (arXiv:1412.6980)."""
+
+    name: Literal["adam"] = "adam"
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.999, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+
+
+class AdamW(Settings):
+    """Adam with decoupled weight decay (arXiv:1711.05101)."""
+
+    name: Literal["adamw"] = "adamw"
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.999, ge=0, lt=1)
+    weight_decay: float = Field(1e-2, ge=0)
+
+
+class Constant(Settings):
+    """The learning rate stays as it is, after warm-up."""
+
+    name: Literal["constant"] = "constant"
+    warmup: float = Field(0.0, ge=0, lt=1, description="share of training spent warming up")
+
+
+class Cosine(Settings):
+    """Half a cosine from the learning rate to zero, after warm-up."""
+
+    name: Literal["cosine"] = "cosine"
+    warmup: float = Field(0.0, ge=0, lt=1, description="share of training spent warming up")
+
+
+class Steps(Settings):
+    """The learning rate is multiplied by ``factor`` at each milestone, a share of training."""
+
+    name: Literal["steps"] = "steps"
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5, 0.75)
+    factor: float = Field(0.1, gt=0, lt=1)
+    warmup: float = Field(0.0, ge=0, lt=1, description="share of training spent warming up")
+
+
+Optimizer = Annotated[Sgd | Adam | AdamW, Field(discriminator="name")]
+Schedule = Annotated[Constant | Cosine | Steps, Field(discriminator="name")]
+
+
+class TrainSpec(Settings):
+    """How long and how to train; the same settings serve teacher and student."""
+
+    epochs: int = Field(20, ge=1, le=100_000)
+    batch_size: int = Field(128, ge=1, le=1_000_000)
+    lr: float = Field(1e-3, gt=0, le=100)
+    optimizer: Optimizer = AdamW()
+    schedule: Schedule = Cosine()
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_to_settings(cls, value: Any) -> Any:
+        """``optimizer: sgd`` is short for ``optimizer: {name: sgd}``."""
+        if not isinstance(value, dict):
+            return value
+        short = {k: {"name": v} for k, v in value.items()
+                 if k in ("optimizer", "schedule") and isinstance(v, str)}
+        return {**value, **short}
+
+
+class TeacherSpec(Settings):
+    """The teacher's architecture, and either its weights or how to train it."""
+
+    model: Component
+    weights: str | None = Field(None, description="state dict: .safetensors, or a .pt of tensors")
+    train: TrainSpec | None = None
+    seed: int = Field(0, ge=0, lt=2**31)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "TeacherSpec":
+        if self.weights is not None and self.train is not None:
+            raise ValueError("give either weights (load the teacher) or train (train it), not both")
+        return self
+
+
+class TrialSpec(Settings):
+    """A trial that runs as it stands."""
+
+    data: Component
+    teacher: TeacherSpec | None = None
+    student: Component
+    strategy: Component = Component(name="kd")
+    train: TrainSpec = TrainSpec()
+    seed: int = Field(0, ge=0, lt=2**31)
