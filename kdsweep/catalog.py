@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal
 
@@ -48,7 +49,7 @@ def find(kind: Kind, name: str) -> type[Any]:
 
 
 def params(kind: Kind, component: Component, *, at: str = "") -> Settings:
-    """The component's settings, checked by its class.
+    """The component's settings, checked by its class; a strategy's ``extra`` is not among them.
 
     Raises:
         SpecError: every problem of the settings, each with its path under ``at``.
@@ -60,10 +61,50 @@ def params(kind: Kind, component: Component, *, at: str = "") -> Settings:
     if not hasattr(cls, "Params"):
         return _signature_params(cls, component, at)
     try:
-        checked: Settings = cls.Params(**component.settings)
+        checked: Settings = cls.Params(**_own_settings(kind, component))
     except ValidationError as error:
         raise SpecError(sentences(error, cls.Params, at=at)) from None
     return checked
+
+
+def extras(component: Component, *, at: str = "strategy") -> dict[str, Component]:
+    """The strategies whose loss terms are added to this one's, by name, but for absent (null) ones.
+
+    Raises:
+        SpecError: ``extra`` is not a mapping of strategies to their settings, or names this one.
+    """
+    given = component.settings.get("extra")
+    if given is None:
+        return {}
+    at = dotted((at, "extra"))
+    if not isinstance(given, Mapping):
+        raise SpecError(
+            f"{at}: {given!r} is not allowed: must map strategies to their settings, "
+            "as {fitnet: {weight: 0.5}}"
+        )
+    problems = [problem for name in given for problem in _extra_problems(component, given, name)]
+    if problems:
+        raise SpecError([f"{dotted((at, problem))}" for problem in problems])
+    return {
+        name: Component(**settings, name=name)
+        for name, settings in given.items() if settings is not None
+    }  # fmt: skip
+
+
+def _extra_problems(component: Component, given: Mapping[str, Any], name: str) -> list[str]:
+    settings = given[name]
+    if name == component.name:
+        return [f"{name}: is the main strategy already: a strategy is given once"]
+    try:
+        find("strategy", name)
+    except SpecError as error:
+        return [f"{name}: {problem}" for problem in error.problems]
+    if settings is not None and not isinstance(settings, Mapping):
+        return [f"{name}: {settings!r} is not allowed: must be its settings, {{}} or null (absent)"]
+    return [
+        f"{name}.{key}: unknown key {key!r}: an extra has the settings of its strategy alone"
+        for key in settings or {} if key in ("name", "extra")
+    ]  # fmt: skip
 
 
 def dataset(component: Component) -> DataSet:
@@ -119,11 +160,18 @@ def _class_in(kind: Kind, name: str) -> type[Any] | None:
     return own[0] if own else None
 
 
+def _own_settings(kind: Kind, component: Component) -> dict[str, Any]:
+    settings = component.settings
+    if kind == "strategy":
+        settings.pop("extra", None)
+    return settings
+
+
 def _import(kind: Kind, path: str) -> type[Any]:
     module_name, _, class_name = path.partition(":")
     try:
         found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a module of the user's may fail to import in any way
         raise SpecError(
             f"{path!r} cannot be imported: {error}; a component of your own is named "
             "package.module:Class and must be importable where kdsweep runs"

@@ -20,9 +20,7 @@ class Family(nn.Module):
     source: ClassVar[str]
     """The paper or document that the network is from."""
 
-    def __init__(
-        self, params: Settings, *, shape: tuple[int, int, int], num_classes: int
-    ) -> None:
+    def __init__(self, params: Settings, *, shape: tuple[int, int, int], num_classes: int) -> None:
         """Build the network for images of ``shape`` ``(D, H, W)``.
 
         Raises:

@@ -1,10 +1,10 @@
 """The record of one trial: what every table, picture and MLflow run is made from."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 
 Status = Literal["running", "complete", "failed", "stopped"]
 Role = Literal["trial", "control", "teacher"]
@@ -14,7 +14,8 @@ Metric = Literal["accuracy", "loss", "params", "macs", "size_bytes", "latency_ms
 class EpochMetrics(BaseModel):
     """What one epoch gave: validation metrics and the mean of every loss term in training."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A loss that diverged is NaN, which JSON has no number for: as a string it reads back.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     epoch: int = Field(ge=1)
     accuracy: float
@@ -35,7 +36,8 @@ class TrialResult(BaseModel):
     ``trial`` is the resolved trial, which runs again as it stands.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A loss that diverged is NaN, which JSON has no number for: as a string it reads back.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     schema_version: Literal[1] = SCHEMA_VERSION
     trial_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")

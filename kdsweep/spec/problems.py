@@ -27,9 +27,21 @@ def dotted(parts: Iterable[object]) -> str:
     return ".".join(str(part) for part in parts if str(part) != "")
 
 
+def as_written(model: type[BaseModel], loc: tuple[object, ...]) -> list[object]:
+    """``loc`` without what pydantic adds to it: the tags of unions, and ``[key]`` for a key."""
+    written: list[object] = []
+    candidates: list[type[BaseModel]] = [model]
+    for part in loc:
+        if part == "[key]" or (part in map(_tag, candidates) and not _below(candidates, part)):
+            continue
+        written.append(part)
+        candidates = _below(candidates, part) or candidates
+    return written
+
+
 def _sentence(problem: dict[str, Any], model: type[BaseModel], at: str) -> str:
     loc, kind, context = problem["loc"], problem["type"], problem.get("ctx", {})
-    path, found = dotted((at, *loc)), problem["input"]
+    path, found = dotted((at, *as_written(model, loc))), problem["input"]
     if kind == "extra_forbidden":
         names = sorted(_fields_at(model, loc[:-1]))
         close = get_close_matches(str(loc[-1]), names, n=1, cutoff=0.5)
@@ -38,6 +50,8 @@ def _sentence(problem: dict[str, Any], model: type[BaseModel], at: str) -> str:
         return f"{path}: unknown key {loc[-1]!r}{hint} (allowed: {allowed})"
     if kind == "missing":
         return f"{path}: is missing"
+    if kind == "string_pattern_mismatch":
+        return f"{path}: {found!r} is not allowed: must match {context['pattern']}"
     if kind in _LIMITS:
         key, words = _LIMITS[kind]
         return f"{path}: {found!r} is not allowed: must be {words} {context[key]}"
@@ -52,6 +66,11 @@ def _sentence(problem: dict[str, Any], model: type[BaseModel], at: str) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
     shown = "" if kind == "value_error" and isinstance(found, dict) else f"{found!r}: "
     return f"{path}: {shown}{message}" if path else f"{shown}{message}"
+
+
+def _below(candidates: list[type[BaseModel]], part: object) -> list[type[BaseModel]]:
+    fields = (candidate.model_fields.get(str(part)) for candidate in candidates)
+    return [model for field in fields if field for model in _models_in(field.annotation)]
 
 
 def _fields_at(model: type[BaseModel], loc: tuple[object, ...]) -> set[str]:

@@ -1,8 +1,9 @@
 """One trial: data, teacher, student, strategy and how to train."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from kdsweep.spec.settings import Component, Settings
 
@@ -91,11 +92,24 @@ class TeacherSpec(Settings):
     train: TrainSpec | None = None
     seed: int = Field(0, ge=0, lt=2**31)
 
+    @field_validator("weights")
+    @classmethod
+    def _absolute(cls, value: str | None) -> str | None:
+        """Lanes run elsewhere: a path of the working directory must mean the same to them."""
+        if value is None or "://" in value:
+            return value
+        return str(Path.cwd() / Path(value))
+
     @model_validator(mode="after")
     def _one_source(self) -> "TeacherSpec":
         if self.weights is not None and self.train is not None:
             raise ValueError("give either weights (load the teacher) or train (train it), not both")
         return self
+
+    @property
+    def training(self) -> TrainSpec:
+        """How the teacher is trained; by its own settings, never by those that a sweep varies."""
+        return self.train or TrainSpec()
 
 
 class TrialSpec(Settings):

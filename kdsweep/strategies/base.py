@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from kdsweep.batch import Batch, Outputs
+from kdsweep.errors import SpecError, TrialError
 from kdsweep.spec import Settings
 
 
@@ -52,6 +53,28 @@ class Probe:
     num_classes: int
 
 
+def probed_teacher(probe: Probe) -> Outputs:
+    """The teacher's side of a probe.
+
+    Raises:
+        SpecError: the trial has no teacher.
+    """
+    if probe.teacher is None:
+        raise SpecError("needs a teacher: give the trial one (teacher: ...), or use name: none")
+    return probe.teacher
+
+
+def present(teacher: Outputs | None) -> Outputs:
+    """The teacher's outputs for a batch, which a strategy with ``needs.teacher`` relies on.
+
+    Raises:
+        TrialError: the batch came without them.
+    """
+    if teacher is None:
+        raise TrialError("the strategy needs the teacher's outputs, and the batch came without")
+    return teacher
+
+
 @dataclass(frozen=True)
 class Layers:
     """The module paths whose outputs a strategy reads, in each network."""
@@ -64,8 +87,8 @@ class Strategy(nn.Module, ABC):
     """A way of distilling by its YAML name: one subclass per file, its settings nested inside.
 
     Learned layers (adapters) are ordinary submodules: the trainer optimises them with the student
-    and drops them afterwards. ``own_terms`` are the losses that the strategy adds when it is an
-    ``extra`` of another; as the main strategy it also has the hard-label loss, with ``hard``.
+    and drops them afterwards. ``terms`` are the losses that the strategy adds, also when it is an
+    ``extra`` of another; only of the main strategy is the weight of ``hard`` used.
     """
 
     class Params(Settings):
@@ -79,7 +102,8 @@ class Strategy(nn.Module, ABC):
         """Settle layers and adapters from the probe.
 
         Raises:
-            SpecError: the two networks cannot be paired as the settings ask.
+            SpecError: the two networks cannot be paired as the settings ask. Each sentence starts
+                with the path of the setting within the strategy's own, if one is to blame.
         """
         super().__init__()
         self.params = params

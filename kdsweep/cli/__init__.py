@@ -1,0 +1,64 @@
+"""The command line. Torch and Ray are imported inside the commands: ``--help`` needs neither."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from kdsweep import __version__
+from kdsweep.cli import check, run
+from kdsweep.errors import KdsweepError
+
+_HELP = """Sweep students and ways of distilling them; get the Pareto front.
+
+You bring a teacher and data in one YAML file; kdsweep trains students of
+different sizes in different ways and keeps, for every size, the best one.
+
+\b
+Examples:
+  kdsweep check search_spaces/digits.yaml     what would run, and all mistakes
+  kdsweep COMMAND --help                      what a command takes
+
+Exit codes: 0 good, 2 a mistake in the command, the file or the results.
+"""
+
+app = typer.Typer(
+    help=_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kdsweep {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+app.command()(check.check)
+run.register(app)
+
+
+def main() -> None:
+    """Run the command line; a problem that a person can mend is printed without a traceback."""
+    try:
+        app()
+    except KdsweepError as error:
+        for problem in str(error).splitlines():
+            print(f"error: {problem}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,110 @@
+"""``kdsweep check``: every mistake of a sweep file, or what it would run."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from kdsweep.sweep_file import Measured, Plan, Sweep
+    from kdsweep.sweep_file.plan import Resources
+
+
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A sweep file (YAML).")],
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Report every mistake in a sweep file, or say what it would run.
+
+    Nothing is trained and nothing is written. Each end of each range and each
+    choice is put into the trial and checked; networks are built without weights.
+
+    \b
+    Examples:
+      kdsweep check search_spaces/digits.yaml
+      kdsweep check search_spaces/digits.yaml --json
+    """
+    from kdsweep.sweep_file import load, plan
+
+    sweep = load(file)
+    planned = plan(sweep)
+    if as_json:
+        typer.echo(json.dumps(as_data(sweep, planned), indent=2))
+    else:
+        typer.echo("\n".join(as_text(sweep, planned)))
+
+
+def as_data(sweep: "Sweep", plan: "Plan") -> dict[str, object]:
+    """The plan as plain data."""
+    planned = asdict(plan)
+    for key, student in (("smallest", plan.smallest), ("largest", plan.largest)):
+        planned[key]["component"] = student.component.model_dump(mode="json")
+    return {
+        "file": str(sweep.path),
+        "name": sweep.spec.name,
+        "results": results_at(sweep),
+        "objectives": dict(sweep.spec.objectives),
+        "sampler": sweep.spec.search.sampler,
+        "total": plan.total,
+        **planned,
+    }
+
+
+def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
+    """The plan in lines of at most 80 columns, long names apart."""
+    spec = sweep.spec
+    objectives = ", ".join(f"{metric} {way}" for metric, way in spec.objectives.items())
+    lines = [
+        f"{sweep.path}: good",
+        f"  sweep       {spec.name}",
+        f"  data        {spec.trial.data.name}: {sweep.info.num_classes} classes, "
+        f"images {'x'.join(map(str, sweep.info.shape))}",
+        f"  teacher     {plan.teacher}",
+        f"  space       {_counted(plan.num_dimensions, 'dimension')}, "
+        f"{plan.num_conditional} of them conditional",
+        f"  students    {_described(plan.smallest)}",
+        f"              {_described(plan.largest)}",
+        f"  objectives  {objectives}",
+        f"  trials      {plan.total}: {plan.num_trials} by {spec.search.sampler} + "
+        f"{_counted(len(plan.controls), 'control')} ({', '.join(plan.controls)})",
+    ]
+    if plan.grid_points_left_out:
+        lines.append(
+            f"              {plan.grid_points_left_out} points of the grid are left out: "
+            "raise search.trials"
+        )
+    return [*lines, *_resource_lines(plan.resources, spec.cluster.address),
+            f"  results     {results_at(sweep)}"]  # fmt: skip
+
+
+def results_at(sweep: "Sweep") -> str:
+    """The run directory that ``kdsweep run`` makes if it is not told another name."""
+    return f"runs/{sweep.spec.name}"
+
+
+def _resource_lines(resources: "Resources", address: str | None) -> list[str]:
+    each = f"{_counted(resources.workers_per_trial, 'worker')} x {resources.cpus_per_worker:g} CPU"
+    if resources.gpus_per_worker:
+        each += f" + {resources.gpus_per_worker:g} GPU"
+    if resources.machine is None:
+        lanes = "as many lanes as fit" if resources.lanes is None else f"{resources.lanes} lanes"
+        return [f"  resources   {lanes} x {each}, on the cluster at {address}"]
+    machine = resources.machine
+    has = f"{_counted(machine.cpus, 'CPU')}, {_counted(machine.gpus, 'GPU')}"
+    lanes = _counted(resources.lanes or 0, "lane")
+    if resources.problem is None:
+        return [f"  resources   {lanes} x {each}: fits this machine ({has})"]
+    return [f"  resources   {lanes} x {each}: does not fit this machine",
+            f"              {resources.problem}"]  # fmt: skip
+
+
+def _described(student: "Measured") -> str:
+    settings = {k: v for k, v in student.component.settings.items() if not isinstance(v, dict)}
+    words = " ".join((student.component.name, *(f"{k}={v}" for k, v in settings.items())))
+    return f"{student.params:>12,} params, {student.macs:>15,} multiply-adds  {words}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

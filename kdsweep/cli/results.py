@@ -1,0 +1,223 @@
+"""``front``, ``list``, ``select`` and ``ui``: what there is, from the run directory alone."""
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from kdsweep.errors import ResultError
+from kdsweep.report.axes import teacher_metrics
+from kdsweep.report.rows import csv_text, row
+from kdsweep.report.run_table import run_row, run_table
+from kdsweep.report.table import front_table, metrics_shown, trial_table
+from kdsweep.report.text_plot import text_plot
+from kdsweep.results.pareto import front as front_of
+from kdsweep.results.record import TrialResult
+from kdsweep.results.runs import find_runs
+from kdsweep.results.select import Choice, Prefer, select
+from kdsweep.results.store import RunStore
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, runs/NAME.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file to the command line."""
+    app.command("front")(show_front)
+    app.command("list")(list_runs)
+    app.command("select")(select_student)
+    app.command("ui")(serve_ui)
+
+
+def show_front(
+    run: RunArgument,
+    as_json: JsonOption = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, for spreadsheets.")] = False,
+) -> None:
+    """Show the Pareto front of a run: for every size the best student.
+
+    Only complete trials count, on validation data, within the sweep's constraints. It works
+    while the sweep runs.
+
+    Example: kdsweep front runs/digits
+    """
+    if as_json and as_csv:
+        raise ResultError("give --json or --csv, not both")
+    store = RunStore.open(run)
+    results = _read(store)
+    meta = store.meta
+    front = front_of(results, meta.objectives, constraints=meta.constraints)
+    if as_json:
+        _print_json({**run_row(store, results, front), "front": [row(r) for r in front]})
+    elif as_csv:
+        typer.echo(csv_text(front), nl=False)
+    elif not front:
+        typer.echo(f"{meta.name}: no complete trial yet ({len(results)} recorded)")
+    else:
+        console = Console(highlight=False)
+        title = f"{meta.name}: {len(front)} on the front of {_complete(results)} complete trials"
+        console.print(front_table(front, meta.objectives, title=title))
+        plot = text_plot(
+            results, front, meta.objectives,
+            teacher=teacher_metrics(meta, results), width=min(console.width, 100) - 1, height=14,
+        )  # fmt: skip
+        typer.echo(plot)
+
+
+def list_runs(
+    root: Annotated[
+        Path, typer.Argument(metavar="[ROOT]", help="The directory that holds the runs.")
+    ] = Path("runs"),
+    as_json: JsonOption = False,
+) -> None:
+    """List the runs, newest first: how far they are and how good their best student is.
+
+    Example: kdsweep list runs
+    """
+    stores, problems = find_runs(root)
+    _warn(problems)
+    rows = []
+    for store in stores:
+        results = _read(store)
+        meta = store.meta
+        front = front_of(results, meta.objectives, constraints=meta.constraints)
+        rows.append(run_row(store, results, front))
+    if as_json:
+        _print_json(rows)
+    elif not rows:
+        typer.echo(f"no runs in {root}")
+    else:
+        Console(highlight=False).print(run_table(rows))
+
+
+def select_student(
+    run: RunArgument,
+    max_params: Annotated[
+        float | None, typer.Option(min=0, help="Most parameters it may have.")
+    ] = None,
+    max_macs: Annotated[
+        float | None, typer.Option(min=0, help="Most multiply-adds per sample.")
+    ] = None,
+    max_size_kb: Annotated[
+        float | None, typer.Option(min=0, help="Largest weights, in kB of 1000 bytes.")
+    ] = None,
+    max_latency_ms: Annotated[
+        float | None, typer.Option(min=0, help="Slowest answer, where it was measured.")
+    ] = None,
+    min_accuracy: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Least validation accuracy, 0 to 1.")
+    ] = None,
+    prefer: Annotated[
+        str, typer.Option(metavar="accuracy|params|latency", help="What to be best at.")
+    ] = "accuracy",
+    as_json: JsonOption = False,
+) -> None:
+    """Choose the best student that fits the limits.
+
+    Exit code 1 where none fits; it then says which limit to relax, and by how much.
+
+    Example: kdsweep select runs/digits --max-params 20000 --min-accuracy 0.9
+    """
+    store = RunStore.open(run)
+    choice = select(
+        _read(store), store.meta.objectives,
+        max_params=max_params, max_macs=max_macs,
+        max_size_bytes=None if max_size_kb is None else 1000 * max_size_kb,
+        max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, prefer=_preference(prefer),
+    )  # fmt: skip
+    if as_json:
+        _print_json(_choice_row(choice))
+    elif choice.chosen is not None:
+        _print_choice(store, choice, choice.chosen)
+    else:
+        typer.echo(f"no student of {store.meta.name} fits", err=True)
+        for sentence in choice.advice:
+            typer.echo(f"  {sentence}", err=True)
+    if choice.chosen is None:
+        raise typer.Exit(1)
+
+
+def serve_ui(
+    runs_dir: Annotated[Path, typer.Option(help="The directory that holds the runs.")] = Path(
+        "runs"
+    ),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 5000,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; the default is this machine alone.")
+    ] = "127.0.0.1",
+) -> None:
+    """Browse all sweeps in the MLflow UI; Ctrl-C ends it.
+
+    Example: kdsweep ui --port 5001
+    """
+    from kdsweep.tracking.server import Server, runs_page, store_under
+
+    uri = store_under(runs_dir)
+    # A polite kill must not leave the server behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    server = Server(uri, host=host, port=port)
+    try:
+        typer.echo(f"starting the MLflow UI (its log: {server.log})")
+        page = runs_page(uri, server.address)
+        server.wait_until_up()
+        typer.echo(f"open {page}   (Ctrl-C ends it)")
+        code = server.process.wait()
+        raise ResultError(f"the MLflow server ended with code {code}; see {server.log}")
+    except KeyboardInterrupt:
+        typer.echo("ended")
+    finally:
+        server.stop()
+
+
+def _preference(given: str) -> Prefer:
+    for known in ("accuracy", "params", "latency"):
+        if given == known:
+            return known
+    raise ResultError(f"--prefer {given!r} is not allowed (allowed: accuracy, params, latency)")
+
+
+def _print_choice(store: RunStore, choice: Choice, chosen: TrialResult) -> None:
+    console = Console(highlight=False)
+    metrics = metrics_shown(store.meta.objectives)
+    console.print(trial_table([chosen], metrics, title="Chosen"))
+    if choice.runners_up:
+        console.print(trial_table(choice.runners_up, metrics, title="Next best that fit"))
+    directory = store.trial_dir(chosen.trial_id)
+    typer.echo(f"trial file  {directory / 'trial.yaml'}")
+    if chosen.weights is not None:
+        typer.echo(f"weights     {store.directory / chosen.weights}")
+
+
+def _choice_row(choice: Choice) -> dict[str, Any]:
+    return {
+        "chosen": None if choice.chosen is None else row(choice.chosen),
+        "runners_up": [row(result) for result in choice.runners_up],
+        "rejected": [
+            {"number": result.number, "trial_id": result.trial_id, "reasons": list(reasons)}
+            for result, reasons in choice.rejected
+        ],
+        "advice": list(choice.advice),
+    }
+
+
+def _read(store: RunStore) -> list[TrialResult]:
+    results = store.read()
+    _warn(store.problems)
+    return results
+
+
+def _warn(problems: tuple[str, ...] | list[str]) -> None:
+    for problem in problems:
+        print(f"warning: {problem}", file=sys.stderr)
+
+
+def _complete(results: list[TrialResult]) -> int:
+    return sum(result.status == "complete" and result.role != "teacher" for result in results)
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=1, allow_nan=False))

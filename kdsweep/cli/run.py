@@ -1,0 +1,236 @@
+"""``kdsweep run``, ``resume`` and ``trial``: the commands that train."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from kdsweep.results.record import EpochMetrics, TrialResult
+    from kdsweep.results.store import RunStore
+    from kdsweep.sweep_file import Sweep
+
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended, as shells have it."""
+
+_RunsDir = Annotated[
+    Path, typer.Option("--runs-dir", help="Where runs, teachers and mlflow.db are kept.")
+]
+
+
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A sweep file (YAML).")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the run; the sweep's own if not given.")
+    ] = None,
+    runs_dir: _RunsDir = Path("runs"),
+    address: Annotated[
+        str | None, typer.Option("--address", help="A running Ray cluster: auto, or HOST:PORT.")
+    ] = None,
+) -> None:
+    """Run a sweep: train its students, and print the front.
+
+    The whole file is checked first; with a mistake in it nothing is started and
+    nothing written. Ctrl-C ends the sweep cleanly: what is done is kept.
+
+    \b
+    Examples:
+      kdsweep run search_spaces/digits.yaml
+      kdsweep run search_spaces/digits.yaml --name digits-2
+    """
+    from kdsweep.results.store import RunStore
+    from kdsweep.search.provenance import describe_run
+    from kdsweep.sweep_file import load
+
+    sweep = load(file)
+    run_name = _checked_name(name or sweep.spec.name)
+    directory = runs_dir / run_name
+    RunStore.refuse(directory, run_name)
+    sweep = _at(sweep, address)
+    meta = describe_run(sweep, name=run_name, tracking_uri=_tracking_uri(sweep, runs_dir))
+    store = RunStore.create(directory, meta=meta, sweep_text=sweep.text)
+    _drive(sweep, store, done=[])
+
+
+def resume(
+    directory: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    address: Annotated[
+        str | None, typer.Option("--address", help="A running Ray cluster: auto, or HOST:PORT.")
+    ] = None,
+) -> None:
+    """Go on with a sweep that was stopped: what is complete or failed is kept.
+
+    \b
+    Example:
+      kdsweep resume runs/digits
+    """
+    from kdsweep.errors import ResultError
+    from kdsweep.results.store import SWEEP_FILE, RunStore
+    from kdsweep.sweep_file import load
+
+    store = RunStore.open(directory)
+    if store.meta.status == "complete":
+        raise ResultError(
+            f"is complete; look at it with `kdsweep front {directory}`, or run its sweep file "
+            "again with --name",
+            source=directory,
+        )
+    sweep = _at(load(directory / SWEEP_FILE), address)
+    done = [result for result in store.read() if result.status in ("complete", "failed")]
+    store.update_meta(status="running")
+    _drive(sweep, store, done=done)
+
+
+def trial(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A trial file, or a sweep file: its trial.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    runs_dir: _RunsDir = Path("runs"),
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Write the student here (.safetensors).")
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Of torch.")] = 1,
+) -> None:
+    """Train one trial in this process, without Ray.
+
+    Every trial of a sweep writes its own trial file, which gives the same numbers
+    again on the same machine.
+
+    \b
+    Examples:
+      kdsweep trial search_spaces/digits.yaml
+      kdsweep trial runs/digits/trials/00007/trial.yaml --weights student.safetensors
+    """
+    from kdsweep.sweep_file import load_trial
+
+    spec = load_trial(file)
+    import torch
+
+    from kdsweep.train.loop import Verdict
+    from kdsweep.train.session import Session
+
+    torch.set_num_threads(threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    session = Session(device=device, teachers=runs_dir / "teachers")
+
+    def show(epoch: "EpochMetrics", who: str, epochs: int) -> Verdict:
+        terms = ", ".join(f"{name} {value:.4f}" for name, value in epoch.train.items())
+        typer.echo(
+            f"{who} {epoch.epoch}/{epochs}: accuracy {epoch.accuracy:.4f}, loss {epoch.loss:.4f} "
+            f"({terms}), {epoch.seconds:.2f} s",
+            err=as_json,
+        )
+        return Verdict.CONTINUE
+
+    teacher_epochs = spec.teacher.training.epochs if spec.teacher else 0
+    outcome = session.run(
+        spec,
+        lambda epoch: show(epoch, "epoch", spec.train.epochs),
+        weights=weights,
+        on_teacher=lambda epoch: show(epoch, "teacher", teacher_epochs),
+    )
+    if outcome.status == "failed":
+        from kdsweep.errors import TrialError
+
+        raise TrialError(outcome.error or "the trial failed", source=file)
+    if as_json:
+        typer.echo(json.dumps(outcome.plain(), indent=2))
+        return
+    for name, value in outcome.metrics.items():
+        typer.echo(f"{name:12} {value:.6g}")
+
+
+def _drive(sweep: "Sweep", store: "RunStore", *, done: "list[TrialResult]") -> None:
+    """Run what is left of a sweep, with everything that watches it; print the front."""
+    from kdsweep.report.progress import Progress
+    from kdsweep.search.quiet import chatter_in
+    from kdsweep.search.run import run as run_sweep
+    from kdsweep.tracking.tracker import Tracker
+
+    spec, meta = sweep.spec, store.meta
+    num_done = sum(result.role != "teacher" for result in done)
+    with (
+        store.hold(),
+        Progress(meta.name, meta.trials, spec.objectives, done=num_done) as progress,
+        chatter_in(store.directory / "logs"),
+    ):
+        tracker = None
+        if spec.tracking.enabled:
+            uri = _tracking_uri(sweep, store.directory.parent)
+            assert uri is not None
+            tracker = Tracker(uri, spec.tracking.experiment, store, warn=progress.message)
+            tracker.start()
+        try:
+            status = run_sweep(sweep, store, progress=progress, tracker=tracker, done=done)
+        finally:
+            if tracker is not None:
+                progress.phase("sending the rest to MLflow")
+                tracker.close()
+    _print_front(store)
+    if status == "stopped":
+        typer.echo(f"stopped; `kdsweep resume {store.directory}` goes on", err=True)
+        raise typer.Exit(INTERRUPTED)
+
+
+def _print_front(store: "RunStore") -> None:
+    from rich.console import Console
+
+    from kdsweep.report.table import front_table
+    from kdsweep.results.pareto import front
+
+    meta = store.meta
+    console = Console()
+    found = front(store.read(), meta.objectives, constraints=meta.constraints)
+    console.print(front_table(found, meta.objectives, title=f"{meta.name}: the front"))
+    console.print(
+        f"{store.directory}: the records; kdsweep ui: browse them; "
+        f"kdsweep select {store.directory} --help: choose",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _at(sweep: "Sweep", address: str | None) -> "Sweep":
+    """The sweep on the cluster at ``address``, if one is given."""
+    if address is None:
+        return sweep
+    from dataclasses import replace
+
+    cluster = sweep.spec.cluster.model_copy(update={"address": address})
+    return replace(sweep, spec=sweep.spec.model_copy(update={"cluster": cluster}))
+
+
+def _tracking_uri(sweep: "Sweep", runs_dir: Path) -> str | None:
+    from kdsweep.tracking.where import default_uri
+
+    if not sweep.spec.tracking.enabled:
+        return None
+    return sweep.spec.tracking.uri or default_uri(runs_dir)
+
+
+def _checked_name(name: str) -> str:
+    """A run's name is a directory: it must not lead anywhere else.
+
+    Raises:
+        SpecError: it could.
+    """
+    import re
+
+    from kdsweep.errors import SpecError
+
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise SpecError(
+            f"--name: {name!r} is not allowed: must be 1 to 64 letters, digits, '.', '_' or '-', "
+            "a letter or digit first"
+        )
+    return name
+
+
+def register(app: typer.Typer) -> None:
+    """Put the commands of this file into the application."""
+    app.command()(run)
+    app.command()(resume)
+    app.command()(trial)

@@ -1,0 +1,77 @@
+"""From labelled images to the three splits of a data set, and the hash that names them."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kdsweep.data.base import DataInfo, Splits
+from kdsweep.data.memory import InMemorySplit
+from kdsweep.data.partition import Index
+from kdsweep.data.treatment import ImageSettings, Treatment, settings_problems
+from kdsweep.data.views import Augment, fit_problems
+from kdsweep.errors import SpecError
+
+_RECIPE = 1
+"""To be raised when the same settings and contents begin to give other pixels or batches."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images ``[N, D, H, W]`` uint8 and labels ``[N]`` int64 of one split, in the order of ids.
+
+    ``texts`` says of each sample what it shows, where the data set knows.
+    """
+
+    images: NDArray[Any]
+    labels: Index
+    texts: tuple[str, ...] = ()
+
+
+def check(info: DataInfo, params: ImageSettings, augment: Augment) -> None:
+    """Refuse settings that the images cannot have.
+
+    Raises:
+        SpecError: mean or std do not fit the channels, or crop or cutout the size.
+    """
+    problems = [*settings_problems(params, info.shape[0]), *fit_problems(augment, info.shape)]
+    if problems:
+        raise SpecError(problems)
+
+
+def in_memory(info: DataInfo, parts: tuple[Part, Part, Part], treatment: Treatment) -> Splits:
+    """Train, validation and test as tensors on the device of the treatment."""
+    contents = (digest(array) for part in parts for array in (part.labels, part.images))
+    name = fingerprint(info, treatment, contents)
+    train, validation, test = (
+        InMemorySplit(
+            torch.from_numpy(part.images),
+            torch.from_numpy(part.labels),
+            treatment,
+            texts=part.texts,
+        )
+        for part in parts
+    )
+    return Splits(info, train, validation, test, treatment.augment.num_views, name)
+
+
+def digest(array: NDArray[Any]) -> str:
+    """SHA-256 of the contents of an array."""
+    return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()
+
+
+def fingerprint(info: DataInfo, treatment: Treatment, contents: Iterable[str]) -> str:
+    """SHA-256 of all that batches follow from, but for the device and the place of the files."""
+    said = {
+        "recipe": _RECIPE,
+        "info": asdict(info),
+        "normalisation": asdict(treatment.normalisation),
+        "augment": treatment.augment.model_dump() if treatment.augment.active else None,
+        "contents": list(contents),
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

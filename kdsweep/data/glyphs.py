@@ -1,0 +1,102 @@
+"""Pictures of characters from the fonts that Matplotlib ships, by script: made anywhere."""
+
+import unicodedata
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from kdsweep.data.assembly import Part, check, in_memory
+from kdsweep.data.base import DataInfo, DataSet, Splits
+from kdsweep.data.glyph_cache import open_glyphs
+from kdsweep.data.glyph_render import SIZE
+from kdsweep.data.glyph_scripts import SCRIPTS
+from kdsweep.data.partition import Index, Shares, stratified, stratified_subset
+from kdsweep.data.treatment import ImageSettings, Treatment, normalisation
+from kdsweep.data.views import Augment
+from kdsweep.errors import unknown_name
+
+_CLASSES = tuple(script.name for script in SCRIPTS)
+
+
+class Glyphs(DataSet):
+    """About 45,000 grey images of 32x32, in 25 classes: the script or block of a character.
+
+    All styles of a character are in one split, and no picture occurs twice, so that a test image
+    is of a character that was never trained on. ``texts`` of each split are the Unicode names.
+    """
+
+    class Params(ImageSettings, Shares):
+        """Which scripts, and how they are split, normalised and augmented."""
+
+        classes: tuple[str, ...] | None = Field(None, description="only these scripts")
+        augment: Augment = Field(Augment(crop=2), description="a mirrored letter is another")
+
+        @field_validator("classes")
+        @classmethod
+        def _known(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+            for name in names or ():
+                if name not in _CLASSES:
+                    raise ValueError(unknown_name("script", name, _CLASSES))
+            if names is not None and (len(names) < 2 or len(set(names)) < len(names)):
+                raise ValueError("must be two different scripts or more")
+            return names
+
+    source = "DejaVu and STIX fonts as shipped with Matplotlib, rendered by FreeType"
+    params: Params
+
+    def describe(self) -> DataInfo:
+        """The chosen scripts, without rendering; raises ``SpecError`` for unfit settings."""
+        chosen = self.params.classes or _CLASSES
+        info = DataInfo(
+            num_classes=len(chosen), class_names=tuple(sorted(chosen)), shape=(1, SIZE, SIZE)
+        )
+        check(info, self.params, self.params.augment)
+        return info
+
+    def load(self, device: torch.device) -> Splits:
+        """All of it in memory on the device; the first load on a machine renders, in seconds."""
+        info, params = self.describe(), self.params
+        records = open_glyphs()
+        code_points = records["code_point"].astype(np.int64)
+        labels = _labels(records["script"], info.class_names)
+        parts = _by_character(code_points, labels, info, params)
+        kept = parts[0][stratified_subset(labels[parts[0]], params.limit)]
+        train, validation, test = (
+            Part(
+                records["image"][index][:, None],
+                labels[index],
+                tuple(unicodedata.name(chr(code_point)) for code_point in code_points[index]),
+            )
+            for index in (kept, *parts[1:])
+        )
+        treatment = Treatment(normalisation(params, train.images), params.augment, device)
+        return in_memory(info, (train, validation, test), treatment)
+
+
+def _labels(scripts: NDArray[Any], class_names: tuple[str, ...]) -> Index:
+    """The label of each record, -1 where its script is not among the classes."""
+    chosen = [class_names.index(name) if name in class_names else -1 for name in _CLASSES]
+    labels: Index = np.array(chosen, dtype=np.int64)[scripts]
+    return labels
+
+
+def _by_character(
+    code_points: Index, labels: Index, info: DataInfo, params: Glyphs.Params
+) -> tuple[Index, Index, Index]:
+    """The records of each part; a character goes whole into one."""
+    wanted = np.flatnonzero(labels >= 0)
+    _, first, character = np.unique(code_points[wanted], return_index=True, return_inverse=True)
+    cut = stratified(
+        labels[wanted][first],
+        validation=params.validation,
+        test=params.test,
+        seed=params.split_seed,
+        class_names=info.class_names,
+    )
+    train, validation, test = (
+        wanted[np.isin(character, part)] for part in (cut.train, cut.validation, cut.test)
+    )
+    return train, validation, test

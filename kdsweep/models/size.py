@@ -1,0 +1,162 @@
+"""How large a network is, how long it takes, and whether it fits the images at all."""
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from kdsweep.errors import SpecError
+from kdsweep.models.modes import evaluating
+
+Shape = tuple[int, int, int]
+
+# What a constructor or a forward raises when shapes, or the meta device, do not suit it.
+_REFUSALS = (RuntimeError, TypeError, ValueError, AssertionError, IndexError)
+
+
+def count_params(network: nn.Module) -> int:
+    """Number of parameters, trained or frozen, each shared one once."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def size_bytes(network: nn.Module) -> int:
+    """Bytes of the parameters and buffers that are saved, each shared one once."""
+    saved = network.state_dict(keep_vars=True).values()
+    distinct = {id(tensor): tensor for tensor in saved if isinstance(tensor, Tensor)}
+    return sum(tensor.nbytes for tensor in distinct.values())
+
+
+def count_macs(network: nn.Module, shape: Shape) -> int:
+    """Multiply-adds of convolutions, matrix products and attention, for one image of ``shape``.
+
+    Nothing is computed where the network is on the meta device.
+    """
+    return _counted_forward(network, shape)[1]
+
+
+def check_takes(
+    network: nn.Module, shape: Shape, num_classes: int, *, name: str | None = None
+) -> None:
+    """Pass if the network gives logits ``[1, num_classes]`` for one image of ``shape``.
+
+    ``name`` is what the error calls the network; its class if not given.
+
+    Raises:
+        SpecError: it fails on such an image, or gives something else.
+    """
+    output, _ = _accepted_forward(network, shape, name)
+    _check_logits(output, shape, num_classes, name or type(network).__name__)
+
+
+def sizes(
+    build: Callable[[], nn.Module],
+    shape: Shape,
+    *,
+    num_classes: int | None = None,
+    name: str | None = None,
+) -> dict[str, int]:
+    """``params``, ``macs`` and ``size_bytes`` of what ``build`` makes, for images of ``shape``.
+
+    The network is built on the meta device, so that no weight is allocated or drawn; one that
+    cannot be is built on the CPU, with the random state as before afterwards. With ``num_classes``
+    the logits are checked as ``check_takes`` does.
+
+    Raises:
+        SpecError: the network cannot be built, or does not take such images.
+    """
+    try:
+        with torch.device("meta"):
+            network = build()
+            output, macs = _counted_forward(network, shape)
+    except (SpecError, *_REFUSALS):
+        # Whether the network or only the meta device is at fault shows on the CPU.
+        with torch.random.fork_rng(devices=[]):
+            network = build()
+            output, macs = _accepted_forward(network, shape, name)
+    if num_classes is not None:
+        _check_logits(output, shape, num_classes, name or type(network).__name__)
+    return {
+        "params": count_params(network),
+        "macs": macs,
+        "size_bytes": size_bytes(network),
+    }
+
+
+def measure_latency_ms(
+    network: nn.Module, shape: Shape, device: torch.device, *, budget_s: float = 0.15
+) -> float:
+    """Median milliseconds for one image of ``shape`` on ``device``, in evaluation mode.
+
+    The network is moved to ``device``, run three times to warm up, then timed until ``budget_s``
+    is spent, but at least five times. The device is synchronised around each run; on a CPU the
+    time depends on torch's number of threads.
+    """
+    network.to(device)
+    image = _image(network, shape)
+    taken: list[float] = []
+    with evaluating(network), torch.inference_mode():
+        for _ in range(3):
+            network(image)
+        _synchronise(device)
+        end = time.perf_counter() + budget_s
+        while len(taken) < 5 or time.perf_counter() < end:
+            start = time.perf_counter()
+            network(image)
+            _synchronise(device)
+            taken.append(time.perf_counter() - start)
+    return 1e3 * median(taken)
+
+
+def _counted_forward(network: nn.Module, shape: Shape) -> tuple[object, int]:
+    """The output for one image, and the multiply-adds that it took."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    # The counter does not see into the fused kernel of multi-head attention.
+    torch.backends.mha.set_fastpath_enabled(False)
+    counter = FlopCounterMode(display=False)
+    try:
+        with evaluating(network), torch.no_grad(), counter:
+            output = network(_image(network, shape))
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+    return output, counter.get_total_flops() // 2
+
+
+def _accepted_forward(network: nn.Module, shape: Shape, name: str | None) -> tuple[object, int]:
+    try:
+        return _counted_forward(network, shape)
+    except _REFUSALS as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SpecError(
+            f"{name or type(network).__name__} does not take images of {_times(shape)}: {reason}; "
+            "change the model's settings or the data's shape"
+        ) from error
+
+
+def _check_logits(output: object, shape: Shape, num_classes: int, name: str) -> None:
+    if isinstance(output, Tensor) and tuple(output.shape) == (1, num_classes):
+        return
+    found = list(output.shape) if isinstance(output, Tensor) else f"a {type(output).__name__}"
+    raise SpecError(
+        f"{name} gives {found} for one image of {_times(shape)}: with {num_classes} classes its "
+        f"forward must give logits of shape [1, {num_classes}]"
+    )
+
+
+def _image(network: nn.Module, shape: Shape) -> Tensor:
+    """One empty image where the network is."""
+    for parameter in network.parameters():
+        if parameter.is_floating_point():
+            return torch.zeros(1, *shape, device=parameter.device, dtype=parameter.dtype)
+    return torch.zeros(1, *shape)
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def _times(shape: Shape) -> str:
+    return "x".join(map(str, shape))

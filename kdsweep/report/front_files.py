@@ -1,0 +1,30 @@
+"""The front as files in the run directory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kdsweep.report.axes import teacher_metrics
+from kdsweep.report.picture import draw_front
+from kdsweep.report.rows import csv_text
+from kdsweep.results.atomic import write_bytes
+from kdsweep.results.record import TrialResult
+from kdsweep.results.store import RunStore
+
+
+def write_front(
+    store: RunStore, results: Sequence[TrialResult], front: Sequence[TrialResult]
+) -> tuple[Path, Path]:
+    """Write ``front.csv`` and ``front.png`` into the run directory and name them.
+
+    Raises:
+        OSError: the directory cannot be written to.
+    """
+    table, picture = store.directory / "front.csv", store.directory / "front.png"
+    write_bytes(table, csv_text(front).encode())
+    meta = store.meta
+    complete = sum(r.status == "complete" and r.role != "teacher" for r in results)
+    draw_front(
+        picture, results, front, meta.objectives,
+        title=f"{meta.name}: {complete} trials", teacher=teacher_metrics(meta, results),
+    )  # fmt: skip
+    return table, picture

@@ -1,0 +1,148 @@
+"""What the live display shows, and how: the state of a sweep, drawn."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from kdsweep.report.rows import strategy_label, student_label
+from kdsweep.report.table import value_text
+from kdsweep.report.text_plot import text_plot
+from kdsweep.results.pareto import Objectives
+from kdsweep.results.record import EpochMetrics, Status, TrialResult
+
+_MOST_RUNNING = 8
+_MOST_BEST = 3
+
+
+@dataclass
+class SweepState:
+    """The state of a sweep as the display needs it; whoever changes it holds the lock."""
+
+    name: str
+    planned: int
+    objectives: Objectives
+    earlier: int = 0
+    """Trials that were finished before this display began."""
+    phase: str = "starting"
+    began: float = field(default_factory=lambda: time.monotonic())
+    first_trial: float | None = None
+    running: dict[str, str] = field(default_factory=dict)
+    running_epochs: dict[str, tuple[EpochMetrics, int]] = field(default_factory=dict)
+    ended: Counter[Status] = field(default_factory=Counter)
+    results: list[TrialResult] = field(default_factory=list)
+    front: list[TrialResult] = field(default_factory=list)
+    teacher: dict[str, float] | None = None
+    plot: tuple[tuple[int, int, int], str] | None = None
+    """The last drawing of the front, with the counts and width that it was drawn for."""
+
+    @property
+    def done(self) -> int:
+        """Trials that ended, before this display and since."""
+        return self.earlier + self.ended.total()
+
+    def begin(self, trial_id: str, name: str) -> None:
+        """Note a trial that runs; the first one starts the clock of ``seconds_left``."""
+        self.first_trial = self.first_trial or time.monotonic()
+        self.running[trial_id] = name
+
+    def end(self, result: TrialResult, front: Sequence[TrialResult]) -> None:
+        """Note a trial that ended; the teacher is no trial and counts as none."""
+        self.running.pop(result.trial_id, None)
+        self.running_epochs.pop(result.trial_id, None)
+        self.front = list(front)
+        if result.role == "teacher":
+            self.teacher = result.metrics
+            return
+        self.ended[result.status] += 1
+        # The epochs of thousands of trials are of no use to a picture of their ends.
+        self.results.append(result.model_copy(update={"epochs": ()}))
+
+    def seconds_left(self) -> float | None:
+        """At the pace so far; none before a trial has ended."""
+        ended = self.ended.total()
+        if self.first_trial is None or not ended:
+            return None
+        pace = (time.monotonic() - self.first_trial) / ended
+        return max(0, self.planned - self.done) * pace
+
+
+def render(state: SweepState, *, width: int, height: int) -> RenderableType:
+    """The display for a terminal of ``width`` by ``height`` characters."""
+    parts: list[RenderableType] = [_header(state), _bar(state, width)]
+    if state.running:
+        parts.append(_running(state))
+    plot_height = min(14, height - len(state.running) - 8)
+    if state.front and plot_height >= 8:
+        parts += [_best(state), Text(_plot(state, min(width, 100) - 1, plot_height))]
+    return Group(*parts)
+
+
+def _header(state: SweepState) -> Text:
+    counts = [f"{state.done}/{state.planned} done"]
+    counts += [f"{len(state.running)} running"] if state.running else []
+    counts += [f"{state.ended[s]} {s}" for s in ("failed", "stopped") if state.ended[s]]
+    counts.append(f"front {len(state.front)}")
+    left = state.seconds_left()
+    clock = _clock(time.monotonic() - state.began)
+    clock += f", about {_clock(left)} left" if left is not None else ""
+    text = Text.assemble((state.name, "bold"), "  ", ", ".join(counts), "  ", (clock, "dim"))
+    if state.phase:
+        text.append(f"\n{state.phase}", style="cyan")
+    return text
+
+
+def _bar(state: SweepState, width: int) -> ProgressBar:
+    return ProgressBar(total=max(1, state.planned), completed=state.done, width=min(width, 76))
+
+
+def _running(state: SweepState) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for trial_id, name in list(state.running.items())[:_MOST_RUNNING]:
+        epoch, accuracy = "", ""
+        if trial_id in state.running_epochs:
+            metrics, epochs = state.running_epochs[trial_id]
+            epoch = f"epoch {metrics.epoch}/{epochs}"
+            accuracy = f"accuracy {100 * metrics.accuracy:.1f}%"
+        table.add_row(Text("▸", style="cyan"), Text(name), epoch, accuracy)
+    more = len(state.running) - _MOST_RUNNING
+    if more > 0:
+        table.add_row("", f"and {more} more")
+    return table
+
+
+def _best(state: SweepState) -> Text:
+    """The points at the good end of the front, in one line each."""
+    lines = []
+    for result in state.front[::-1][:_MOST_BEST]:
+        values = ", ".join(
+            f"{metric} {value_text(metric, result.metrics.get(metric))}"
+            for metric in state.objectives
+        )
+        lines.append(f"● {student_label(result)} {strategy_label(result)}: {values}")
+    return Text("\n".join(lines), style="green")
+
+
+def _plot(state: SweepState, width: int, height: int) -> str:
+    """The plot, drawn anew only when a trial has ended or the window has changed."""
+    key = (state.done, width, height)
+    if state.plot is None or state.plot[0] != key:
+        drawn = text_plot(
+            state.results, state.front, state.objectives,
+            teacher=state.teacher, width=width, height=height,
+        )  # fmt: skip
+        state.plot = (key, drawn)
+    return state.plot[1]
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h {minutes:02}m"
+    return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"

@@ -1,0 +1,143 @@
+"""The front as a PNG."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kdsweep.report.axes import LABELS, Axes, axes_of, focus, short
+from kdsweep.report.rows import strategy_label
+from kdsweep.results.pareto import Objectives
+from kdsweep.results.record import TrialResult
+
+_FRONT, _PALE, _CONTROL, _TEACHER = "#0b5fa5", "#9aa5b1", "#d9822b", "#2f855a"
+_MOST_LABELS = 8
+
+
+def draw_front(
+    path: Path,
+    results: Sequence[TrialResult],
+    front: Sequence[TrialResult],
+    objectives: Objectives,
+    *,
+    title: str,
+    teacher: dict[str, float] | None = None,
+) -> None:
+    """Write a PNG of all complete trials: the front as steps, controls and teacher marked.
+
+    With more than two objectives it is their projection on size and quality, and says so.
+
+    Raises:
+        OSError: ``path`` cannot be written.
+    """
+    # Imported late: it takes a second and no command but this needs it. The figure is made
+    # without pyplot, whose global state is not for threads.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    axes = axes_of(objectives)
+    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    plot = figure.add_subplot()
+    groups = _groups(results, front, axes)
+    _draw_points(plot, groups)
+    teacher_point = axes.point(teacher) if teacher else None
+    if teacher_point:
+        _draw_teacher(plot, teacher_point)
+    _draw_labels(plot, front, axes)
+    _dress(plot, axes, groups, teacher_point, objectives, title)
+    if plot.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    figure.savefig(path, format="png")
+
+
+Group = list[tuple[float, float]]
+
+
+def _groups(
+    results: Sequence[TrialResult], front: Sequence[TrialResult], axes: Axes
+) -> dict[str, Group]:
+    on_front = {result.trial_id for result in front}
+    groups: dict[str, Group] = {"front": [], "control": [], "other": []}
+    for result in results:
+        point = axes.point(result.metrics)
+        if point is None or result.role == "teacher" or result.status != "complete":
+            continue
+        if result.trial_id in on_front:
+            groups["front"].append(point)
+        if result.role == "control":
+            groups["control"].append(point)
+        elif result.trial_id not in on_front:
+            groups["other"].append(point)
+    return {name: sorted(points) for name, points in groups.items()}
+
+
+def _draw_points(plot: Any, groups: dict[str, Group]) -> None:
+    if groups["other"]:
+        plot.scatter(*zip(*groups["other"], strict=True), s=22, c=_PALE, alpha=0.55, lw=0,
+                     label=f"other trials ({len(groups['other'])})", zorder=2)  # fmt: skip
+    if groups["front"]:
+        x, y = zip(*groups["front"], strict=True)
+        # A step says what can be had for at most this size; a slope would promise students between.
+        plot.step(x, y, where="post", c=_FRONT, lw=1.6, alpha=0.8, zorder=3)
+        plot.scatter(x, y, s=48, c=_FRONT, ec="white", lw=0.8, zorder=5,
+                     label=f"Pareto front ({len(x)})")  # fmt: skip
+    if groups["control"]:
+        plot.scatter(*zip(*groups["control"], strict=True), s=70, marker="D", c="none",
+                     ec=_CONTROL, lw=1.8, label="controls", zorder=6)  # fmt: skip
+
+
+def _draw_teacher(plot: Any, point: tuple[float, float]) -> None:
+    plot.axhline(point[1], c=_TEACHER, lw=1, ls="--", alpha=0.7, zorder=1)
+    plot.scatter(*point, s=190, marker="*", c=_TEACHER, ec="white", lw=0.8, zorder=6,
+                 label="teacher")  # fmt: skip
+
+
+def _draw_labels(plot: Any, front: Sequence[TrialResult], axes: Axes) -> None:
+    """Names the strategies along the front, evenly chosen where there are too many."""
+    step = max(1, -(-len(front) // _MOST_LABELS))
+    for result in front[::step]:
+        point = axes.point(result.metrics)
+        if point is not None:
+            plot.annotate(strategy_label(result), point, xytext=(6, -11), fontsize=7.5,
+                          textcoords="offset points", color="#334155", zorder=7)  # fmt: skip
+
+
+def _dress(
+    plot: Any,
+    axes: Axes,
+    groups: dict[str, Group],
+    teacher: tuple[float, float] | None,
+    objectives: Objectives,
+    title: str,
+) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    plot.set_xscale("log")
+    plot.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    plot.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    plot.xaxis.set_minor_formatter(NullFormatter())
+    plot.set_xlabel(LABELS[axes.x] + " (log scale)")
+    plot.set_ylabel(LABELS[axes.y])
+    notes = []
+    projected = [name for name in objectives if name not in (axes.x, axes.y)]
+    if projected:
+        notes.append(f"front over {', '.join(objectives)}, projected")
+    hidden = _show_the_front(plot, groups, [teacher] if teacher else [])
+    if hidden:
+        notes.append(f"{hidden} trials lie outside the picture")
+    plot.set_title(title, fontsize=12, loc="left", fontweight="bold")
+    plot.set_title("; ".join(notes), fontsize=8.5, loc="right", color="#64748b")
+    plot.grid(True, which="major", color="#e2e8f0", lw=0.7, zorder=0)
+    plot.set_axisbelow(True)
+    plot.spines[["top", "right"]].set_visible(False)
+
+
+def _show_the_front(plot: Any, groups: dict[str, Group], teacher: Group) -> int:
+    """Set the limits of ``y`` to what matters; how many trials that leaves out."""
+    wanted = [y for _, y in [*groups["front"], *groups["control"], *teacher]]
+    others = [y for _, y in groups["other"]]
+    if not wanted and not others:
+        return 0
+    bottom, top = focus(wanted, [*wanted, *others])
+    plot.set_ylim(bottom, top)
+    return sum(not bottom <= y <= top for y in others)

@@ -1,0 +1,99 @@
+"""A trial in words and as one flat row, the same in every table, file and MLflow run."""
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from io import StringIO
+from typing import Any
+
+from kdsweep.results.record import TrialResult
+
+METRICS = ("accuracy", "loss", "params", "macs", "size_bytes", "latency_ms")
+_SIZES = ("width", "depth")
+
+
+def strategy_label(result: TrialResult) -> str:
+    """``kd``, or ``kd+fitnet`` with its extra terms; ``-`` where there is none."""
+    strategy = _component(result.trial.get("strategy"))
+    extra = strategy.get("extra") or {}
+    added = [name for name, given in extra.items() if given is not None]
+    return "+".join([str(strategy.get("name", "-")), *added])
+
+
+def student_label(result: TrialResult) -> str:
+    """``cnn``, with its width and depth where it has them: ``cnn w8 d2``."""
+    student = _component(result.trial.get("student"))
+    sizes = [f"{key[0]}{student[key]}" for key in _SIZES if key in student]
+    return " ".join([str(student.get("name", "-")), *sizes])
+
+
+def setting(result: TrialResult, name: str) -> Any:
+    """A setting of the strategy, such as ``temperature``; none where it has no such setting."""
+    return _component(result.trial.get("strategy")).get(name)
+
+
+def row(result: TrialResult) -> dict[str, Any]:
+    """One flat row: who it is, its metrics, its weights and what the search set.
+
+    A metric without a finite value is none: neither JSON nor CSV has a number for it.
+    """
+    metrics = {name: finite_or_none(result.metrics.get(name)) for name in METRICS}
+    for name in ("params", "macs", "size_bytes"):
+        value = metrics[name]
+        metrics[name] = None if value is None else int(value)
+    return {
+        "number": result.number,
+        "trial_id": result.trial_id,
+        "name": result.name,
+        "role": result.role,
+        "status": result.status,
+        "student": student_label(result),
+        "strategy": strategy_label(result),
+        **metrics,
+        "seconds": result.seconds,
+        "device": result.device,
+        "weights": result.weights,
+        "changes": result.changes,
+    }
+
+
+def csv_text(results: Sequence[TrialResult]) -> str:
+    """Rows as CSV, a column for each changed setting, empty where a trial has no value."""
+    rows = []
+    for result in results:
+        flat = row(result)
+        changes = flat.pop("changes")
+        rows.append({**flat, **flatten(changes)})
+    columns: dict[str, None] = dict.fromkeys(name for flat in rows for name in flat)
+    text = StringIO()
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def flatten(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings under dotted keys; a list is one value, as JSON; nothing is ``null``."""
+    return dict(_leaves("", settings))
+
+
+def finite_or_none(value: float | None) -> float | None:
+    """``value`` where it is a finite number."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _leaves(path: str, value: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _leaves(f"{path}.{key}" if path else str(key), inner)
+    elif path:
+        plain = isinstance(value, str | int | float)
+        yield path, value if plain else json.dumps(value, default=str)
+
+
+def _component(value: Any) -> Mapping[str, Any]:
+    """A component of a trial, which may be a bare name."""
+    if isinstance(value, Mapping):
+        return value
+    return {} if value is None else {"name": value}

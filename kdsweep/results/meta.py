@@ -1,0 +1,77 @@
+"""What is known of a sweep as a whole: the file ``run.json`` of its run directory."""
+
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from kdsweep.results.record import SCHEMA_VERSION, Metric
+
+RunStatus = Literal["running", "complete", "stopped", "failed"]
+Direction = Literal["max", "min"]
+
+_USER_AND_PASSWORD = re.compile(r"(?<=://)[^/?#\s]*@")
+_SECRET_ARGUMENT = re.compile(
+    r"((?:password|passwd|pwd|token|secret|api_?key)=)[^&#\s'\"]*", re.IGNORECASE
+)
+
+
+def redacted(text: str) -> str:
+    """``text`` without the user names, passwords and tokens that its addresses carry."""
+    return _SECRET_ARGUMENT.sub(r"\1***", _USER_AND_PASSWORD.sub("", text))
+
+
+class TeacherMeta(BaseModel):
+    """The teacher that all trials of a sweep were distilled from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hash: str
+    """Of its architecture, its weights or training, and the data."""
+    name: str = ""
+    accuracy: float | None = None
+    """On the validation split, 0..1."""
+    loss: float | None = None
+    params: int | None = None
+    macs: int | None = None
+    size_bytes: int | None = None
+    seconds: float = 0.0
+    """Wall time of training it; zero where it was loaded or found."""
+    reused: bool = False
+    weights: str | None = None
+
+
+class RunMeta(BaseModel):
+    """A sweep as a whole: what was asked, where and with what it ran, how far it came."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    sweep_id: str = Field(pattern=r"^[0-9a-f]{32}$")
+    name: str = Field(min_length=1)
+    created: str
+    """ISO 8601 with its time zone."""
+    status: RunStatus = "running"
+    objectives: dict[Metric, Direction] = Field(min_length=1)
+    constraints: dict[Metric, dict[Direction, float | None]] = Field(default_factory=dict)
+    sampler: str = ""
+    seed: int = 0
+    trials: int = Field(0, ge=0)
+    """How many are planned, controls included."""
+    version: str = ""
+    packages: dict[str, str] = Field(default_factory=dict)
+    git_commit: str | None = None
+    python: str = ""
+    host: str = ""
+    """The machine in words: name, cores, accelerators."""
+    sweep_sha256: str = ""
+    teacher: TeacherMeta | None = None
+    data_fingerprint: str | None = None
+    tracking_uri: str | None = None
+    mlflow_run_id: str | None = None
+    wall_seconds: float = 0.0
+
+    @field_validator("tracking_uri")
+    @classmethod
+    def _without_credentials(cls, uri: str | None) -> str | None:
+        return None if uri is None else redacted(uri)

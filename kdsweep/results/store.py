@@ -1,0 +1,239 @@
+"""A run directory: one JSON file per trial is the record of a sweep.
+
+::
+
+    runs/digits/run.json                    RunMeta
+    runs/digits/sweep.yaml                  the sweep file as it was given
+    runs/digits/trials/ID/result.json       TrialResult
+    runs/digits/trials/ID/trial.yaml        the resolved trial, which runs again as it stands
+
+Files are replaced in one step, so that a reader sees the old record or the new one. Only the
+driver writes; anyone reads at any time.
+"""
+
+import os
+import re
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+
+from kdsweep.errors import ResultError
+from kdsweep.results.atomic import sync_directory, write_bytes
+from kdsweep.results.meta import RunMeta
+from kdsweep.results.places import META_FILE, folders, no_run_here, refuse_what_is_there
+from kdsweep.results.record import TrialResult
+
+SWEEP_FILE = "sweep.yaml"
+_TRIALS = "trials"
+_LOCK = ".driver.lock"
+_TRIAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+class RunStore:
+    """The records of one sweep; made by ``create`` or ``open``."""
+
+    def __init__(self, directory: Path, meta: RunMeta) -> None:
+        self.directory = directory
+        self._meta = meta
+        self._meta_lock = threading.Lock()
+        self._with_trial_file: set[str] = set()
+        self.problems: tuple[str, ...] = ()
+        """What was wrong with records at the last ``read``, a sentence each."""
+
+    @staticmethod
+    def refuse(directory: Path, name: str) -> None:
+        """Complain if a run of this name cannot be made in ``directory``; touches nothing.
+
+        Raises:
+            ResultError: something is there already.
+        """
+        refuse_what_is_there(directory, name)
+
+    @classmethod
+    def create(cls, directory: Path, *, meta: RunMeta, sweep_text: str) -> "RunStore":
+        """Make a run directory, whole or not at all.
+
+        Raises:
+            ResultError: something is there already, or the place cannot be written to.
+        """
+        refuse_what_is_there(directory, meta.name)
+        new = directory.parent / f".{directory.name}.{uuid.uuid4().hex[:8]}.new"
+        try:
+            (new / _TRIALS).mkdir(parents=True)
+            write_bytes(new / SWEEP_FILE, sweep_text.encode())
+            write_bytes(new / META_FILE, _json(meta))
+            os.rename(new, directory)
+            sync_directory(directory.parent)
+        except OSError as error:
+            shutil.rmtree(new, ignore_errors=True)
+            # Another process may have made the same run since the check.
+            refuse_what_is_there(directory, meta.name)
+            raise ResultError(f"cannot be made: {error}", source=directory) from error
+        return cls(directory, meta)
+
+    @classmethod
+    def open(cls, directory: Path) -> "RunStore":
+        """The run in ``directory``.
+
+        Raises:
+            ResultError: it is missing, is no run, or its ``run.json`` is damaged.
+        """
+        try:
+            text = (directory / META_FILE).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            raise ResultError(no_run_here(directory), source=directory) from None
+        except OSError as error:
+            raise ResultError(f"cannot be read: {error}", source=directory) from error
+        try:
+            return cls(directory, RunMeta.model_validate_json(text))
+        except ValidationError as error:
+            raise ResultError(_damage(error), source=directory / META_FILE) from error
+
+    @property
+    def meta(self) -> RunMeta:
+        """The sweep as a whole, as last read or written here."""
+        return self._meta
+
+    @property
+    def sweep_text(self) -> str:
+        """The sweep file as it was given.
+
+        Raises:
+            ResultError: it is missing or unreadable.
+        """
+        try:
+            return (self.directory / SWEEP_FILE).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ResultError(f"cannot be read: {error}", source=self.directory) from error
+
+    def update_meta(self, **changes: Any) -> RunMeta:
+        """Change fields of the meta data, checked, and write them; from any thread."""
+        with self._meta_lock:
+            meta = RunMeta.model_validate({**self._meta.model_dump(), **changes})
+            write_bytes(self.directory / META_FILE, _json(meta))
+            self._meta = meta
+        return meta
+
+    def trial_dir(self, trial_id: str) -> Path:
+        """Where a trial keeps its files; the directory need not exist yet.
+
+        Raises:
+            ResultError: no trial has such an id, so it could lead out of the run directory.
+        """
+        if not _TRIAL_ID.fullmatch(trial_id):
+            raise ResultError(
+                f"{trial_id!r} is not a trial id: it must be 1 to 64 letters, digits, '_' or '-', "
+                "a letter or digit first",
+                source=self.directory,
+            )
+        return self.directory / _TRIALS / trial_id
+
+    def weights_path(self, trial_id: str) -> Path:
+        """Where a trial's student keeps its weights."""
+        return self.trial_dir(trial_id) / "student.safetensors"
+
+    def write(self, result: TrialResult) -> None:
+        """Keep a trial's record, in place of its last one."""
+        directory = self.trial_dir(result.trial_id)
+        directory.mkdir(parents=True, exist_ok=True)
+        write_bytes(directory / "result.json", _json(result))
+        trial_file = directory / "trial.yaml"
+        if result.trial_id not in self._with_trial_file and not trial_file.exists():
+            write_bytes(trial_file, _trial_yaml(result).encode())
+        self._with_trial_file.add(result.trial_id)
+
+    def read(self) -> list[TrialResult]:
+        """Every trial's record, by number; the unreadable ones become ``problems``."""
+        results, problems = [], []
+        for trial_id in sorted(folders(self.directory / _TRIALS)):
+            try:
+                result = self._read_one(trial_id)
+            except ResultError as error:
+                problems.append(str(error))
+                continue
+            if result is not None:
+                results.append(result)
+        self.problems = tuple(problems)
+        return sorted(results, key=lambda result: (result.number, result.trial_id))
+
+    def _read_one(self, trial_id: str) -> TrialResult | None:
+        """A trial's record; none where the trial has begun but has not reported yet."""
+        path = self.directory / _TRIALS / trial_id / "result.json"
+        try:
+            result = TrialResult.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ResultError(f"cannot be read and is left out: {error}", source=path) from error
+        except ValidationError as error:
+            raise ResultError(f"{_damage(error)}; it is left out", source=path) from error
+        if result.trial_id != trial_id:
+            raise ResultError(
+                f"is the record of trial {result.trial_id!r}, not of {trial_id!r}; it is left out",
+                source=path,
+            )
+        return result
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Be the one driver of this run; given up when the process ends, however it ends.
+
+        Raises:
+            ResultError: another process drives it.
+        """
+        lock = FileLock(self.directory / _LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise ResultError(
+                "is being worked on by another kdsweep process; wait for it or stop it first",
+                source=self.directory,
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def is_held(self) -> bool:
+        """Whether a living process on this machine drives the run."""
+        path = self.directory / _LOCK
+        if not path.exists() or not os.access(path, os.W_OK):
+            return False
+        try:
+            with FileLock(path, timeout=0):
+                return False
+        except Timeout:
+            return True
+
+
+def _damage(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if where == "schema_version":
+        return "was written by another version of kdsweep; read it with that one"
+    return f"is damaged: {where + ': ' if where else ''}{first['msg']}"
+
+
+def _json(model: RunMeta | TrialResult) -> bytes:
+    return model.model_dump_json(indent=1).encode() + b"\n"
+
+
+def _trial_yaml(result: TrialResult) -> str:
+    yaml: Any = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False
+    text = StringIO()
+    yaml.dump({"trial": result.trial}, text)
+    title = " ".join(result.name.split())
+    return (
+        f"# Trial {result.number}: {title}. `kdsweep trial FILE` runs it again.\n" + text.getvalue()
+    )

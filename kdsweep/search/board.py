@@ -1,0 +1,194 @@
+"""The switchboard between trials and lanes: one light actor per sweep.
+
+It imports nothing but the standard library, so that it is up before anything else is.
+"""
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+Job = dict[str, Any]
+"""What a lane is asked to do: ``key`` names it, ``trial`` is the resolved trial."""
+
+HEARTBEAT_S = 30.0
+"""A trial without news says at least this often that it is still there."""
+
+
+@dataclass
+class _Progress:
+    """What is known of one job, and who waits to hear more."""
+
+    job: Job
+    lane: str | None = None
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    teacher_epochs: list[dict[str, Any]] = field(default_factory=list)
+    outcome: dict[str, Any] | None = None
+    stopped: bool = False
+    attempts: int = 0
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Switchboard:
+    """Hands jobs to whichever lane is free, and reports back to whoever asked for them.
+
+    Every method is a coroutine on one event loop, so that nothing needs a lock and a waiting
+    call costs nothing.
+    """
+
+    def __init__(self, *, max_failures: int = 2) -> None:
+        self._max_failures = max_failures
+        self._waiting: deque[str] = deque()
+        self._jobs: dict[str, _Progress] = {}
+        self._lanes: dict[str, dict[str, Any]] = {}
+        self._assigned: dict[str, list[str]] = {}
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    # --- what a lane calls
+
+    async def hello(self, lane: str, about: dict[str, Any]) -> None:
+        """A lane is up. What it had in hand when it last was lost goes to the front of the queue."""
+        self._lanes[lane] = about
+        for key in self._assigned.get(lane, []):
+            progress = self._jobs.get(key)
+            if progress is not None and progress.outcome is None and progress.lane == lane:
+                self._lost(key, progress)
+        self._assigned[lane] = []
+        self._wake()
+
+    async def take(self, lane: str, after: int) -> tuple[int, Job] | None:
+        """The lane's next job after the ``after`` it has had; ``None`` when the sweep is over.
+
+        The first to ask for a job that the lane does not yet have takes one from the queue: with
+        several workers in a lane, all of them get the same jobs in the same order.
+        """
+        while not self._closed:
+            had = self._assigned.setdefault(lane, [])
+            if after < len(had):
+                return after + 1, self._jobs[had[after]].job
+            if self._waiting:
+                key = self._waiting.popleft()
+                self._jobs[key].lane = lane
+                had.append(key)
+                self._wake()
+                continue
+            await self._changed.wait()
+        return None
+
+    async def report(self, key: str, epoch: dict[str, Any], of_teacher: bool = False) -> bool:
+        """An epoch of a job; the answer is whether to go on."""
+        progress = self._jobs.get(key)
+        if progress is None:
+            return False
+        (progress.teacher_epochs if of_teacher else progress.epochs).append(epoch)
+        progress.news.set()
+        return not (progress.stopped or self._closed)
+
+    async def finish(self, key: str, outcome: dict[str, Any]) -> None:
+        """The end of a job."""
+        progress = self._jobs.get(key)
+        if progress is not None and progress.outcome is None:
+            progress.outcome = outcome
+            progress.news.set()
+
+    # --- what a trial calls
+
+    async def submit(self, job: Job) -> None:
+        """Put a job at the end of the queue; a job of the same key is replaced."""
+        progress = self._jobs[job["key"]] = _Progress(job)
+        if self._closed:
+            progress.outcome = {"status": "stopped", "error": "the sweep has ended"}
+            return
+        self._waiting.append(job["key"])
+        self._wake()
+
+    async def look(self, key: str) -> dict[str, Any]:
+        """What is known of a job now, all its epochs included."""
+        return self._told(self._jobs[key], 0)
+
+    async def news(self, key: str, seen: int, every_s: float) -> dict[str, Any]:
+        """What happened to a job after its first ``seen`` epochs.
+
+        Waits for the outcome, but no longer than ``every_s`` once there is an epoch to tell of,
+        and ``HEARTBEAT_S`` if there is none.
+        """
+        progress, loop = self._jobs[key], asyncio.get_running_loop()
+        start = loop.time()
+        while progress.outcome is None:
+            until = every_s if len(progress.epochs) > seen else HEARTBEAT_S
+            left = start + until - loop.time()
+            if left <= 0:
+                break
+            progress.news.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(progress.news.wait(), left)
+        return self._told(progress, seen)
+
+    async def forget(self, key: str) -> None:
+        """Drop a finished job."""
+        self._jobs.pop(key, None)
+
+    async def stop(self, key: str) -> None:
+        """Ask the lane of a job to stop after the epoch it is in."""
+        progress = self._jobs.get(key)
+        if progress is not None:
+            progress.stopped = True
+
+    # --- what the driver calls
+
+    async def lanes(self) -> dict[str, dict[str, Any]]:
+        """What every lane that is up said of itself."""
+        return dict(self._lanes)
+
+    async def lost(self, lanes: list[str], why: str) -> None:
+        """These lanes will not come back: what they had in hand goes to others."""
+        for lane in lanes:
+            self._lanes.pop(lane, None)
+            for key in self._assigned.pop(lane, []):
+                progress = self._jobs.get(key)
+                if progress is not None and progress.outcome is None and progress.lane == lane:
+                    self._lost(key, progress, why)
+        self._wake()
+
+    async def close(self) -> None:
+        """The sweep is over: lanes that wait for a job go home."""
+        self._closed = True
+        self._wake()
+
+    async def abort(self, why: str) -> None:
+        """End every job here and now, and take no more: ``close``, for a sweep that is cut short."""
+        self._waiting.clear()
+        for progress in self._jobs.values():
+            if progress.outcome is None:
+                progress.outcome = {"status": "stopped", "error": why}
+                progress.news.set()
+        await self.close()
+
+    @staticmethod
+    def _told(progress: _Progress, seen: int) -> dict[str, Any]:
+        return {
+            "epochs": progress.epochs[seen:],
+            "last_teacher_epoch": progress.teacher_epochs[-1] if progress.teacher_epochs else None,
+            "outcome": progress.outcome,
+            "lane": progress.lane,
+        }
+
+    def _lost(self, key: str, progress: _Progress, why: str = "its worker died") -> None:
+        progress.attempts += 1
+        progress.lane = None
+        progress.epochs.clear()
+        if progress.attempts > self._max_failures:
+            progress.outcome = {
+                "status": "failed",
+                "error": f"given up after {progress.attempts} attempts: {why}",
+            }
+            progress.news.set()
+        else:
+            self._waiting.appendleft(key)
+
+    def _wake(self) -> None:
+        """Everyone who waits for a job looks again."""
+        self._changed.set()
+        self._changed = asyncio.Event()

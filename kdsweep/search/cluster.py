@@ -1,0 +1,129 @@
+"""Ray: started on this machine, or joined at an address; and how many lanes fit."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import floor
+from typing import Any
+
+from kdsweep.errors import SpecError
+from kdsweep.search import environment  # noqa: F401  # before ray
+from kdsweep.spec.sweep import ClusterSpec
+from kdsweep.sweep_file.plan import Resources, resources, this_machine
+
+import ray  # isort: skip
+
+LANES_PER_RUN_ON_A_CLUSTER = 4
+"""Lanes whose workers restart together when one of them dies, where machines come and go."""
+
+OBJECT_STORE_BYTES = 200 * 2**20
+"""Trials and reports are small: a local Ray needs no share of the memory for them."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How the sweep sits on its cluster."""
+
+    lanes: int
+    lanes_per_run: int
+    workers_per_trial: int
+    cpus_per_worker: float
+    gpus_per_worker: float
+
+    @property
+    def threads(self) -> int:
+        """Torch threads of a worker: more than its processors slow every lane down."""
+        return max(1, int(self.cpus_per_worker))
+
+
+@contextmanager
+def connected(cluster: ClusterSpec) -> Iterator[None]:
+    """Ray for the time of a sweep; what this started is stopped, what it joined stays.
+
+    Raises:
+        SpecError: no cluster answers at the address.
+    """
+    quiet: dict[str, Any] = {
+        "log_to_driver": False, "configure_logging": False, "namespace": "kdsweep",
+    }
+    if cluster.address is None:
+        machine = this_machine()
+        ray.init(
+            address="local", num_cpus=machine.cpus, num_gpus=machine.gpus,
+            include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet,
+        )
+    else:
+        try:
+            ray.init(address=cluster.address, **quiet)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise SpecError(
+                f"cluster.address: no Ray cluster answers at {cluster.address!r} ({error}); start "
+                "one with `ray start --head`, or leave the address out to use this machine"
+            ) from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def fit(cluster: ClusterSpec) -> Fitted:
+    """The lanes that the connected cluster has room for, as the settings ask.
+
+    Raises:
+        SpecError: what is asked for does not fit; says the arithmetic.
+    """
+    if cluster.address is None:
+        found = resources(cluster, this_machine())
+    else:
+        found = _on(cluster, ray.cluster_resources())
+    if found.problem is not None:
+        raise SpecError(
+            f"cluster: {found.problem}; lower concurrent_trials, workers_per_trial, "
+            "cpus_per_worker or gpus_per_worker"
+        )
+    lanes = found.lanes or 1
+    together = cluster.lanes_per_run or (
+        lanes if cluster.address is None else LANES_PER_RUN_ON_A_CLUSTER
+    )
+    return Fitted(
+        lanes=lanes,
+        lanes_per_run=1 if found.workers_per_trial > 1 else min(together, lanes),
+        workers_per_trial=found.workers_per_trial,
+        cpus_per_worker=found.cpus_per_worker,
+        gpus_per_worker=found.gpus_per_worker,
+    )
+
+
+def _on(cluster: ClusterSpec, have: dict[str, float]) -> Resources:
+    """Lanes on a running cluster: as many as asked for, or as fit now."""
+    cpus, gpus = have.get("CPU", 0.0), have.get("GPU", 0.0)
+    workers, cpus_each = cluster.workers_per_trial, cluster.cpus_per_worker
+    gpus_each = cluster.gpus_per_worker
+    if gpus_each is None:
+        gpus_each = 1.0 if gpus else 0.0
+    fits = floor(cpus / (workers * cpus_each) + 1e-9)
+    if gpus_each:
+        fits = min(fits, floor(gpus / (workers * gpus_each) + 1e-9))
+    asked = cluster.concurrent_trials
+    problem = None
+    # A cluster may grow: what was asked for in numbers is waited for, with the watchdog's patience.
+    if asked is None and fits < 1:
+        problem = (
+            f"one trial needs {workers} workers x {cpus_each:g} CPUs and {gpus_each:g} GPUs; the "
+            f"cluster at {cluster.address} has {cpus:g} CPUs and {gpus:g} GPUs"
+        )
+    return Resources(asked or max(fits, 1), workers, cpus_each, gpus_each, None, problem)
+
+
+def arithmetic(fitted: Fitted) -> str:
+    """What the lanes need and what the cluster has free, for a sweep that does not move."""
+    workers = fitted.lanes * fitted.workers_per_trial
+    need = f"{workers * fitted.cpus_per_worker:g} CPUs"
+    if fitted.gpus_per_worker:
+        need += f" and {workers * fitted.gpus_per_worker:g} GPUs"
+    total, free = ray.cluster_resources(), ray.available_resources()
+    return (
+        f"{fitted.lanes} lanes x {fitted.workers_per_trial} workers need {need}; the cluster has "
+        f"{total.get('CPU', 0):g} CPUs ({free.get('CPU', 0):g} free) and "
+        f"{total.get('GPU', 0):g} GPUs ({free.get('GPU', 0):g} free)"
+    )

@@ -1,0 +1,169 @@
+"""What the driver writes down: one record per trial, to the run directory first, then to others."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kdsweep.report.progress import Progress
+from kdsweep.results.meta import TeacherMeta
+from kdsweep.results.pareto import front
+from kdsweep.results.record import EpochMetrics, Role, TrialResult
+from kdsweep.results.store import RunStore
+from kdsweep.spec import TrialSpec
+from kdsweep.sweep_file import resolved
+from kdsweep.tracking.tracker import Tracker
+
+TRACK_RUNNING_EVERY_S = 10.0
+"""How often MLflow hears of a trial that is still running."""
+
+
+class Journal:
+    """Keeps the records of a sweep's trials; the only writer of its run directory."""
+
+    def __init__(
+        self, store: RunStore, progress: Progress, tracker: Tracker | None,
+        *, done: Sequence[TrialResult] = (),
+    ) -> None:
+        self._store, self._progress, self._tracker = store, progress, tracker
+        self._lock = threading.RLock()
+        self._open: dict[str, TrialResult] = {}
+        self._tracked_at: dict[str, float] = {}
+        self.results: list[TrialResult] = list(done)
+        self._front = self._front_of(self.results)
+
+    @property
+    def front(self) -> list[TrialResult]:
+        """The front of what has ended so far."""
+        return list(self._front)
+
+    def begin(
+        self, key: str, number: int, role: Role, trial: TrialSpec,
+        changes: Mapping[str, Any], params: Mapping[str, Any],
+    ) -> TrialResult:
+        """A trial was proposed."""
+        result = TrialResult(
+            trial_id=key, number=number, role=role, status="running", name=name_of(trial),
+            trial=resolved(trial), changes=dict(changes), params=dict(params),
+            started=time.time(),
+        )
+        with self._lock:
+            self._open[key] = result
+        self._progress.trial_started(key, result.name)
+        return result
+
+    def epochs(self, key: str, reported: Sequence[Mapping[str, Any]], lane: str | None) -> None:
+        """Epochs of a running trial; one that is already known is a repeat after a restart."""
+        with self._lock:
+            result = self._open[key]
+            known = len(result.epochs)
+            new = [EpochMetrics.model_validate(epoch) for epoch in reported]
+            kept = {epoch.epoch: epoch for epoch in (*result.epochs, *new)}
+            result = self._open[key] = result.model_copy(
+                update={"epochs": tuple(kept[e] for e in sorted(kept)), "lane": lane or ""}
+            )
+        if len(result.epochs) > known:
+            self._progress.trial_epoch(key, result.epochs[-1], result.trial["train"]["epochs"])
+            self._track_running(result)
+
+    def end(self, key: str, outcome: Mapping[str, Any]) -> TrialResult:
+        """A trial ended, well or not: its record is on disk when this returns."""
+        with self._lock:
+            result = self._open.pop(key)
+            weights = self._store.weights_path(key)
+            complete = outcome["status"] == "complete"
+            result = result.model_copy(
+                update={
+                    "status": outcome["status"],
+                    "metrics": outcome.get("metrics") or {},
+                    "weights_of_terms": outcome.get("raw_weights") or {},
+                    "error": outcome.get("error"),
+                    "device": outcome.get("device") or "",
+                    "seconds": outcome.get("seconds") or time.time() - result.started,
+                    "weights": _relative(weights, self._store.directory) if complete else None,
+                }
+            )
+            self._store.write(result)
+            self.results.append(result)
+            if complete:
+                self._front = self._front_of([*self._front, result])
+        self._progress.trial_ended(result, self._front)
+        if self._tracker is not None:
+            self._tracker.log(result)
+        return result
+
+    def end_open(self, why: str) -> None:
+        """Everything that still runs is recorded as stopped, with the epochs that it had."""
+        for key in list(self._open):
+            self.end(key, {"status": "stopped", "error": why})
+
+    def teacher(self, card: Mapping[str, Any], trial: TrialSpec) -> None:
+        """A teacher as a record of its own; the sweep's own teacher also goes into ``run.json``."""
+        assert trial.teacher is not None
+        key = f"teacher-{card['digest'][:8]}"
+        with self._lock:
+            if any(result.trial_id == key for result in self.results):
+                return
+            result = TrialResult(
+                trial_id=key, number=0, role="teacher", status="complete",
+                name=f"teacher {trial.teacher.model.name}", trial=resolved(trial),
+                metrics={
+                    "accuracy": card["accuracy"], "loss": card["loss"],
+                    **{size: float(card[size]) for size in ("params", "macs", "size_bytes")},
+                },
+                epochs=tuple(EpochMetrics.model_validate(epoch) for epoch in card["epochs"]),
+                started=time.time() - card["seconds"], seconds=card["seconds"],
+                device=card["device"],
+            )
+            self._store.write(result)
+            self.results.append(result)
+            if self._store.meta.teacher is None:
+                self._store.update_meta(
+                    teacher=TeacherMeta(
+                        hash=card["digest"], name=trial.teacher.model.name,
+                        accuracy=card["accuracy"], loss=card["loss"], params=card["params"],
+                        macs=card["macs"], size_bytes=card["size_bytes"],
+                        seconds=card["seconds"], reused=card["reused"],
+                    ),
+                    data_fingerprint=card["data"],
+                )
+        if self._tracker is not None:
+            self._tracker.log(result)
+
+    def teacher_of(self, key: str, card: Mapping[str, Any]) -> None:
+        """As ``teacher``, for the one that a running trial learns from."""
+        with self._lock:
+            trial = TrialSpec.model_validate(self._open[key].trial)
+        self.teacher(card, trial)
+
+    def _front_of(self, results: Sequence[TrialResult]) -> list[TrialResult]:
+        meta = self._store.meta
+        return front(results, meta.objectives, constraints=meta.constraints)
+
+    def _track_running(self, result: TrialResult) -> None:
+        now = time.monotonic()
+        last = self._tracked_at.setdefault(result.trial_id, now)
+        if self._tracker is not None and now - last >= TRACK_RUNNING_EVERY_S:
+            self._tracked_at[result.trial_id] = now
+            self._tracker.log(result)
+
+
+def name_of(trial: TrialSpec) -> str:
+    """The trial in a few words: ``kd w16 T4.2 a0.31``."""
+    student, strategy = trial.student.settings, trial.strategy.settings
+    words = [trial.strategy.name.rpartition(":")[2]]
+    extra = strategy.get("extra") or {}
+    words[0] = "+".join([words[0], *(name for name, given in extra.items() if given is not None)])
+    short = {"width": "w", "depth": "d", "stages": "s", "hidden": "h"}
+    words += [f"{letter}{student[key]}" for key, letter in short.items() if student.get(key)]
+    short = {"temperature": "T", "alpha": "a", "weight": "u"}
+    words += [
+        f"{letter}{strategy[key]:.2g}" for key, letter in short.items()
+        if isinstance(strategy.get(key), int | float)
+    ]
+    return " ".join(words)
+
+
+def _relative(path: Path, directory: Path) -> str:
+    return path.relative_to(directory).as_posix()

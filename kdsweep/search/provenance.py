@@ -1,0 +1,55 @@
+"""Where and with what a sweep runs, for its record."""
+
+import hashlib
+import os
+import platform
+import subprocess
+import uuid
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from kdsweep import __version__
+from kdsweep.results.meta import RunMeta
+from kdsweep.sweep_file import Sweep, plan
+
+PACKAGES = ("torch", "torchvision", "ray", "optuna", "mlflow", "numpy")
+
+
+def describe_run(sweep: Sweep, *, name: str, tracking_uri: str | None) -> RunMeta:
+    """The meta data of a sweep that is about to start."""
+    spec, planned = sweep.spec, plan(sweep)
+    machine = planned.resources.machine
+    cores = f", {machine.cpus} CPUs, {machine.gpus} GPUs" if machine else ""
+    return RunMeta(
+        sweep_id=uuid.uuid4().hex,
+        name=name,
+        created=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
+        objectives=spec.objectives,
+        constraints={
+            metric: bound.model_dump(exclude_none=True)
+            for metric, bound in spec.constraints.items()
+        },
+        sampler=spec.search.sampler,
+        seed=spec.search.seed,
+        trials=planned.total,
+        version=__version__,
+        packages={package: version(package) for package in PACKAGES},
+        git_commit=git_commit(),
+        python=platform.python_version(),
+        host=f"{platform.node()}: {platform.system()} {platform.machine()}{cores}",
+        sweep_sha256=hashlib.sha256(sweep.text.encode()).hexdigest(),
+        tracking_uri=tracking_uri,
+    )
+
+
+def git_commit() -> str | None:
+    """The commit of the working directory, ``-dirty`` if something differs; none outside git."""
+    quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True, text=True, timeout=10, env=quiet, check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None

@@ -1,0 +1,36 @@
+"""Ray's and Tune's own chatter, in a file instead of on the screen."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LOUD = ("ray", "ray.tune", "ray.train", "ray.data", "mlflow", "alembic", "optuna", "torch")
+
+
+@contextmanager
+def chatter_in(directory: Path) -> Iterator[Path]:
+    """Send log records and warnings of the libraries to ``directory/driver.log`` for a while."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "driver.log"
+    handler = logging.FileHandler(path, delay=False)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    loggers = [logging.getLogger(name) for name in LOUD]
+    before = [(logger, logger.handlers[:], logger.propagate) for logger in loggers]
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    for logger in loggers:
+        logger.handlers[:], logger.propagate = [], True
+    logging.captureWarnings(True)
+    try:
+        yield path
+    finally:
+        logging.captureWarnings(False)
+        for logger, handlers, propagate in before:
+            logger.handlers[:], logger.propagate = handlers, propagate
+        root.setLevel(level)
+        root.removeHandler(handler)
+        handler.close()
+

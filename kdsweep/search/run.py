@@ -1,0 +1,151 @@
+"""A sweep from start to end: Ray, lanes, the teacher, Tune with our searcher, the records."""
+
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kdsweep.errors import TrialError
+from kdsweep.report.front_files import write_front
+from kdsweep.report.progress import Progress
+from kdsweep.results.meta import RunStatus
+from kdsweep.results.record import TrialResult
+from kdsweep.results.store import RunStore
+from kdsweep.search import environment  # noqa: F401  # before ray
+from kdsweep.search.cluster import Fitted, connected, fit
+from kdsweep.search.journal import Journal
+from kdsweep.search.sampler import Sampler
+from kdsweep.search.starts import starts
+from kdsweep.search.watch import TEACHER_KEY, Watch
+from kdsweep.sweep_file import Sweep, resolved
+from kdsweep.tracking.tracker import Tracker
+
+NAMESPACE = "kdsweep"
+
+
+def run(
+    sweep: Sweep, store: RunStore, *, progress: Progress, tracker: Tracker | None,
+    done: Sequence[TrialResult] = (),
+) -> RunStatus:
+    """Run the sweep's trials on Ray until all are done or somebody stops it; returns how it ended.
+
+    ``done`` are the records of trials that need not run again. Every record is on disk when this
+    returns, the front beside them.
+
+    Raises:
+        SpecError: the cluster has no room for what the file asks.
+        TrialError: the sweep cannot make progress, or its teacher could not be made.
+    """
+    journal = Journal(store, progress, tracker, done=done)
+    started = time.monotonic()
+    status: RunStatus = "failed"
+    try:
+        progress.phase("starting Ray")
+        with connected(sweep.spec.cluster), _scratch() as scratch:
+            status = _on_ray(sweep, store, journal, progress, scratch, done)
+    finally:
+        journal.end_open("the sweep ended before this trial did")
+        store.update_meta(
+            status=status, wall_seconds=store.meta.wall_seconds + time.monotonic() - started
+        )
+        progress.phase("writing the front")
+        write_front(store, journal.results, journal.front)
+        if tracker is not None:
+            tracker.finish(status, journal.front)
+    return status
+
+
+def _on_ray(
+    sweep: Sweep, store: RunStore, journal: Journal, progress: Progress, scratch: Path,
+    done: Sequence[TrialResult],
+) -> RunStatus:
+    import ray
+
+    from kdsweep.search.lanes import Lanes, board_actor
+    from kdsweep.search.searcher import FrontSearcher
+
+    fitted = fit(sweep.spec.cluster)
+    name = f"board-{store.meta.sweep_id}"
+    board = board_actor(name)
+    teachers = (store.directory.parent / "teachers").resolve()
+    lanes = Lanes(fitted, board=name, namespace=NAMESPACE, teachers=teachers, storage=scratch)
+    progress.phase(f"starting {fitted.lanes} lane{'s' if fitted.lanes > 1 else ''}")
+    lanes.start()
+    trial = sweep.spec.trial
+    if trial.teacher is not None:
+        job = {"key": TEACHER_KEY, "kind": "teacher", "trial": resolved(trial)}
+        ray.get(board.submit.remote(job))
+    sampler = Sampler(sweep, starts(sweep), done=done)
+    searcher = FrontSearcher(sweep, sampler, journal, store, board=name, namespace=NAMESPACE)
+    watch = Watch(board, lanes, fitted, journal, progress, searcher.close, trial)
+    if fitted.workers_per_trial == 1 or trial.teacher is None:
+        # A lane that needs the teacher waits for the one that makes it; the others go ahead.
+        searcher.may_start.set()
+    else:
+        watch.when_teacher_is_ready(searcher.may_start.set)
+    with _interrupts(watch.stop), watch:
+        _tune(searcher, journal, fitted, scratch)
+    ray.get(board.close.remote())
+    lanes.join(timeout_s=2.0)
+    if watch.failure is not None:
+        raise TrialError(watch.failure)
+    return "stopped" if watch.stopped else "complete"
+
+
+def _tune(searcher: Any, journal: Journal, fitted: Fitted, scratch: Path) -> None:
+    """Ray Tune over the searcher's trials, as many at once as there are lanes."""
+    from ray import tune
+
+    from kdsweep.search.searcher import Listener
+    from kdsweep.search.trainable import LaneTrial
+
+    tuner = tune.Tuner(
+        # Ray asks every trial for some resource; the processors are the lanes'.
+        tune.with_resources(LaneTrial, tune.PlacementGroupFactory([{"memory": 2**20}])),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher, num_samples=-1, max_concurrent_trials=fitted.lanes,
+            reuse_actors=True, trial_dirname_creator=lambda trial: trial.trial_id,
+        ),
+        run_config=tune.RunConfig(
+            name="trials", storage_path=str(scratch), verbose=0, callbacks=[Listener(journal)],
+            failure_config=tune.FailureConfig(max_failures=2),
+        ),
+    )
+    tuner.fit()
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A place for the files that Ray wants to write and nobody reads."""
+    path = Path(tempfile.mkdtemp(prefix="kdsweep-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM) stops the sweep cleanly, the second at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number: int, frame: object) -> None:
+        for each, handler in previous.items():
+            signal.signal(each, handler)
+        stop()
+
+    for number in previous:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

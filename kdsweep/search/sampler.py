@@ -1,0 +1,253 @@
+"""Who proposes the trials: controls, published defaults, then Optuna by ask and tell.
+
+Why not Ray Tune's ``OptunaSearch``: with several objectives it leaves failed trials running for
+ever, which the sampler then steers away from, and it tells crashed trials as complete.
+"""
+
+import math
+import os
+import warnings
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+# The samplers' small matrix products gain nothing from threads that the lanes need.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import TrialState, create_trial
+
+from kdsweep.results.record import Role, TrialResult
+from kdsweep.search.starts import Start
+from kdsweep.spec.dimension import Dimension, Label
+from kdsweep.spec.space import Assignment
+from kdsweep.spec.sweep import Bound, SearchSpec
+from kdsweep.sweep_file import Sweep
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A trial to run: its number, and what to change in the sweep's trial."""
+
+    number: int
+    role: Role
+    assignment: Assignment
+
+
+@dataclass
+class _Pending:
+    proposal: Proposal
+    asked: optuna.Trial | None
+    result: TrialResult | None = field(default=None)
+
+
+class Sampler:
+    """Proposes trials and learns from their results; the only writer of its study.
+
+    First come ``starts`` (controls and published defaults), then ``search.trials`` in all that are
+    no controls. With ``search.batch`` results are told in the order of the proposals and only
+    when a whole batch is in, so that the sequence of trials is the same whatever finishes first.
+    """
+
+    def __init__(
+        self, sweep: Sweep, starts: Sequence[Start], *, done: Sequence[TrialResult] = ()
+    ) -> None:
+        spec, space = sweep.spec, sweep.space
+        self._spec, self._space, self._search = spec, space, spec.search
+        self._num_trials = sweep.num_trials
+        self._dimensions = {d.name: d for d in space.dimensions()}
+        self._study = optuna.create_study(
+            study_name=spec.name, directions=[f"{d}imize" for d in spec.objectives.values()],
+            sampler=make_sampler(spec.search),
+        )
+        self._grid: Iterator[Assignment] | None = None
+        if spec.search.sampler == "grid":
+            known = [result.params for result in done]
+            points = space.grid(spec.search.grid_points)
+            self._grid = (point for point in points if point.params not in known)
+            starts = [start for start in starts if start.role == "control"]
+        self._starts = deque(starts)
+        self._pending: dict[int, _Pending] = {}
+        self._next_number = 0
+        self._in_batch = 0
+        self._num_searched = 0
+        for result in done:
+            self._remember(result)
+
+    @property
+    def num_planned(self) -> int:
+        """Trials that this sampler will have proposed in the end, controls included."""
+        return self._next_number + self._num_left_to_search() + sum(
+            start.role == "control" for start in self._starts
+        )
+
+    def ask(self) -> Proposal | None:
+        """The next trial; ``None`` if results must come in first, or if there are no more.
+
+        ``exhausted`` tells the one from the other.
+        """
+        if self.exhausted or self._batch_is_full():
+            return None
+        start = self._starts.popleft() if self._starts else None
+        if start is not None and start.params is None:
+            return self._propose(start.role, Assignment({}, start.changes), None)
+        if self._grid is not None:
+            # A control on the grid: the grid will come to the same settings as a trial.
+            return self._on_grid(start)
+        if start is not None:
+            self._study.enqueue_trial(dict(start.params or {}))
+        asked = self._study.ask()
+        assignment = self._space.resolve(lambda dimension: _suggest(asked, dimension))
+        role: Role = start.role if start is not None else "trial"
+        return self._propose(role, assignment, asked)
+
+    def _on_grid(self, start: Start | None) -> Proposal:
+        assert self._grid is not None
+        if start is not None:
+            return self._propose(start.role, Assignment({}, start.changes), None)
+        return self._propose("trial", next(self._grid), None)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all trials have been proposed."""
+        if any(start.role == "control" for start in self._starts):
+            return False
+        return self._num_left_to_search() <= 0
+
+    def tell(self, number: int, result: TrialResult) -> None:
+        """The result of a proposal: a failed, stopped or unmeasured one is told as failed."""
+        self._pending[number].result = result
+        if self._search.batch is None:
+            self._tell_now(self._pending.pop(number))
+            return
+        whole = self._in_batch >= self._search.batch or self.exhausted
+        if whole and all(each.result is not None for each in self._pending.values()):
+            self._in_batch = 0
+            for key in sorted(self._pending):
+                self._tell_now(self._pending.pop(key))
+
+    def _num_left_to_search(self) -> int:
+        return self._num_trials - self._num_searched
+
+    def _batch_is_full(self) -> bool:
+        """A batch is asked for whole before any of its results counts."""
+        return self._search.batch is not None and self._in_batch >= self._search.batch
+
+    def _propose(
+        self, role: Role, assignment: Assignment, asked: optuna.Trial | None
+    ) -> Proposal:
+        proposal = Proposal(self._next_number, role, assignment)
+        self._next_number += 1
+        self._in_batch += 1
+        self._num_searched += role == "trial"
+        self._pending[proposal.number] = _Pending(proposal, asked)
+        return proposal
+
+    def _tell_now(self, pending: _Pending) -> None:
+        result, asked = pending.result, pending.asked
+        if asked is None or result is None:
+            return
+        asked.set_user_attr("trial_id", result.trial_id)
+        values = objective_values(result, self._spec.objectives)
+        if values is None:
+            self._study.tell(asked, state=TrialState.FAIL)
+            return
+        for name, violation in violations(result, self._spec.constraints).items():
+            asked.set_constraint(name, violation)
+        self._study.tell(asked, values)
+
+    def _remember(self, result: TrialResult) -> None:
+        """Put an earlier result into the study, as if it had been asked for and told here."""
+        self._next_number = max(self._next_number, result.number + 1)
+        self._num_searched += result.role == "trial"
+        self._starts = deque(s for s in self._starts if not s.gave(result))
+        values = objective_values(result, self._spec.objectives)
+        if not result.params or not set(result.params) <= set(self._dimensions):
+            return
+        self._study.add_trial(
+            create_trial(
+                state=TrialState.FAIL if values is None else TrialState.COMPLETE,
+                values=values,
+                params=result.params,
+                distributions={
+                    name: _distribution(self._dimensions[name]) for name in result.params
+                },
+                user_attrs={"trial_id": result.trial_id},
+                constraints=None if values is None else violations(result, self._spec.constraints),
+            )
+        )
+
+
+def objective_values(
+    result: TrialResult, objectives: Mapping[str, str]
+) -> list[float] | None:
+    """The result's objectives in order; ``None`` unless it is complete and all are finite."""
+    if result.status != "complete":
+        return None
+    values = [result.metrics.get(name, math.nan) for name in objectives]
+    return values if all(map(math.isfinite, values)) else None
+
+
+def violations(result: TrialResult, constraints: Mapping[str, Bound]) -> dict[str, float]:
+    """By how much each bound is missed; zero or less where it is met."""
+    missed: dict[str, float] = {}
+    for name, bound in constraints.items():
+        value = result.metrics.get(name, math.inf)
+        if bound.max is not None:
+            missed[f"{name}.max"] = value - bound.max
+        if bound.min is not None:
+            missed[f"{name}.min"] = bound.min - result.metrics.get(name, -math.inf)
+    return missed
+
+
+def make_sampler(search: SearchSpec) -> optuna.samplers.BaseSampler:
+    """Optuna's sampler of that name, seeded.
+
+    The grid has no sampler: its points are known beforehand.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if search.sampler == "tpe":
+            return optuna.samplers.TPESampler(
+                seed=search.seed, multivariate=True, group=True, constant_liar=True
+            )
+        if search.sampler == "nsga2":
+            return optuna.samplers.NSGAIISampler(
+                seed=search.seed, population_size=search.population
+            )
+        if search.sampler == "nsga3":
+            return optuna.samplers.NSGAIIISampler(
+                seed=search.seed, population_size=search.population
+            )
+        if search.sampler == "gp":
+            return optuna.samplers.GPSampler(seed=search.seed, warn_independent_sampling=False)
+        return optuna.samplers.RandomSampler(seed=search.seed)
+
+
+def _suggest(trial: optuna.Trial, dimension: Dimension) -> Label:
+    name, low, high = dimension.name, dimension.low, dimension.high
+    if dimension.kind == "choice":
+        chosen: Label = trial.suggest_categorical(name, dimension.labels)
+        return chosen
+    if dimension.kind == "int":
+        step = dimension.step
+        return int(trial.suggest_int(name, int(low), int(high), log=dimension.log, step=step))
+    return float(trial.suggest_float(name, low, high, log=dimension.log))
+
+
+def _distribution(dimension: Dimension) -> BaseDistribution:
+    if dimension.kind == "choice":
+        return CategoricalDistribution(dimension.labels)
+    if dimension.kind == "int":
+        return IntDistribution(
+            int(dimension.low), int(dimension.high), log=dimension.log, step=dimension.step
+        )
+    return FloatDistribution(dimension.low, dimension.high, log=dimension.log)

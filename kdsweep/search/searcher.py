@@ -1,0 +1,123 @@
+"""Ray Tune's side of the search: our sampler as a Tune ``Searcher``, our journal as a callback."""
+
+import json
+import threading
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.search import Searcher
+
+from kdsweep.errors import SpecError
+from kdsweep.results.store import RunStore
+from kdsweep.search import environment  # noqa: F401  # before ray
+from kdsweep.search.journal import Journal
+from kdsweep.search.sampler import Proposal, Sampler
+from kdsweep.sweep_file import Sweep, at
+
+
+class FrontSearcher(Searcher):  # type: ignore[misc]
+    """Gives Tune the sampler's proposals as jobs for a lane, and tells the sampler what came of them.
+
+    Only the driver's thread that runs Tune calls it. ``close`` ends the search from any thread.
+    """
+
+    def __init__(
+        self, sweep: Sweep, sampler: Sampler, journal: Journal, store: RunStore,
+        *, board: str, namespace: str,
+    ) -> None:
+        super().__init__(metric=next(iter(sweep.spec.objectives)), mode="max")
+        self._sweep, self._sampler, self._journal, self._store = sweep, sampler, journal, store
+        self._where = {"board": board, "namespace": namespace}
+        self._proposals: dict[str, Proposal] = {}
+        self._closed = threading.Event()
+        self.may_start = threading.Event()
+        """Unset as long as no trial may begin."""
+
+    def close(self) -> None:
+        """Propose nothing more."""
+        self._closed.set()
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial's job; ``None`` to be asked again later, ``FINISHED`` at the end."""
+        while True:
+            if self._closed.is_set():
+                return str(Searcher.FINISHED)
+            if not self.may_start.is_set():
+                return None
+            proposal = self._sampler.ask()
+            if proposal is None:
+                return str(Searcher.FINISHED) if self._sampler.exhausted else None
+            job = self._job(proposal)
+            if job is not None:
+                self._proposals[trial_id] = proposal
+                return {"job": job, **self._where}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """A trial ended; without a result its Tune actor was lost for good."""
+        proposal = self._proposals.pop(trial_id, None)
+        if proposal is None:
+            return
+        key = key_of(proposal.number)
+        told = (result or {}).get("outcome")
+        outcome = json.loads(told) if told else {
+            "status": "stopped" if self._closed.is_set() else "failed",
+            "error": "Ray Tune lost the trial's actor; see the logs of Ray",
+        }
+        self._sampler.tell(proposal.number, self._journal.end(key, outcome))
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the records are what a sweep is resumed from."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """See ``save``."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its searcher for a restore of its own, which is never made."""
+        return {}
+
+    def _job(self, proposal: Proposal) -> dict[str, Any] | None:
+        """What a lane needs for the proposal; ``None`` if it failed here, which is recorded."""
+        key, assignment = key_of(proposal.number), proposal.assignment
+        try:
+            trial = at(self._sweep.spec.trial, assignment.changes)
+        except SpecError as error:
+            # Every corner was checked at load; a combination may still be refused.
+            begun = self._journal.begin(
+                key, proposal.number, proposal.role, self._sweep.spec.trial,
+                assignment.changes, assignment.params,
+            )
+            outcome = {"status": "failed", "error": str(error)}
+            self._sampler.tell(proposal.number, self._journal.end(begun.trial_id, outcome))
+            return None
+        begun = self._journal.begin(
+            key, proposal.number, proposal.role, trial, assignment.changes, assignment.params
+        )
+        weights = str(self._store.weights_path(key).resolve())
+        return {"key": key, "kind": "trial", "trial": begun.trial, "weights": weights}
+
+
+class Listener(Callback):  # type: ignore[misc]
+    """Passes what Tune hears of a trial on to the journal."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Epochs of a trial, and the teacher that its lane made or found for it."""
+        self._journal.epochs(result["key"], result["epochs"], result["lane"])
+        teacher = json.loads(result["outcome"]).get("teacher") if result["outcome"] else None
+        if teacher is not None:
+            self._journal.teacher_of(result["key"], teacher)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """See ``FrontSearcher``: pickled by Tune, never read."""
+        return {}
+
+
+def key_of(number: int) -> str:
+    """The trial id of a proposal: sorts as a name, and fits any path."""
+    return f"{number:05d}"

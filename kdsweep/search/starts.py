@@ -1,0 +1,59 @@
+"""Trials that need no sampler: the two controls, the trial as written, published defaults."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kdsweep import catalog
+from kdsweep.results.record import Role, TrialResult
+from kdsweep.spec.dimension import Label
+from kdsweep.sweep_file import Sweep, at, controls
+
+@dataclass(frozen=True)
+class Start:
+    """A trial to begin with.
+
+    ``params`` is where it lies in the space; ``None`` where it lies outside, so that no sampler
+    hears of it, and ``changes`` say how it differs from the sweep's trial.
+    """
+
+    role: Role
+    changes: dict[str, Any]
+    params: Mapping[str, Label] | None
+
+    def gave(self, result: TrialResult) -> bool:
+        """Whether a recorded trial is this one."""
+        if self.role != result.role:
+            return False
+        if self.params is not None:
+            return dict(self.params) == result.params
+        return self.changes == result.changes
+
+
+def starts(sweep: Sweep) -> list[Start]:
+    """The controls, then the sweep's own trial and each strategy at its published defaults.
+
+    A default that the space does not allow is left out: it is the file that says where to search.
+    """
+    base = sweep.spec.trial
+    wanted: list[tuple[Role, dict[str, Any]]] = [
+        ("control", {"strategy": {"name": name}}) for name in controls(base)
+    ]
+    wanted.append(("trial", {}))
+    wanted += [("trial", {"strategy": {"name": name}}) for name in _strategies(sweep)]
+    found: list[Start] = []
+    for role, changes in wanted:
+        params = sweep.locate(at(base, changes))
+        known = any(start.params == params for start in found if params is not None)
+        if role == "control" or (params is not None and not known):
+            found.append(Start(role, changes, params))
+    return found
+
+
+def _strategies(sweep: Sweep) -> Iterator[str]:
+    """The names among the labels of the choice of the whole strategy."""
+    for dimension in sweep.space.dimensions():
+        if dimension.path == "strategy" and dimension.kind == "choice":
+            for label in dimension.labels:
+                if isinstance(label, str) and label in catalog.names("strategy"):
+                    yield label

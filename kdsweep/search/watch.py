@@ -1,0 +1,132 @@
+"""Keeps an eye on a running sweep: the teacher, lanes that are lost, and whether anything moves."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ray
+
+from kdsweep.report.progress import Progress
+from kdsweep.search.cluster import Fitted, arithmetic
+from kdsweep.search.journal import Journal
+from kdsweep.search.lanes import Lanes
+from kdsweep.spec import TrialSpec
+
+LOOK_EVERY_S = 0.25
+NO_LANE_AFTER_S = 55.0
+"""A lane takes ten to thirty seconds to come up; after this the placement group is still waiting."""
+
+TEACHER_KEY = "teacher"
+
+
+class Watch:
+    """A thread beside Tune's loop; it ends the sweep when it is stopped or cannot go on.
+
+    ``failure`` is why the sweep failed, in a sentence for the person; ``stopped`` whether somebody
+    asked for the end.
+    """
+
+    def __init__(
+        self, board: Any, lanes: Lanes, fitted: Fitted, journal: Journal, progress: Progress,
+        close_search: Callable[[], None], trial: TrialSpec,
+    ) -> None:
+        self._board, self._lanes, self._fitted = board, lanes, fitted
+        self._journal, self._progress, self._trial = journal, progress, trial
+        self._close_search = close_search
+        self._wanted_stop = threading.Event()
+        self._over = threading.Event()
+        self._teacher_ready: list[Callable[[], None]] = []
+        self._teacher_pending = trial.teacher is not None
+        self._num_lanes_up = 0
+        self._why = ""
+        self.failure: str | None = None
+        self.stopped = False
+        self._thread = threading.Thread(target=self._loop, name="kdsweep-watch", daemon=True)
+
+    def stop(self) -> None:
+        """Somebody wants the sweep to end; safe in a signal handler."""
+        self._wanted_stop.set()
+
+    def when_teacher_is_ready(self, then: Callable[[], None]) -> None:
+        """Call ``then`` once the sweep's teacher is there."""
+        self._teacher_ready.append(then)
+
+    def __enter__(self) -> "Watch":
+        self._started = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join(5.0)
+
+    def _loop(self) -> None:
+        while not self._over.is_set():
+            if self._wanted_stop.wait(LOOK_EVERY_S):
+                self.stopped = True
+                self._end("the sweep was stopped")
+                return
+            try:
+                self._look()
+            except ray.exceptions.RayError as error:
+                if not self._over.is_set():
+                    self._fail(f"the sweep lost its cluster: {str(error).splitlines()[0]}")
+            if self.failure is not None:
+                return
+
+    def _look(self) -> None:
+        up = ray.get(self._board.lanes.remote())
+        if len(up) > self._num_lanes_up:
+            self._num_lanes_up = len(up)
+            if not self._teacher_pending:
+                self._progress.phase("training")
+        lost = self._lanes.take_lost()
+        if lost:
+            self._why = next(iter(lost.values()))
+            ray.get(self._board.lost.remote(list(lost), self._why))
+        if self._lanes.num_left == 0:
+            self._fail(f"all lanes are lost: {self._why}")
+        elif not up and time.monotonic() - self._started > NO_LANE_AFTER_S:
+            self._fail(
+                f"no lane came up within {NO_LANE_AFTER_S:.0f} s: {arithmetic(self._fitted)}; lower "
+                "cluster.concurrent_trials or cpus_per_worker, or wait until the cluster is free"
+            )
+        if self._teacher_pending and self.failure is None:
+            self._look_at_teacher(bool(up))
+
+    def _look_at_teacher(self, lanes_are_up: bool) -> None:
+        news = ray.get(self._board.look.remote(TEACHER_KEY))
+        last, outcome = news["last_teacher_epoch"], news["outcome"]
+        assert self._trial.teacher is not None
+        if outcome is None:
+            if last is not None:
+                epochs = self._trial.teacher.training.epochs
+                self._progress.phase(
+                    f"teacher: epoch {last['epoch']}/{epochs}, accuracy {last['accuracy']:.3f}"
+                )
+            elif lanes_are_up:
+                self._progress.phase("teacher")
+            return
+        self._teacher_pending = False
+        if outcome["status"] == "complete":
+            self._journal.teacher(outcome["teacher"], self._trial)
+            card = outcome["teacher"]
+            how = "found" if card["reused"] else "ready"
+            self._progress.message(
+                f"teacher {how}: accuracy {card['accuracy']:.4f}, {card['params']:,} parameters"
+            )
+            self._progress.phase("training")
+            for then in self._teacher_ready:
+                then()
+        elif not self._wanted_stop.is_set():
+            self._fail(f"the teacher could not be made: {outcome['error']}")
+
+    def _fail(self, why: str) -> None:
+        self.failure = why
+        self._end(why)
+
+    def _end(self, why: str) -> None:
+        """Every trial ends here and now; Tune's loop then finds nothing left to do."""
+        self._close_search()
+        ray.get(self._board.abort.remote(why))

@@ -1,0 +1,79 @@
+"""What a Ray Train worker does for the whole of a sweep: one trial after another."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+
+def lane_loop(config: dict[str, Any]) -> None:
+    """Serve a lane until the sweep is over. Runs on every worker of the lane's Ray Train run.
+
+    ``config`` has ``board`` and ``namespace`` (the switchboard's), ``lane`` (the number of the
+    run's first lane), ``workers_per_trial``, ``threads`` and ``teachers`` (a directory).
+    """
+    # Set before torch is imported: its pools read them once.
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(config["threads"])
+    import ray
+    import torch
+    from ray import train as ray_train
+
+    from kdsweep.train.device import describe
+    from kdsweep.train.ranks import ALONE, Ranks
+    from kdsweep.train.session import Session
+
+    torch.set_num_threads(config["threads"])
+    context = ray_train.get_context()
+    rank, size = context.get_world_rank(), config["workers_per_trial"]
+    # Several workers: the run is one lane. One worker each: every worker is a lane of its own.
+    lane = f"lane-{config['lane'] + (0 if size > 1 else rank):03d}"
+    ranks = Ranks(rank, size) if size > 1 else ALONE
+    device = _device()
+    session = Session(device=device, teachers=Path(config["teachers"]), ranks=ranks)
+    board = ray.get_actor(config["board"], namespace=config["namespace"])
+    if ranks.is_first:
+        node = ray.util.get_node_ip_address()
+        about = {"device": describe(device), "node": node, "pid": os.getpid()}
+        ray.get(board.hello.remote(lane, about))
+    had = 0
+    while True:
+        taken = ray.get(board.take.remote(lane, had))
+        if taken is None:
+            return
+        had, job = taken
+        outcome = _run(session, board, job)
+        if ranks.is_first:
+            ray.get(board.finish.remote(job["key"], outcome))
+
+
+def _run(session: Any, board: Any, job: dict[str, Any]) -> dict[str, Any]:
+    import ray
+
+    from kdsweep.results.record import EpochMetrics
+    from kdsweep.spec import TrialSpec
+    from kdsweep.train.loop import Verdict
+
+    def tell(epoch: EpochMetrics, of_teacher: bool) -> Verdict:
+        report = board.report.remote(job["key"], epoch.model_dump(), of_teacher)
+        return Verdict.CONTINUE if ray.get(report) else Verdict.STOP
+
+    trial = TrialSpec.model_validate(job["trial"])
+    if job["kind"] == "teacher":
+        outcome = session.prepare(trial, lambda epoch: tell(epoch, True))
+    else:
+        outcome = session.run(
+            trial, lambda epoch: tell(epoch, False), on_teacher=lambda epoch: tell(epoch, True),
+            weights=Path(job["weights"]),
+        )
+    plain: dict[str, Any] = outcome.plain()
+    return plain
+
+
+def _device() -> Any:
+    """The GPU that Ray gave this worker, or the CPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        from ray.train.torch import get_device
+
+        return get_device()
+    return torch.device("cpu")

@@ -1,0 +1,61 @@
+"""Attention transfer: the student looks where the teacher looks."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from kdsweep.batch import Batch, Outputs
+from kdsweep.losses.attention import attention_transfer
+from kdsweep.strategies.adapters import to_smaller
+from kdsweep.strategies.base import Layers, Needs, Probe, Strategy, Weight, present
+from kdsweep.strategies.pairing import PairedLayers, layers_of, pair_layers
+from kdsweep.strategies.weighting import TermWeight
+
+
+class AttentionTransfer(Strategy):
+    """``L = CE + w sum_l mean (Q_s - Q_t)^2`` with ``Q = l2norm(flatten(mean_c f^2))``.
+
+    Channels may differ without any learned layer. Where height or width differ, the larger map is
+    averaged to the smaller, as published code does; a map of one pixel has no attention to compare
+    (``Q`` is 1 whatever it holds) and is left out. The term is the sum over layers, so that a raw
+    weight is each layer's; published code takes 1000.
+    """
+
+    class Params(TermWeight, PairedLayers):
+        """Weight of the attention, and the layers where it is compared: by default all stages."""
+
+        hint: Literal["middle", "last", "all"] = "all"
+
+    needs: ClassVar[Needs] = Needs(features=True)
+    source: ClassVar[str] = "arXiv:1612.03928"
+
+    def __init__(self, params: Params, probe: Probe) -> None:
+        """Pair the layers.
+
+        Raises:
+            SpecError: there is no teacher, or its layers cannot be paired with the student's.
+        """
+        super().__init__(params, probe)
+        self.weight = params.term_weight
+        self.pairs = pair_layers(params, probe, ranks=(3,), min_area=2)
+
+    @property
+    def layers(self) -> Layers:
+        """The paired layers."""
+        return layers_of(self.pairs)
+
+    def weights(self) -> Mapping[str, Weight]:
+        """The hard-label loss as it is, and the weight of the attention."""
+        return {"hard": Weight(1.0), "attention": self.weight}
+
+    def terms(
+        self, batch: Batch, student: Outputs, teacher: Outputs | None
+    ) -> Mapping[str, Tensor]:
+        """``attention``: the maps' mean squared differences, summed over layers."""
+        theirs = present(teacher).features
+        losses = [
+            attention_transfer(*to_smaller(student.features[pair.student], theirs[pair.teacher]))
+            for pair in self.pairs
+        ]
+        return {"attention": sum(losses[1:], start=losses[0])}

@@ -1,0 +1,23 @@
+"""Sweep files and trial files: read, checked whole, varied, and written out again."""
+
+from kdsweep.sweep_file.changes import at
+from kdsweep.sweep_file.fit import Measured
+from kdsweep.sweep_file.load import Sweep, TrialFile, load, load_trial
+from kdsweep.sweep_file.plan import Plan, controls, plan
+from kdsweep.sweep_file.read import to_yaml
+from kdsweep.sweep_file.resolve import defaults, resolved
+
+__all__ = [
+    "Measured",
+    "Plan",
+    "Sweep",
+    "TrialFile",
+    "at",
+    "controls",
+    "defaults",
+    "load",
+    "load_trial",
+    "plan",
+    "resolved",
+    "to_yaml",
+]

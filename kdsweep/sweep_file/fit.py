@@ -1,0 +1,111 @@
+"""Whether the networks of a trial take its images, and how large they are: nothing is trained."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from kdsweep import catalog
+from kdsweep.data.base import DataInfo
+from kdsweep.errors import SpecError
+from kdsweep.models.size import sizes
+from kdsweep.spec import Component, TeacherSpec, TrialSpec
+from kdsweep.sweep_file.weights import mismatch, shapes_in
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A network as the trial names it, and its size: parameters, multiply-adds, bytes."""
+
+    component: Component
+    params: int
+    macs: int
+    size_bytes: int
+
+
+class Fitting:
+    """Builds each network once for each kind of images, and keeps what was found."""
+
+    def __init__(self) -> None:
+        self._infos: dict[str, DataInfo | list[str]] = {}
+        self._networks: dict[tuple[str, str], Measured | list[str]] = {}
+        self._weights: dict[tuple[str, str, str], list[str]] = {}
+
+    def student(self, trial: TrialSpec) -> Measured | list[str]:
+        """The student's size, or what keeps it from the trial's data."""
+        info = self.info(trial.data)
+        if isinstance(info, list):
+            return [f"data: {problem}" for problem in info]
+        student = self._network(trial.student, trial.data, info)
+        if isinstance(student, list):
+            return [f"student: {problem}" for problem in student]
+        return student
+
+    def teacher_problems(self, trial: TrialSpec) -> list[str]:
+        """What keeps the teacher from the trial's data, or its weights from it."""
+        info = self.info(trial.data)
+        if isinstance(info, list):
+            return [f"data: {problem}" for problem in info]
+        return self._teacher(trial.teacher, trial.data, info) if trial.teacher else []
+
+    def info(self, data: Component) -> DataInfo | list[str]:
+        """What the data set says of itself, or why it cannot be used."""
+        key = _key(data)
+        if key not in self._infos:
+            try:
+                self._infos[key] = catalog.dataset(data).describe()
+            except SpecError as error:
+                self._infos[key] = [p.removeprefix("data: ") for p in error.problems]
+        return self._infos[key]
+
+    def _network(
+        self, component: Component, data: Component, info: DataInfo
+    ) -> Measured | list[str]:
+        key = (_key(component), _key(data))
+        if key not in self._networks:
+            try:
+                found = sizes(
+                    lambda: _build(component, info), info.shape,
+                    num_classes=info.num_classes, name=component.name,
+                )  # fmt: skip
+                self._networks[key] = Measured(component, **found)
+            except SpecError as error:
+                self._networks[key] = list(error.problems)
+        return self._networks[key]
+
+    def _teacher(self, teacher: TeacherSpec, data: Component, info: DataInfo) -> list[str]:
+        network = self._network(teacher.model, data, info)
+        if isinstance(network, list):
+            return [f"teacher.model: {problem}" for problem in network]
+        if teacher.weights is None:
+            return []
+        key = (_key(teacher.model), _key(data), teacher.weights)
+        if key not in self._weights:
+            self._weights[key] = _weights_problems(teacher.model, Path(teacher.weights), info)
+        return self._weights[key]
+
+
+def _weights_problems(model: Component, path: Path, info: DataInfo) -> list[str]:
+    try:
+        file = shapes_in(path)
+        with torch.device("meta"):
+            state = _build(model, info).state_dict()
+    except SpecError as error:
+        return [f"teacher.weights: {problem}" for problem in error.problems]
+    different = mismatch({name: tuple(tensor.shape) for name, tensor in state.items()}, file)
+    if different is None:
+        return []
+    return [
+        f"teacher.weights: {str(path)!r} holds the weights of another architecture than "
+        f"teacher.model {model.name!r}: {different}"
+    ]
+
+
+def _build(component: Component, info: DataInfo) -> nn.Module:
+    return catalog.model(component, shape=info.shape, num_classes=info.num_classes)
+
+
+def _key(component: Component) -> str:
+    return json.dumps(component.model_dump(mode="json"), sort_keys=True)

@@ -1,0 +1,176 @@
+"""A sweep file, or the file of one trial -> settings, everything checked before anything runs."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from kdsweep.data.base import DataInfo
+from kdsweep.errors import SpecError
+from kdsweep.spec import Label, Settings, Space, SweepSpec, TrialSpec
+from kdsweep.spec.problems import as_written, sentences
+from kdsweep.sweep_file.components import coerced
+from kdsweep.sweep_file.corners import corner_problems, students, trial_problems
+from kdsweep.sweep_file.fit import Fitting, Measured
+from kdsweep.sweep_file.read import parse_yaml, read_text
+from kdsweep.sweep_file.resolve import defaults, resolved
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class TrialFile(Settings):
+    """A file with one trial alone: what every trial of a sweep writes."""
+
+    name: str = ""
+    description: str = ""
+    trial: TrialSpec
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A checked sweep file: what it says, its space as a tree, its text, and what it measured.
+
+    ``students`` are the networks at the corners of the space and the trial's own, smallest first;
+    ``info`` is of the trial's own data.
+    """
+
+    spec: SweepSpec
+    space: Space
+    text: str
+    path: Path
+    info: DataInfo
+    students: tuple[Measured, ...]
+
+    @property
+    def num_trials(self) -> int:
+        """How many trials the sampler proposes, controls apart: a grid ends by itself."""
+        search = self.spec.search
+        if search.sampler != "grid":
+            return search.trials
+        return min(search.trials, self.space.grid_size(search.grid_points))
+
+    def locate(self, trial: TrialSpec) -> dict[str, Label] | None:
+        """What the sampler would have drawn to get ``trial``; ``None`` where it is outside."""
+        return self.space.locate(resolved(trial), defaults=defaults)
+
+
+def load(path: str | Path) -> Sweep:
+    """Read a sweep file and check all of it: settings, space, and every corner of the space.
+
+    Raises:
+        SpecError: every problem of the file, each with its path, its value and what is allowed.
+    """
+    path = Path(path)
+    text = read_text(path)
+    raw, problems = _parse(text, path)
+    spec, more = _validated(SweepSpec, raw)
+    problems += more
+    space, more = _space(raw)
+    problems += more
+    trial, fitting = _trial(raw), Fitting()
+    problems += _written_as_text(raw, trial)
+    if trial is not None:
+        base = trial_problems(trial, fitting)
+        problems += [f"trial.{problem}" for problem in base]
+        if space is not None:
+            problems += corner_problems(trial, space, fitting, known=base)
+    problems = list(dict.fromkeys(problems))
+    if problems or spec is None or space is None:
+        raise SpecError(problems, source=path)
+    info = fitting.info(spec.trial.data)
+    if not isinstance(info, DataInfo):
+        raise SpecError(info, source=path)
+    return Sweep(spec, space, text, path, info, students(spec.trial, space, fitting))
+
+
+def load_trial(path: str | Path) -> TrialSpec:
+    """Read the trial of a sweep file, or of a trial file, and check it; the space is left alone.
+
+    Raises:
+        SpecError: every problem of the trial.
+    """
+    path = Path(path)
+    raw, problems = _parse(read_text(path), path)
+    of_a_sweep = set(raw) & (set(SweepSpec.model_fields) - set(TrialFile.model_fields))
+    spec, more = _validated(SweepSpec if of_a_sweep else TrialFile, raw)
+    problems += more
+    trial = _trial(raw)
+    problems += _written_as_text(raw, trial)
+    if trial is not None:
+        problems += [f"trial.{problem}" for problem in trial_problems(trial, Fitting())]
+    problems = list(dict.fromkeys(problems))
+    if problems or trial is None or spec is None:
+        raise SpecError(problems, source=path)
+    return trial
+
+
+def _parse(text: str, path: Path) -> tuple[dict[str, Any], list[str]]:
+    try:
+        return parse_yaml(text)
+    except SpecError as error:
+        raise SpecError(error.problems, source=path) from None
+
+
+def _validated(model: type[_Model], raw: Mapping[str, Any]) -> tuple[_Model | None, list[str]]:
+    try:
+        spec = model.model_validate(raw)
+    except ValidationError as error:
+        return None, sentences(error, model)
+    without_space = {key: value for key, value in raw.items() if key != "space"}
+    return spec, list(coerced(without_space, spec.model_dump(), ""))
+
+
+def _space(raw: Mapping[str, Any]) -> tuple[Space | None, list[str]]:
+    given = raw.get("space")
+    if not isinstance(given, Mapping):
+        return None, []  # the settings have complained
+    if not given:
+        return None, [
+            "space: is empty: name a path of the trial to vary, "
+            "or run the trial alone with `kdsweep trial FILE`"
+        ]
+    space, problems = _parsed(given)
+    if space is None:
+        # One range that is wrong must not hide what the others would show at their corners.
+        good = {path: form for path, form in given.items() if _parsed({path: form})[0]}
+        space = _parsed(good)[0]
+    return space, problems
+
+
+def _parsed(given: Mapping[Any, Any]) -> tuple[Space | None, list[str]]:
+    try:
+        return Space.parse(given), []
+    except SpecError as error:
+        return None, list(error.problems)
+
+
+def _trial(raw: Mapping[str, Any]) -> TrialSpec | None:
+    """The trial without the settings that were refused, so that the rest is checked as well."""
+    given = deepcopy(raw.get("trial"))
+    try:
+        return TrialSpec.model_validate(given)
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_context=False):
+            _remove(given, as_written(TrialSpec, problem["loc"]))
+    try:
+        return TrialSpec.model_validate(given)
+    except ValidationError:
+        return None
+
+
+def _written_as_text(raw: Mapping[str, Any], trial: TrialSpec | None) -> list[str]:
+    return list(coerced(raw["trial"], trial.model_dump(), "trial")) if trial else []
+
+
+def _remove(data: Any, path: Sequence[object]) -> None:
+    """Delete what ``path`` leads to, or the list that it leads into."""
+    for depth, key in enumerate(path):
+        if not isinstance(data, dict) or key not in data:
+            return
+        if depth == len(path) - 1 or not isinstance(data[key], dict):
+            del data[key]
+            return
+        data = data[key]

@@ -1,0 +1,138 @@
+"""What a sweep will do, worked out before anything runs."""
+
+import os
+from dataclasses import dataclass
+from math import floor
+
+import torch
+
+from kdsweep.spec import ClusterSpec, Component, TrialSpec
+from kdsweep.sweep_file.changes import put
+from kdsweep.sweep_file.fit import Measured
+from kdsweep.sweep_file.load import Sweep
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What this machine lets a process use."""
+
+    cpus: int
+    gpus: int
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the sweep will take; ``lanes`` is ``None`` where a cluster at an address decides.
+
+    ``problem`` says why not even one trial fits the machine, or that the lanes asked for do not.
+    """
+
+    lanes: int | None
+    workers_per_trial: int
+    cpus_per_worker: float
+    gpus_per_worker: float
+    machine: Machine | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The sweep in numbers: its space, its students' sizes, its trials and where they run.
+
+    ``grid_points_left_out`` counts the grid's combinations beyond ``search.trials``.
+    """
+
+    num_dimensions: int
+    num_conditional: int
+    smallest: Measured
+    largest: Measured
+    controls: tuple[str, ...]
+    num_trials: int
+    grid_points_left_out: int
+    teacher: str
+    resources: Resources
+
+    @property
+    def total(self) -> int:
+        """Trials of the search and controls together."""
+        return self.num_trials + len(self.controls)
+
+
+def plan(sweep: Sweep, *, machine: Machine | None = None) -> Plan:
+    """Work out what ``sweep`` will do on ``machine``: this one if none is given."""
+    dimensions, search = sweep.space.dimensions(), sweep.spec.search
+    left_out = 0
+    if search.sampler == "grid":
+        left_out = sweep.space.grid_size(search.grid_points) - sweep.num_trials
+    return Plan(
+        num_dimensions=len(dimensions),
+        num_conditional=sum(bool(dimension.conditions) for dimension in dimensions),
+        smallest=sweep.students[0],
+        largest=sweep.students[-1],
+        controls=tuple(controls(sweep.spec.trial)),
+        num_trials=sweep.num_trials,
+        grid_points_left_out=left_out,
+        teacher=_teacher(sweep.spec.trial),
+        resources=resources(sweep.spec.cluster, machine or this_machine()),
+    )
+
+
+def controls(trial: TrialSpec) -> dict[str, TrialSpec]:
+    """The control trials by name: no distillation, and plain KD at its published default.
+
+    They train the trial's own student as long as every other trial. Without a teacher there is
+    nothing to distil, so the first stands alone.
+    """
+    names = ("none", "kd") if trial.teacher is not None else ("none",)
+    return {name: put(trial, {"strategy": Component(name=name).model_dump()}) for name in names}
+
+
+def resources(cluster: ClusterSpec, machine: Machine) -> Resources:
+    """Lanes for what the cluster settings ask, on one machine of ``cpus`` and ``gpus``.
+
+    GPUs that nobody asked for are shared evenly by as many lanes as the processors allow.
+    """
+    workers, cpus = cluster.workers_per_trial, cluster.cpus_per_worker
+    if cluster.address is not None:
+        return Resources(
+            cluster.concurrent_trials, workers, cpus, cluster.gpus_per_worker or 0.0, None
+        )
+    by_cpu = floor(machine.cpus / (workers * cpus) + 1e-9)
+    gpus = cluster.gpus_per_worker
+    if gpus is None:
+        gpus = _shared(machine.gpus, workers * max(by_cpu, 1))
+    fits = by_cpu if not gpus else min(by_cpu, floor(machine.gpus / (workers * gpus) + 1e-9))
+    asked = cluster.concurrent_trials
+    problem = None
+    if fits < (asked or 1):
+        problem = (
+            f"{asked or 1} trials at once x {workers} workers x {cpus:g} CPUs and {gpus:g} GPUs "
+            f"need {(asked or 1) * workers * cpus:g} CPUs and {(asked or 1) * workers * gpus:g} "
+            f"GPUs; this machine has {machine.cpus} and {machine.gpus}"
+        )
+    return Resources(asked or max(fits, 1), workers, cpus, gpus, machine, problem)
+
+
+def this_machine() -> Machine:
+    """The processors that this process may use, and the GPUs that torch sees."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return Machine(cpus, torch.cuda.device_count())
+
+
+def _shared(gpus: int, workers: int) -> float:
+    """The share of a GPU for each worker: a whole one at most, and the same on every GPU."""
+    if gpus == 0:
+        return 0.0
+    per_gpu = -(-workers // gpus)
+    return 1.0 / per_gpu
+
+
+def _teacher(trial: TrialSpec) -> str:
+    if trial.teacher is None:
+        return "none"
+    name = trial.teacher.model.name
+    if trial.teacher.weights is not None:
+        return f"{name}, loaded from {trial.teacher.weights}"
+    epochs = trial.teacher.training.epochs
+    return f"{name}, trained first for {epochs} epochs"

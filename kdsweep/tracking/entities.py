@@ -1,0 +1,158 @@
+"""A trial's record in MLflow's terms: params, metrics with steps, tags, status.
+
+Everything here is a pure function of the record, time stamps included, so that sending a record
+twice gives the same rows, which MLflow's stores keep once.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from kdsweep.report.rows import flatten, strategy_label, student_label
+from kdsweep.results.meta import RunMeta
+from kdsweep.results.record import EpochMetrics, Status, TrialResult
+
+TRIAL_ID, SWEEP_ID, EPOCHS, ON_FRONT = (
+    "kdsweep.trial_id", "kdsweep.sweep_id", "kdsweep.epochs", "kdsweep.on_front"
+)  # fmt: skip
+PARENT = "mlflow.parentRunId"
+RUN_STATUS: dict[Status, str] = {
+    "running": "RUNNING", "complete": "FINISHED", "failed": "FAILED", "stopped": "KILLED"
+}  # fmt: skip
+# The limits of MLflow's stores, in characters.
+_PARAM_LENGTH, _TAG_LENGTH, _KEY_LENGTH = 6000, 5000, 250
+_NOT_IN_A_NAME = re.compile(r"[^\w. -]")
+
+Point = tuple[str, float, int, int]
+"""Metric, value, time in ms, step."""
+
+
+def params_of(result: TrialResult) -> dict[str, str]:
+    """The resolved trial, flat: ``student.width`` to ``8``."""
+    return {name_of(path): str(v)[:_PARAM_LENGTH] for path, v in flatten(result.trial).items()}
+
+
+def sweep_params(meta: RunMeta) -> dict[str, str]:
+    """What was asked of the sweep as a whole."""
+    asked = {
+        "sampler": meta.sampler, "seed": meta.seed, "trials": meta.trials,
+        "objectives": dict(meta.objectives),
+        "constraints": {name: {side: bound for side, bound in limits.items() if bound is not None}
+                        for name, limits in meta.constraints.items()},
+    }  # fmt: skip
+    return {name_of(path): str(v)[:_PARAM_LENGTH] for path, v in flatten(asked).items()}
+
+
+def tags_of(result: TrialResult, meta: RunMeta) -> dict[str, str]:
+    """Who a trial is, where it ran and how it ended."""
+    own = {
+        TRIAL_ID: result.trial_id,
+        "role": result.role,
+        "status": result.status,
+        "student": student_label(result),
+        "strategy": strategy_label(result),
+        "number": str(result.number),
+        "device": result.device,
+        "lane": result.lane,
+        "error": result.error or "",
+    }
+    return {
+        key: value[:_TAG_LENGTH] for key, value in {**_shared_tags(meta), **own}.items() if value
+    }
+
+
+def sweep_tags(meta: RunMeta) -> dict[str, str]:
+    """Who a sweep is, and with what it ran."""
+    own = {
+        "role": "sweep",
+        "status": meta.status,
+        "host": meta.host,
+        "python": meta.python,
+        "sweep_sha256": meta.sweep_sha256,
+        "data_fingerprint": meta.data_fingerprint or "",
+    }
+    return {
+        key: value[:_TAG_LENGTH] for key, value in {**_shared_tags(meta), **own}.items() if value
+    }
+
+
+def epoch_points(result: TrialResult, *, after: int) -> list[Point]:
+    """Every metric of the epochs after number ``after``, at ``step`` = epoch."""
+    found: list[Point] = []
+    clock = result.started
+    for epoch in result.epochs:
+        clock += epoch.seconds
+        if epoch.epoch > after:
+            at = round(clock * 1000)
+            found += [(name_of(k), v, at, epoch.epoch) for k, v in _values(epoch).items()]
+    return found
+
+
+def end_points(result: TrialResult) -> list[Point]:
+    """Sizes, latency, weights of the terms and time, at the last step.
+
+    Accuracy and loss have their values per epoch, unless nothing was trained.
+    """
+    step = max((epoch.epoch for epoch in result.epochs), default=0)
+    series = set(_values(result.epochs[-1])) if result.epochs else set()
+    values = {
+        **{name: value for name, value in result.metrics.items() if name not in series},
+        **{f"weight.{name}": value for name, value in result.weights_of_terms.items()},
+        "seconds": result.seconds,
+    }
+    at = end_ms(result)
+    return [(name_of(name), value, at, step) for name, value in values.items()]
+
+
+def sweep_points(
+    meta: RunMeta, results: Sequence[TrialResult], front: Sequence[TrialResult]
+) -> list[Point]:
+    """The sweep as a whole, in numbers."""
+    trials = [result for result in results if result.role != "teacher"]
+    count = {s: sum(r.status == s for r in trials) for s in ("complete", "failed", "stopped")}
+    values: dict[str, float] = {f"trials.{status}": number for status, number in count.items()}
+    values |= {"front_size": len(front), "wall_seconds": meta.wall_seconds}
+    for metric, direction in meta.objectives.items():
+        reached = [result.metrics[metric] for result in front]
+        if reached:
+            values[f"best.{metric}"] = max(reached) if direction == "max" else min(reached)
+    at = max((end_ms(result) for result in results), default=0)
+    return [(name, float(value), at, 0) for name, value in values.items()]
+
+
+def start_ms(result: TrialResult) -> int:
+    """When a trial began, in milliseconds since 1970."""
+    return round(result.started * 1000)
+
+
+def end_ms(result: TrialResult) -> int:
+    """When a trial ended, in milliseconds since 1970."""
+    return round((result.started + result.seconds) * 1000)
+
+
+def name_of(text: str) -> str:
+    """``text`` as MLflow allows a param or metric to be called."""
+    return _NOT_IN_A_NAME.sub("_", text)[:_KEY_LENGTH]
+
+
+def _values(epoch: EpochMetrics) -> dict[str, float]:
+    terms: Mapping[str, float] = {f"train.{name}": value for name, value in epoch.train.items()}
+    values = {"accuracy": epoch.accuracy, "loss": epoch.loss, **terms, "lr": epoch.lr}
+    # MLflow has a column for NaN but turns an infinity into the largest number there is.
+    return {name: math.nan if math.isinf(value) else value for name, value in values.items()}
+
+
+def _tags(found: Mapping[str, str]) -> dict[str, str]:
+    """Tags of an allowed length; an empty one says nothing."""
+    return {key: value[:_TAG_LENGTH] for key, value in found.items() if value}
+
+
+def _shared_tags(meta: RunMeta) -> dict[str, str]:
+    return {
+        SWEEP_ID: meta.sweep_id,
+        "sweep": meta.name,
+        "git_commit": meta.git_commit or "",
+        "mlflow.source.name": "kdsweep",
+        "kdsweep.version": meta.version,
+        **{f"version.{package}": version for package, version in meta.packages.items()},
+    }

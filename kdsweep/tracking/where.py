@@ -1,0 +1,52 @@
+"""Where MLflow keeps its runs, and the environment that it is imported with."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+_SQLITE = "sqlite:///"
+_ENVIRONMENT = {
+    # With its defaults the client tries for about four minutes per call when a server is down.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+def default_uri(runs_root: Path) -> str:
+    """One SQLite store for all runs under ``runs_root``: the UI shows all sweeps at once."""
+    return f"{_SQLITE}{(runs_root / 'mlflow.db').resolve()}"
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a local store; none for a server."""
+    return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
+
+
+def artifact_location(uri: str) -> str | None:
+    """Where a local store's artifacts go: beside it. A server decides for itself."""
+    path = sqlite_file(uri)
+    return None if path is None else (path.parent / "mlartifacts").resolve().as_uri()
+
+
+def prepare_environment() -> None:
+    """Set what MLflow reads when it is imported; what a person has set stays, but for pickles."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+
+
+@contextmanager
+def only_one_creates(uri: str) -> Iterator[None]:
+    """Two processes that create the tables of one SQLite file at once get in each other's way."""
+    path = sqlite_file(uri)
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock"), timeout=120):
+        yield

@@ -1,0 +1,222 @@
+"""What a student is trained to minimise: hard labels, the strategy's terms, and the extras'."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from kdsweep import catalog
+from kdsweep.batch import Batch, Outputs
+from kdsweep.errors import SpecError, TrialError
+from kdsweep.losses.logits import hard_labels
+from kdsweep.spec import Component
+from kdsweep.strategies.base import Layers, Needs, Probe, Strategy, Weight, probed_teacher
+
+Seen = tuple[Batch, Outputs, Outputs | None]
+"""A batch with what the student and the teacher gave for it."""
+
+_HARD = "hard"
+
+
+def needs_of(component: Component) -> Needs:
+    """What a strategy and its extras together ask of the two networks, before any is built.
+
+    Raises:
+        SpecError: no strategy of that name.
+    """
+    return _together(
+        catalog.find("strategy", each.name).needs
+        for each in (component, *catalog.extras(component).values())
+    )
+
+
+class Objective(nn.Module):
+    """``w_hard CE + sum_k w_k L_k`` over the terms of a strategy and of its extras.
+
+    The terms of an ``extra`` are added; the hard-label loss is the main strategy's. A term has the
+    name that its strategy gives it, with the strategy's name before it where two share one
+    (``fitnet.hint``). The strategies' learned layers are submodules, to be trained with the
+    student; the raw weights are a buffer, so a checkpoint goes on with those it was trained with.
+    """
+
+    raw: Tensor
+
+    def __init__(self, component: Component, probe: Probe, *, label_smoothing: float = 0.0) -> None:
+        """Build the strategies for the probed networks; ``label_smoothing`` is of ``hard`` only.
+
+        Raises:
+            SpecError: a strategy cannot be built for these networks, or is given twice.
+        """
+        super().__init__()
+        self.label_smoothing = label_smoothing
+        named = _build(component, probe)
+        self.strategies = nn.ModuleList(strategy for _, strategy in named)
+        self.needs = _together(strategy.needs for _, strategy in named)
+        self.layers = _union([strategy.layers for _, strategy in named])
+        self._weights = _weights(named)
+        self._names = _term_names(named)
+        start = [_start(weight) for weight in self._weights.values()]
+        self.register_buffer("raw", torch.tensor(start, dtype=torch.float32))
+        self.register_load_state_dict_post_hook(_note_loaded_weights)  # type: ignore[no-untyped-call]
+        self.needs_calibration = any(weight.relative for weight in self._weights.values())
+
+    def forward(
+        self, batch: Batch, student: Outputs, teacher: Outputs | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The total of every example ``[N]``, and every term ``[N]``, unweighted and detached.
+
+        No gradient reaches the teacher.
+
+        Raises:
+            TrialError: relative weights are not yet calibrated, or a tensor has a wrong shape.
+        """
+        if self.needs_calibration:
+            raise TrialError("the relative weights of the loss terms have not been calibrated")
+        terms = self._terms(batch, student, teacher)
+        stacked = torch.stack(list(terms.values()), dim=1)
+        total = (stacked * self.raw).sum(dim=1)
+        return total, dict(zip(terms, stacked.detach().unbind(dim=1), strict=True))
+
+    @torch.no_grad()
+    def calibrate(self, seen: Iterable[Seen]) -> None:
+        """Turn relative weights ``u`` into raw ones, ``u * CE_0 / |L_0|``, as means over ``seen``.
+
+        A term that is zero on all of ``seen`` has no scale to be relative to: its raw weight is
+        ``u`` itself. Workers that train one trial together must all be given the same ``seen``.
+        Nothing but the weights changes, if ``seen`` makes its outputs without a trace.
+
+        Raises:
+            TrialError: a term is not finite, or ``seen`` holds no example.
+        """
+        sums = torch.zeros(len(self._weights) + 1, dtype=torch.float64, device=self.raw.device)
+        for batch, student, teacher in seen:
+            terms = self._terms(batch, student, teacher)
+            sums[:-1] += torch.stack([term.double().sum() for term in terms.values()])
+            sums[-1] += len(batch)
+        *totals, count = sums.tolist()
+        if count == 0:
+            raise TrialError("no examples to calibrate the weights of the loss terms with")
+        means = dict(zip(self._weights, (total / count for total in totals), strict=True))
+        raw = [_raw(name, weight, means) for name, weight in self._weights.items()]
+        self.raw.copy_(torch.tensor(raw, dtype=torch.float32))
+        self.needs_calibration = False
+
+    def raw_weights(self) -> dict[str, float]:
+        """The factor of every term, as it is multiplied; a trial given these repeats this one.
+
+        Raises:
+            TrialError: relative weights are not yet calibrated.
+        """
+        if self.needs_calibration:
+            raise TrialError("the relative weights of the loss terms have not been calibrated")
+        return dict(zip(self._weights, self.raw.tolist(), strict=True))
+
+    def _terms(self, batch: Batch, student: Outputs, teacher: Outputs | None) -> dict[str, Tensor]:
+        terms = {_HARD: hard_labels(student.logits, batch.labels, self.label_smoothing)}
+        frozen = None if teacher is None else _detached(teacher)
+        for module, names in zip(self.strategies, self._names, strict=True):
+            strategy = cast(Strategy, module)
+            own = strategy.terms(batch, student, frozen)
+            _check_terms(strategy, own, names, len(batch))
+            terms |= {name: own[key] for key, name in names.items()}
+        return terms
+
+
+def _build(component: Component, probe: Probe) -> list[tuple[str, Strategy]]:
+    """The main strategy first, then the extras; each with its name."""
+    extras = catalog.extras(component)
+    problems: list[str] = []
+    paths = {"strategy": component, **{f"strategy.extra.{n}": c for n, c in extras.items()}}
+    built: list[tuple[str, Strategy]] = []
+    for path, each in paths.items():
+        try:
+            strategy = catalog.strategy(each, probe)
+            if strategy.needs.teacher:
+                probed_teacher(probe)
+        except SpecError as error:
+            problems += [f"{path}: {problem}" for problem in error.problems]
+        else:
+            built.append((each.name, strategy))
+    if problems:
+        raise SpecError(problems)
+    return built
+
+
+def _together(needs: Iterable[Needs]) -> Needs:
+    each = tuple(needs)
+    return Needs(teacher=any(n.teacher for n in each), features=any(n.features for n in each))
+
+
+def _union(layers: Sequence[Layers]) -> Layers:
+    return Layers(
+        student=tuple(dict.fromkeys(chain.from_iterable(each.student for each in layers))),
+        teacher=tuple(dict.fromkeys(chain.from_iterable(each.teacher for each in layers))),
+    )
+
+
+def _own_weights(strategy: Strategy) -> dict[str, Weight]:
+    return {key: weight for key, weight in strategy.weights().items() if key != _HARD}
+
+
+def _term_names(named: Sequence[tuple[str, Strategy]]) -> list[dict[str, str]]:
+    """For each strategy its own keys -> the names of the terms in the objective."""
+    used = Counter(key for _, strategy in named for key in _own_weights(strategy))
+    return [
+        {key: f"{name}.{key}" if used[key] > 1 else key for key in _own_weights(strategy)}
+        for name, strategy in named
+    ]
+
+
+def _weights(named: Sequence[tuple[str, Strategy]]) -> dict[str, Weight]:
+    """The weight of every term, ``hard`` first: the order of the buffer."""
+    weights = {_HARD: named[0][1].weights()[_HARD]}
+    for (_, strategy), names in zip(named, _term_names(named), strict=True):
+        own = _own_weights(strategy)
+        weights |= {name: own[key] for key, name in names.items()}
+    return weights
+
+
+def _check_terms(
+    strategy: Strategy, own: Mapping[str, Tensor], names: Mapping[str, str], num_examples: int
+) -> None:
+    shapes = {key: list(term.shape) for key, term in own.items()}
+    if shapes != {key: [num_examples] for key in names}:
+        raise TrialError(
+            f"{type(strategy).__name__} gave the terms {shapes}; allowed are those that it has "
+            f"weights for, one value per example: {', '.join(names) or 'none'}, "
+            f"each [{num_examples}]"
+        )
+
+
+def _start(weight: Weight) -> float:
+    return float("nan") if weight.relative else weight.value
+
+
+def _raw(name: str, weight: Weight, means: Mapping[str, float]) -> float:
+    if not weight.relative:
+        return weight.value
+    hard, loss = means[_HARD], abs(means[name])
+    if loss == 0:
+        return weight.value
+    raw = weight.value * hard / loss
+    if raw > torch.finfo(torch.float32).max or raw != raw:
+        raise TrialError(
+            f"the weight of {name!r} cannot be calibrated: on the first batches the hard-label "
+            f"loss is {hard:.3g} and the term {loss:.3g}; use raw_weight, or a smaller learning "
+            "rate if the student has diverged"
+        )
+    return raw
+
+
+def _detached(outputs: Outputs) -> Outputs:
+    features = {path: map_.detach() for path, map_ in outputs.features.items()}
+    return Outputs(outputs.logits.detach(), features)
+
+
+def _note_loaded_weights(objective: nn.Module, _incompatible: object) -> None:
+    """A loaded objective is calibrated if the one that was saved was."""
+    loaded = cast(Objective, objective)
+    loaded.needs_calibration = bool(loaded.raw.isnan().any())

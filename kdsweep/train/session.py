@@ -1,0 +1,188 @@
+"""What a process keeps warm between trials: data on its device, teachers, their logits."""
+
+import json
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from kdsweep import catalog
+from kdsweep.data.base import Splits
+from kdsweep.errors import KdsweepError
+from kdsweep.models.size import count_macs, count_params, measure_latency_ms, size_bytes
+from kdsweep.results.record import Status
+from kdsweep.spec import TrialSpec
+from kdsweep.train.device import describe
+from kdsweep.train.loop import Report, Trained, Verdict, train
+from kdsweep.train.objective import needs_of
+from kdsweep.train.ranks import ALONE, Ranks
+from kdsweep.train.teacher import RememberedLogits, Teacher, can_be_remembered
+from kdsweep.train.teacher_store import TeacherCard, TeacherStore
+from kdsweep.train.weights import save_weights
+
+KEPT_DATA_SETS = 2
+KEPT_TEACHERS = 2
+LATENCY_BUDGET_S = 0.05
+"""Per trial: some hundred runs of a small student, and little beside its training."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended, in plain values that travel between processes."""
+
+    status: Status
+    metrics: dict[str, float] = field(default_factory=dict)
+    raw_weights: dict[str, float] = field(default_factory=dict)
+    teacher: dict[str, Any] | None = None
+    error: str | None = None
+    device: str = ""
+    seconds: float = 0.0
+
+    def plain(self) -> dict[str, Any]:
+        """As a dictionary of JSON types."""
+        return asdict(self)
+
+
+class Session:
+    """Runs one trial after another on one device; nothing of a trial is left but what is shared."""
+
+    def __init__(
+        self, *, device: torch.device, teachers: Path, ranks: Ranks = ALONE
+    ) -> None:
+        self.device = device
+        self.ranks = ranks
+        self._store = TeacherStore(teachers)
+        self._splits: OrderedDict[str, Splits] = OrderedDict()
+        self._teachers: OrderedDict[str, tuple[Teacher, TeacherCard, RememberedLogits | None]] = (
+            OrderedDict()
+        )
+
+    def splits(self, trial: TrialSpec) -> Splits:
+        """The trial's data on this session's device."""
+        key = trial.data.model_dump_json()
+        return _kept(
+            self._splits, key, lambda: catalog.dataset(trial.data).load(self.device),
+            KEPT_DATA_SETS,
+        )
+
+    def teacher(
+        self, trial: TrialSpec, report: Report
+    ) -> tuple[Teacher, TeacherCard, RememberedLogits | None]:
+        """The trial's teacher, made now if nobody has made it before; ``report`` hears of that."""
+        assert trial.teacher is not None
+        key = json.dumps([trial.data.model_dump(), trial.teacher.model_dump()], sort_keys=True)
+
+        def make() -> tuple[Teacher, TeacherCard, RememberedLogits | None]:
+            splits = self.splits(trial)
+            teacher, card = self._store.get(
+                trial, splits=splits, device=self.device, report=report, ranks=self.ranks
+            )
+            fits = can_be_remembered(
+                splits.train, num_classes=splits.info.num_classes, num_views=splits.num_views
+            )
+            return teacher, card, RememberedLogits(teacher, splits.train) if fits else None
+
+        return _kept(self._teachers, key, make, KEPT_TEACHERS)
+
+    def run(
+        self, trial: TrialSpec, report: Report, *, weights: Path | None = None,
+        on_teacher: Report = lambda epoch: Verdict.CONTINUE,
+    ) -> Outcome:
+        """Run a trial to its end, whatever that is: a failure is an outcome, not an exception.
+
+        The student's weights go to ``weights``; ``on_teacher`` hears of the epochs of a teacher
+        that had to be trained first.
+        """
+        started = time.perf_counter()
+        device = describe(self.device)
+        try:
+            trained, card = self._train(trial, report, on_teacher)
+            metrics = self._measure(trained, trial, weights) if self.ranks.is_first else {}
+            if trained.epochs:
+                last = trained.epochs[-1]
+                metrics |= {"accuracy": last.accuracy, "loss": last.loss}
+            return Outcome(
+                status="stopped" if trained.stopped else "complete", metrics=metrics,
+                raw_weights=trained.raw_weights, teacher=asdict(card) if card else None,
+                device=device, seconds=time.perf_counter() - started,
+            )
+        except Exception as error:  # noqa: BLE001  # a trial fails alone: the lane lives on
+            return _ended_by(error, trial, device, started)
+
+    def prepare(self, trial: TrialSpec, report: Report) -> Outcome:
+        """Make or find the trial's teacher, and train nothing else."""
+        started, device = time.perf_counter(), describe(self.device)
+        try:
+            _, card, _ = self.teacher(trial, report)
+        except Exception as error:  # noqa: BLE001  # as for a trial: the lane lives on
+            return _ended_by(error, trial, device, started)
+        return Outcome("complete", teacher=asdict(card), device=device,
+                       seconds=time.perf_counter() - started)
+
+    def _train(
+        self, trial: TrialSpec, report: Report, on_teacher: Report
+    ) -> tuple[Trained, TeacherCard | None]:
+        splits = self.splits(trial)
+        teacher = card = remembered = None
+        if trial.teacher is not None and needs_of(trial.strategy).teacher:
+            teacher, card, remembered = self.teacher(trial, on_teacher)
+        trained = train(
+            trial, report, splits=splits, device=self.device, teacher=teacher,
+            remembered=remembered, ranks=self.ranks,
+        )
+        return trained, card
+
+    def _measure(
+        self, trained: Trained, trial: TrialSpec, weights: Path | None
+    ) -> dict[str, float]:
+        student, shape = trained.student, self.splits(trial).info.shape
+        if weights is not None:
+            save_weights(student, weights)
+        return {
+            "params": count_params(student),
+            "macs": count_macs(student, shape),
+            "size_bytes": size_bytes(student),
+            "latency_ms": measure_latency_ms(
+                student, shape, self.device, budget_s=LATENCY_BUDGET_S
+            ),
+        }
+
+
+T = TypeVar("T")
+
+
+def _kept(cache: "OrderedDict[str, T]", key: str, make: Callable[[], T], most: int) -> T:
+    """From the cache, or made and put there; the one used longest ago goes."""
+    if key not in cache:
+        while len(cache) >= most:
+            cache.popitem(last=False)
+        cache[key] = make()
+    cache.move_to_end(key)
+    return cache[key]
+
+
+def _ended_by(error: Exception, trial: TrialSpec, device: str, started: float) -> Outcome:
+    """The outcome of a trial that an exception ended; what it held on the device is let go."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    seconds = time.perf_counter() - started
+    if isinstance(error, InterruptedError):
+        return Outcome("stopped", error=str(error), device=device, seconds=seconds)
+    return Outcome("failed", error=_in_words(error, trial), device=device, seconds=seconds)
+
+
+def _in_words(error: Exception, trial: TrialSpec) -> str:
+    """What failed; with the traceback where it is not an error that we foresaw."""
+    if isinstance(error, KdsweepError):
+        return str(error)
+    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
+        return (
+            f"out of memory with student {trial.student.name} and batch size "
+            f"{trial.train.batch_size}: {error}"
+        )
+    return "".join(traceback.format_exception(error)).strip()

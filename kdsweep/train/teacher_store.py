@@ -1,0 +1,173 @@
+"""Teachers on disk, each under the hash of what made it: paid for once, found by every sweep."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from torch import nn
+
+from kdsweep import catalog
+from kdsweep.data.base import Splits
+from kdsweep.errors import SpecError
+from kdsweep.models.size import count_macs, count_params, size_bytes
+from kdsweep.results.record import EpochMetrics
+from kdsweep.spec import Component, TeacherSpec, TrialSpec
+from kdsweep.train.device import describe
+from kdsweep.train.evaluate import evaluate
+from kdsweep.train.loop import Report, train
+from kdsweep.train.ranks import Ranks
+from kdsweep.train.teacher import Teacher
+from kdsweep.train.weights import load_into, load_state, save_weights
+
+RECIPE = 1
+"""Raised when the trainer changes what the same settings give: older teachers are made again."""
+
+_WEIGHTS, _CARD = "teacher.safetensors", "teacher.json"
+
+
+@dataclass(frozen=True)
+class TeacherCard:
+    """What is known of a stored teacher; ``reused`` says that it was found, not made."""
+
+    digest: str
+    model: dict[str, Any]
+    data: str
+    accuracy: float
+    loss: float
+    params: int
+    macs: int
+    size_bytes: int
+    device: str
+    weights_sha256: str = ""
+    seconds: float = 0.0
+    epochs: tuple[dict[str, Any], ...] = field(default=())
+    reused: bool = False
+
+
+def digest_of(teacher: TeacherSpec, *, data: str) -> str:
+    """The address of a teacher: architecture, weights or recipe of training, and data.
+
+    Raises:
+        SpecError: its weights file is missing.
+    """
+    if teacher.weights is not None:
+        path = Path(teacher.weights).expanduser()
+        if not path.is_file():
+            raise SpecError(f"teacher.weights: no file {teacher.weights!r}")
+        origin: object = hashlib.sha256(path.read_bytes()).hexdigest()
+    else:
+        origin = {"train": teacher.training.model_dump(mode="json"), "seed": teacher.seed}
+    model = described(teacher.model)
+    made = {"recipe": RECIPE, "model": model, "origin": origin, "data": data}
+    return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def described(model: Component) -> dict[str, Any]:
+    """A model's name and settings with the defaults written out, so that equal ones hash alike."""
+    settings = catalog.params("model", model).model_dump(mode="json")
+    return {"name": model.name, **model.settings, **settings}
+
+
+class TeacherStore:
+    """A directory of teachers, shared by all sweeps under one root and by all their lanes."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def get(
+        self, trial: TrialSpec, *, splits: Splits, device: torch.device, report: Report,
+        ranks: Ranks,
+    ) -> tuple[Teacher, TeacherCard]:
+        """The trial's teacher: from the store if it is there and whole, else made and stored.
+
+        Two lanes that want the same teacher make it once: the second waits for the first. A
+        teacher whose checksum is wrong is made again.
+
+        Raises:
+            SpecError: the weights file is missing or of another architecture.
+            TrialError: its training failed.
+        """
+        assert trial.teacher is not None
+        digest = digest_of(trial.teacher, data=splits.fingerprint)
+        place = self.directory / digest
+        if ranks.size > 1:
+            return self._get_or_make(trial, place, splits, device, report, ranks)
+        place.mkdir(parents=True, exist_ok=True)
+        with FileLock(place / ".lock"):
+            return self._get_or_make(trial, place, splits, device, report, ranks)
+
+    def _get_or_make(
+        self, trial: TrialSpec, place: Path, splits: Splits, device: torch.device,
+        report: Report, ranks: Ranks,
+    ) -> tuple[Teacher, TeacherCard]:
+        assert trial.teacher is not None
+        info, stored = splits.info, _read(place)
+        if stored is not None:
+            card, state = stored
+            network = catalog.model(
+                trial.teacher.model, shape=info.shape, num_classes=info.num_classes
+            )
+            load_into(network, state, source=place / _WEIGHTS)
+            network.to(device)
+        else:
+            network, epochs, seconds = _make(trial, splits, device, report, ranks)
+            accuracy, loss = evaluate(network, splits.validation)
+            card = TeacherCard(
+                digest=place.name,
+                model=described(trial.teacher.model),
+                data=splits.fingerprint, accuracy=accuracy, loss=loss,
+                params=count_params(network), macs=count_macs(network, info.shape),
+                size_bytes=size_bytes(network), device=describe(device), seconds=seconds,
+                epochs=tuple(e.model_dump() for e in epochs),
+            )
+            if ranks.is_first:
+                card = _write(network, card, place)
+        return Teacher(network, digest=card.digest, accuracy=card.accuracy), card
+
+
+def _make(
+    trial: TrialSpec, splits: Splits, device: torch.device, report: Report, ranks: Ranks
+) -> tuple[nn.Module, tuple[EpochMetrics, ...], float]:
+    """The teacher's network, loaded or trained; its epochs, and the seconds they took."""
+    assert trial.teacher is not None
+    info, teacher = splits.info, trial.teacher
+    if teacher.weights is not None:
+        network = catalog.model(teacher.model, shape=info.shape, num_classes=info.num_classes)
+        path = Path(teacher.weights).expanduser()
+        load_into(network, load_state(path), source=teacher.weights)
+        return network.to(device), (), 0.0
+    alone = TrialSpec(
+        data=trial.data, student=teacher.model, strategy=Component(name="none"),
+        train=teacher.training, seed=teacher.seed,
+    )
+    trained = train(alone, report, splits=splits, device=device, ranks=ranks)
+    if trained.stopped:
+        raise InterruptedError("the teacher's training was stopped")
+    return trained.student, trained.epochs, sum(e.seconds for e in trained.epochs)
+
+
+def _write(network: nn.Module, card: TeacherCard, place: Path) -> TeacherCard:
+    """Weights first, then the card that vouches for them."""
+    sha256 = save_weights(network, place / _WEIGHTS)
+    whole = TeacherCard(**{**asdict(card), "weights_sha256": sha256})
+    temporary = place / f".{_CARD}.{os.getpid()}"
+    temporary.write_text(json.dumps(asdict(whole), indent=1))
+    os.replace(temporary, place / _CARD)
+    return whole
+
+
+def _read(place: Path) -> tuple[TeacherCard, dict[str, torch.Tensor]] | None:
+    """What is stored, or nothing if it is missing, half-written or damaged."""
+    try:
+        card = TeacherCard(**{**json.loads((place / _CARD).read_text()), "reused": True})
+        data = (place / _WEIGHTS).read_bytes()
+    except (OSError, ValueError, TypeError):
+        return None
+    if hashlib.sha256(data).hexdigest() != card.weights_sha256:
+        return None
+    return card, load_state(place / _WEIGHTS)

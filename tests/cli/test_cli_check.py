@@ -1,0 +1,199 @@
+"""``kdsweep check`` and the command line around it, as a user meets them."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kdsweep import __version__, cli
+from kdsweep.cli.check import as_text
+from kdsweep.spec import ClusterSpec
+from kdsweep.sweep_file import load, plan
+from kdsweep.sweep_file.plan import Machine, resources
+
+DIGITS = Path(__file__).parent.parent.parent / "search_spaces" / "digits.yaml"
+SMALL = """
+name: small
+trial:
+  data: {name: digits}
+  teacher: {model: {name: cnn, width: 8, stages: 2}, train: {epochs: 3}}
+  student: {name: cnn, width: 4, stages: 2, hidden: 12}
+  train: {epochs: 2}
+space:
+  student.width: {choice: [2, 4]}
+  student.hidden: {choice: [8, 16]}
+  strategy: {choice: [none, {name: kd, alpha: {uniform: [0, 1]}}]}
+search: {sampler: grid, grid_points: 3, trials: 10}
+cluster: {concurrent_trials: 1}
+"""
+
+
+def run(*arguments):
+    """The exit code of ``kdsweep`` with these arguments, in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["kdsweep", *map(str, arguments)])
+        try:
+            cli.main()
+        except SystemExit as end:
+            return end.code or 0
+    return 0
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL)
+    return path
+
+
+def test_a_good_file_says_what_will_run(small, capsys):
+    assert run("check", small.name) == 0
+    out, err = capsys.readouterr()
+    lines = [line.split() for line in out.splitlines()]
+    assert out.startswith("small.yaml: good\n")
+    assert err == ""
+    # Two stages of a 3x3 convolution each, a hidden layer on 2x2 pixels, ten classes; with biases.
+    smallest = (9 * 2 + 2) + (9 * 2 * 4 + 4) + (4 * 2 * 2 * 8 + 8) + (8 * 10 + 10)
+    largest = (9 * 4 + 4) + (9 * 4 * 8 + 8) + (8 * 2 * 2 * 16 + 16) + (16 * 10 + 10)
+    assert ["students", f"{smallest:,}", "params,"] in [line[:3] for line in lines]
+    assert [f"{largest:,}", "params,"] in [line[:2] for line in lines]
+    assert "  space       4 dimensions, 1 of them conditional" in out
+    assert "  trials      12: 10 by grid + 2 controls (none, kd)" in out
+    assert "6 points of the grid are left out" in out  # 2 * 2 * (1 + 3) = 16
+    assert "  teacher     cnn, trained first for 3 epochs" in out
+    assert "1 lane x 1 worker x 1 CPU" in out
+    assert "  results     runs/small" in out
+    assert all(len(line) <= 80 for line in out.splitlines() if "params," not in line)
+    assert sorted(small.parent.iterdir()) == [small], "nothing on disk is touched"
+
+
+def test_json_for_scripts(small, capsys):
+    assert run("check", small, "--json") == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["num_dimensions"], data["num_conditional"], data["total"]) == (4, 1, 12)
+    assert data["controls"] == ["none", "kd"]
+    assert data["smallest"]["component"]["hidden"] == 8
+    assert data["smallest"]["params"] < data["largest"]["params"]
+    assert data["results"] == "runs/small"
+
+
+def test_every_problem_is_a_line_and_the_exit_code_is_2(small, capsys):
+    small.write_text(SMALL.replace("epochs: 2", "epoch: 2").replace("[0, 1]", "[1, 0]"))
+    before = small.read_bytes()
+    assert run("check", small.name) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "error: small.yaml: trial.train.epoch: unknown key 'epoch'; did you mean 'epochs'? "
+        "(allowed: batch_size, clip_norm, epochs, label_smoothing, lr, optimizer, schedule)",
+        "error: small.yaml: space.strategy[kd].alpha: [1, 0] is upside down: "
+        "did you mean [0, 1]?",
+    ]  # fmt: skip
+    assert small.read_bytes() == before
+    assert sorted(small.parent.iterdir()) == [small]
+
+
+def test_a_missing_file(capsys):
+    assert run("check", "nowhere.yaml") == 2
+    assert capsys.readouterr().err == "error: nowhere.yaml: no such file\n"
+
+
+def test_a_wrong_option_is_a_usage_error(small):
+    assert run("check", small, "--jsn") == 2
+    assert run("chek", small) == 2
+
+
+def test_version(capsys):
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"kdsweep {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"]])
+def test_help_reads_at_80_columns_with_an_example(arguments, capsys):
+    assert run(*arguments) == 0
+    out = capsys.readouterr().out
+    assert "kdsweep check search_spaces/digits.yaml" in out
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_help_and_import_load_neither_torch_nor_ray():
+    code = (
+        "import sys; sys.argv = ['kdsweep', '--help']\n"
+        "import kdsweep, kdsweep.cli\n"
+        "try: kdsweep.cli.main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'ray', 'mlflow', 'optuna', 'numpy', 'pydantic'} & set(sys.modules)\n"
+        "print('LOADED', sorted(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Usage: kdsweep" in done.stdout
+    assert done.stdout.endswith("LOADED []\n")
+
+
+def test_a_plan_without_a_trained_teacher(small):
+    sweep = load(small)
+    trial = sweep.spec.trial
+    alone = trial.model_copy(update={"teacher": None})
+    planned = plan(replace(sweep, spec=sweep.spec.model_copy(update={"trial": alone})))
+    assert planned.teacher == "none"
+    assert planned.controls == ("none",)
+    loaded = trial.teacher.model_copy(update={"weights": "/t.pt", "train": None})
+    sweep = replace(
+        sweep,
+        spec=sweep.spec.model_copy(update={"trial": trial.model_copy(update={"teacher": loaded})}),
+    )
+    assert plan(sweep).teacher == "cnn, loaded from /t.pt"
+
+
+@pytest.mark.parametrize(
+    ("asked", "machine", "lanes", "gpus", "fits"),
+    [
+        ({}, Machine(8, 0), 8, 0, True),
+        ({"workers_per_trial": 2, "cpus_per_worker": 2}, Machine(8, 0), 2, 0, True),
+        ({"cpus_per_worker": 0.5}, Machine(2, 0), 4, 0, True),
+        ({}, Machine(8, 2), 8, 0.25, True),
+        ({}, Machine(4, 8), 4, 1, True),
+        ({"gpus_per_worker": 1}, Machine(8, 2), 2, 1, True),
+        ({"gpus_per_worker": 0.5}, Machine(8, 2), 4, 0.5, True),
+        ({"gpus_per_worker": 0}, Machine(8, 2), 8, 0, True),
+        ({"concurrent_trials": 3}, Machine(8, 0), 3, 0, True),
+        ({"concurrent_trials": 9}, Machine(8, 0), 9, 0, False),
+        ({"cpus_per_worker": 4}, Machine(2, 0), 1, 0, False),
+        ({"gpus_per_worker": 1}, Machine(8, 0), 1, 1, False),
+    ],
+)
+def test_lanes_for_a_machine(asked, machine, lanes, gpus, fits):
+    found = resources(ClusterSpec(**asked), machine)
+    assert (found.lanes, found.gpus_per_worker) == (lanes, gpus)
+    assert (found.problem is None) == fits
+
+
+def test_what_does_not_fit_is_told_with_the_arithmetic(small):
+    sweep = load(small)
+    cluster = ClusterSpec(concurrent_trials=3, workers_per_trial=2, cpus_per_worker=1.5)
+    sweep = replace(sweep, spec=sweep.spec.model_copy(update={"cluster": cluster}))
+    text = "\n".join(as_text(sweep, plan(sweep, machine=Machine(4, 0))))
+    assert "3 lanes x 2 workers x 1.5 CPU: does not fit this machine" in text
+    assert (
+        "3 trials at once x 2 workers x 1.5 CPUs and 0 GPUs need 9 CPUs and 0 GPUs; "
+        "this machine has 4 and 0"
+    ) in text
+
+
+def test_a_cluster_elsewhere_is_not_measured_here(small):
+    sweep = load(small)
+    cluster = ClusterSpec(address="ray://head:10001")
+    sweep = replace(sweep, spec=sweep.spec.model_copy(update={"cluster": cluster}))
+    (line,) = (s for s in as_text(sweep, plan(sweep)) if s.startswith("  resources"))
+    assert line == (
+        "  resources   as many lanes as fit x 1 worker x 1 CPU, on the cluster at ray://head:10001"
+    )
+
+
+def test_the_digits_sweep_is_good(capsys):
+    assert run("check", DIGITS) == 0
+    assert "42: 40 by tpe + 2 controls (none, kd)" in capsys.readouterr().out

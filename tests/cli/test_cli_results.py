@@ -1,0 +1,217 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from kdsweep.cli.results import register
+from kdsweep.errors import ResultError
+from kdsweep.results.meta import RunMeta
+from kdsweep.results.record import TrialResult
+from kdsweep.results.store import RunStore
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+register(app)
+
+
+def trial(number, accuracy, params, *, role="trial", status="complete"):
+    return TrialResult(
+        trial_id=f"t{number}",
+        number=number,
+        role=role,
+        status=status,
+        name=f"kd w{number}",
+        trial={
+            "student": {"name": "cnn", "width": 8},
+            "strategy": {"name": "kd", "temperature": 4.0, "alpha": 0.25},
+        },
+        changes={"student.width": 8},
+        metrics={"accuracy": accuracy, "params": params, "macs": 64.0 * params},
+        weights=f"trials/t{number}/student.safetensors",
+    )
+
+
+@pytest.fixture
+def runs(tmp_path):
+    meta = RunMeta(
+        sweep_id="0" * 32, name="digits", created="2026-11-21T10:00:00+00:00",
+        objectives={"accuracy": "max", "params": "min"}, trials=5, sampler="tpe",
+        status="complete",
+    )  # fmt: skip
+    store = RunStore.create(tmp_path / "runs" / "digits", meta=meta, sweep_text="")
+    for result in (
+        trial(0, 0.99, 100_000, role="teacher"),
+        trial(1, 0.80, 1_000),
+        trial(2, 0.95, 20_000),
+        trial(3, 0.79, 2_000),
+        trial(4, 0.5, 10, status="failed"),
+    ):
+        store.write(result)
+    return tmp_path / "runs"
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "80"})
+
+
+def refusal(*arguments):
+    result = run(*arguments)
+    assert isinstance(result.exception, ResultError), result.output
+    return str(result.exception)
+
+
+def test_front_as_a_table_and_a_plot(runs):
+    result = run("front", runs / "digits")
+    assert result.exit_code == 0
+    assert "digits: 2 on the front of 3 complete trials" in result.stdout
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert ["1", "cnn", "w8", "kd", "1,000", "64k", "80.00%", "4", "0.25", "t1"] in rows
+    assert "★ teacher" in result.stdout
+    assert max(len(line) for line in result.stdout.splitlines()) <= 80
+    assert "\x1b" not in result.stdout
+
+
+def test_front_as_json(runs):
+    found = json.loads(run("front", runs / "digits", "--json").stdout)
+    assert [(r["number"], r["accuracy"], r["params"]) for r in found["front"]] == [
+        (1, 0.80, 1_000), (2, 0.95, 20_000),
+    ]  # fmt: skip
+    assert found["objectives"] == {"accuracy": "max", "params": "min"}
+    assert (found["complete"], found["failed"], found["planned"]) == (3, 1, 5)
+    assert found["front"][0]["changes"] == {"student.width": 8}
+
+
+def test_front_as_csv(runs):
+    lines = run("front", runs / "digits", "--csv").stdout.splitlines()
+    assert lines[0].startswith("number,trial_id,name,role,status,student,strategy,accuracy,")
+    assert [line.split(",")[0] for line in lines[1:]] == ["1", "2"]
+    assert refusal("front", runs / "digits", "--csv", "--json") == "give --json or --csv, not both"
+
+
+def test_front_of_a_run_that_has_just_begun(runs):
+    for path in (runs / "digits" / "trials").glob("t*/result.json"):
+        path.unlink()
+    assert run("front", runs / "digits").stdout == "digits: no complete trial yet (0 recorded)\n"
+    assert json.loads(run("front", runs / "digits", "--json").stdout)["front"] == []
+
+
+def test_damaged_records_are_told_and_the_rest_is_shown(runs):
+    (runs / "digits" / "trials" / "t1" / "result.json").write_text("{")
+    result = run("front", runs / "digits", "--json")
+    assert result.stderr.startswith("warning: ")
+    assert "t1/result.json: is damaged" in result.stderr
+    found = json.loads(result.stdout)
+    assert [r["number"] for r in found["front"]] == [3, 2]
+    assert found["unreadable"] == 1
+
+
+def test_the_wrong_directory_is_refused_with_the_right_one(runs):
+    assert f"did you mean {runs / 'digits'}?" in refusal("front", runs / "digit")
+    assert "does not exist" in refusal("select", runs / "x" / "y")
+    assert "is not a directory" in refusal("list", runs / "nowhere")
+
+
+def test_list(runs):
+    result = run("list", runs)
+    line = next(line for line in result.stdout.splitlines() if "complete" in line)
+    assert line.split()[-7:] == ["complete", "3/5", "1", "2", "95.00%", "2026-11-21", "10:00"]
+    (found,) = json.loads(run("list", runs, "--json").stdout)
+    assert found["run"] == str(runs / "digits")
+    assert found["best_accuracy"] == 0.95
+
+
+def test_list_tells_a_running_sweep_from_one_whose_driver_is_gone(runs):
+    store = RunStore.open(runs / "digits")
+    store.update_meta(status="running")
+    assert json.loads(run("list", runs, "--json").stdout)[0]["status"] == "interrupted"
+    with store.hold():
+        assert json.loads(run("list", runs, "--json").stdout)[0]["status"] == "running"
+
+
+def test_list_without_runs(tmp_path):
+    assert run("list", tmp_path).stdout == f"no runs in {tmp_path}\n"
+    assert json.loads(run("list", tmp_path, "--json").stdout) == []
+
+
+def test_select_names_the_files(runs):
+    result = run("select", runs / "digits", "--max-params", 5000)
+    assert result.exit_code == 0
+    chosen, _, others = result.stdout.partition("Next best that fit")
+    assert "t1" in chosen.split()
+    assert "t3" in others.split()
+    assert str(runs / "digits" / "trials" / "t1" / "trial.yaml") in result.stdout
+    assert str(runs / "digits" / "trials" / "t1" / "student.safetensors") in result.stdout
+
+
+def test_select_as_json(runs):
+    found = json.loads(
+        run("select", runs / "digits", "--min-accuracy", 0.79, "--max-macs", 1e6,
+            "--prefer", "params", "--json").stdout
+    )  # fmt: skip
+    assert found["chosen"]["trial_id"] == "t1"
+    assert [r["trial_id"] for r in found["runners_up"]] == ["t3"]
+    assert found["rejected"] == [
+        {"number": 2, "trial_id": "t2", "reasons": ["macs 1,280,000 > 1,000,000"]}
+    ]
+
+
+def test_select_without_a_fit_says_what_to_relax_and_exits_with_one(runs):
+    arguments = ("select", runs / "digits", "--max-params", 5000, "--min-accuracy", 0.9)
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        "no student of digits fits",
+        "  max params 20,000 (by 15,000) lets trial 2 (kd w2) fit",
+        "  min accuracy 0.8 (by 0.1) lets trial 1 (kd w1) fit",
+    ]
+    as_json = run(*arguments, "--json")
+    assert as_json.exit_code == 1
+    assert json.loads(as_json.stdout)["chosen"] is None
+
+
+def test_select_refuses_what_makes_no_sense(runs):
+    assert refusal("select", runs / "digits", "--prefer", "speed") == (
+        "--prefer 'speed' is not allowed (allowed: accuracy, params, latency)"
+    )
+    assert run("select", runs / "digits", "--max-params", "-1").exit_code == 2
+    assert run("select", runs / "digits", "--min-accuracy", "90").exit_code == 2
+    assert "must be a number" in refusal("select", runs / "digits", "--max-params", "nan")
+
+
+def test_size_is_in_thousands_of_bytes(runs):
+    store = RunStore.open(runs / "digits")
+    for result in store.read():
+        size = {"size_bytes": 4 * result.metrics["params"]}
+        store.write(result.model_copy(update={"metrics": {**result.metrics, **size}}))
+    found = json.loads(run("select", runs / "digits", "--max-size-kb", 8, "--json").stdout)
+    assert found["chosen"]["size_bytes"] == 4_000
+    assert [r["trial_id"] for r in found["runners_up"]] == ["t3"]  # exactly 8 kB
+
+
+def test_ui_before_any_sweep_was_tracked(tmp_path):
+    assert refusal("ui", "--runs-dir", tmp_path) == (
+        f"{tmp_path}: no sweep has been tracked here yet (no mlflow.db): run one with "
+        "`kdsweep run FILE`, or name the directory of the runs with `--runs-dir`"
+    )
+
+
+def test_front_list_and_select_need_neither_torch_nor_ray_nor_mlflow(runs):
+    code = """
+import sys
+import typer
+from kdsweep.cli.results import register
+app = typer.Typer()
+register(app)
+for words in (["front", sys.argv[1]], ["list", sys.argv[2]], ["select", sys.argv[1]]):
+    app(words, standalone_mode=False)
+heavy = {"torch", "ray", "mlflow", "optuna", "matplotlib", "pandas"} & set(sys.modules)
+sys.exit(f"imported {heavy}" if heavy else 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(runs / "digits"), str(runs)],
+        capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,137 @@
+import io
+import threading
+
+from rich.console import Console
+
+from kdsweep.report import live_view
+from kdsweep.report.progress import Progress
+from kdsweep.results.record import EpochMetrics, TrialResult
+
+TWO = {"accuracy": "max", "params": "min"}
+
+
+def ended(number, *, status="complete", role="trial", error=None, accuracy=0.9):
+    return TrialResult(
+        trial_id=f"t{number}", number=number, role=role, status=status, name=f"kd w{number}",
+        trial={"student": {"name": "cnn"}, "strategy": {"name": "kd"}},
+        metrics={"accuracy": accuracy, "params": 100 + number} if status == "complete" else {},
+        error=error, seconds=1.25,
+    )  # fmt: skip
+
+
+def epoch(number, accuracy):
+    return EpochMetrics(epoch=number, accuracy=accuracy, loss=0.1, lr=0.1, seconds=0.1)
+
+
+def plain(**more):
+    return Console(file=io.StringIO(), width=80, **more)
+
+
+def shown(progress):
+    console = plain()
+    console.print(progress.draw())
+    return console.file.getvalue()
+
+
+def test_plain_output_is_a_line_per_trial():
+    console = plain()
+    with Progress("digits", 12, TWO, console) as progress:
+        progress.phase("starting Ray")
+        progress.trial_started("t1", "kd w1")
+        progress.trial_epoch("t1", epoch(1, 0.5), 20)
+        progress.trial_ended(ended(1), [ended(1)])
+        progress.trial_ended(
+            ended(2, status="failed", error="Traceback ...\nRuntimeError: [x] bad shape"),
+            [ended(1)],
+        )
+        progress.message("MLflow [red] is down")
+    assert console.file.getvalue().splitlines() == [
+        "starting Ray",
+        "[ 1/12] complete  kd w1  accuracy 90.00%  params 101  1.2 s  front 1",
+        "[ 2/12] failed    kd w2  RuntimeError: [x] bad shape  1.2 s  front 1",
+        "MLflow [red] is down",
+    ]
+
+
+def test_plain_output_says_a_phase_once():
+    console = plain()
+    with Progress("digits", 12, TWO, console) as progress:
+        for number in range(1, 31):
+            progress.phase(f"teacher: epoch {number}/30")
+        progress.phase("searching")
+    assert console.file.getvalue().splitlines() == ["teacher: epoch 1/30", "searching"]
+
+
+def test_trials_of_an_earlier_run_count_as_done():
+    console = plain()
+    with Progress("digits", 12, TWO, console, done=10) as progress:
+        progress.trial_ended(ended(11), [ended(11)])
+    assert console.file.getvalue().startswith("[11/12] complete")
+
+
+def test_live_display_shows_counts_lanes_and_front(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(live_view.time, "monotonic", lambda: clock[0])
+    progress = Progress("digits", 6, TWO, plain(force_terminal=True))
+    progress.phase("searching")
+    for number in range(1, 4):
+        progress.trial_started(f"t{number}", f"kd w{number}")
+    progress.trial_epoch("t3", epoch(7, 0.875), 20)
+    clock[0] = 110.0
+    progress.trial_ended(ended(1), [ended(1)])
+    progress.trial_ended(ended(2, status="failed"), [ended(1)])
+    text = shown(progress)
+    # Two trials in ten seconds, four to go: twenty seconds.
+    assert "digits  2/6 done, 1 running, 1 failed, front 1  10s, about 20s left" in text
+    assert "searching" in text
+    assert "▸  kd w3  epoch 7/20  accuracy 87.5%" in text
+    assert "● cnn kd: accuracy 90.00%, params 101" in text
+    assert "validation accuracy [%]" in text
+    assert "kd w2" not in text
+
+
+def test_the_teacher_is_no_trial():
+    progress = Progress("digits", 6, TWO, plain(force_terminal=True))
+    progress.trial_ended(ended(0, role="teacher", accuracy=0.99), [])
+    assert "0/6 done" in shown(progress)
+    progress.trial_ended(ended(1), [ended(1)])
+    assert "★ teacher" in shown(progress)
+
+
+def test_many_lanes_do_not_fill_the_screen():
+    progress = Progress("digits", 500, TWO, plain(force_terminal=True))
+    for number in range(100):
+        progress.trial_started(f"t{number}", f"kd w{number}")
+    assert "and 92 more" in shown(progress)
+
+
+def test_live_display_runs_and_leaves_failures_on_the_screen():
+    console = Console(file=io.StringIO(), width=80, height=40, force_terminal=True)
+    with Progress("digits", 2, TWO, console) as progress:
+        progress.trial_started("t1", "kd w1")
+        progress.trial_ended(ended(1, status="failed", error="out of memory"), [])
+        progress.message("a word")
+    text = console.file.getvalue()
+    assert "[1/2] failed    kd w1  out of memory" in text
+    assert "a word" in text
+
+
+def test_many_threads_at_once_lose_nothing():
+    console = plain()
+    with Progress("digits", 400, TWO, console) as progress:
+
+        def work(first):
+            for number in range(first, first + 50):
+                progress.trial_started(f"t{number}", "kd")
+                progress.trial_epoch(f"t{number}", epoch(1, 0.5), 2)
+                progress.trial_ended(ended(number), [])
+
+        threads = [threading.Thread(target=work, args=(50 * i,)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) == 400
+    assert "400/400 done" in shown(progress)
+    assert "running" not in shown(progress)

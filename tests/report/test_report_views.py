@@ -1,0 +1,215 @@
+import csv
+import io
+import json
+import math
+
+import pytest
+from rich.console import Console
+
+from kdsweep.report.axes import Axes, axes_of, focus, short, teacher_metrics
+from kdsweep.report.front_files import write_front
+from kdsweep.report.picture import draw_front
+from kdsweep.report.rows import csv_text, flatten, row, strategy_label, student_label
+from kdsweep.report.table import front_table, value_text
+from kdsweep.report.text_plot import text_plot
+from kdsweep.results.meta import RunMeta, TeacherMeta
+from kdsweep.results.pareto import front
+from kdsweep.results.record import TrialResult
+from kdsweep.results.store import RunStore
+
+TWO = {"accuracy": "max", "params": "min"}
+FOUR = {**TWO, "loss": "min", "latency_ms": "min"}
+
+
+def student(number, accuracy, params, *, role="trial", status="complete", **strategy):
+    return TrialResult(
+        trial_id=f"t{number}",
+        number=number,
+        role=role,
+        status=status,
+        name=f"trial {number}",
+        trial={
+            "student": {"name": "cnn", "width": 8, "depth": 2},
+            "strategy": strategy or {"name": "none"},
+        },
+        changes={"student.width": 8, "strategy": strategy},
+        metrics={
+            "accuracy": accuracy, "params": params, "macs": 64 * params,
+            "loss": 1 - accuracy, "latency_ms": 0.5,
+        },
+    )  # fmt: skip
+
+
+KD = {"name": "kd", "temperature": 4.25, "alpha": 0.3}
+RUN = [
+    student(0, 0.80, 1_000, **KD),
+    student(1, 0.90, 10_000, role="control"),
+    student(2, 0.78, 20_000, **KD),
+    student(3, 0.95, 100_000, **KD, extra={"fitnet": {"weight": 1}, "attention_transfer": None}),
+    student(4, 0.10, 90_000),
+    student(5, 0.99, 500, status="failed"),
+]
+FRONT = front(RUN, TWO)
+
+
+def run_meta(**more):
+    return RunMeta(
+        sweep_id="0" * 32,
+        name="digits",
+        created="2026-11-21T10:00:00+00:00",
+        objectives=TWO,
+        **more,
+    )
+
+
+def printed(table, width=80):
+    console = Console(file=io.StringIO(), width=width)
+    console.print(table)
+    return console.file.getvalue()
+
+
+def test_labels():
+    assert [strategy_label(r) for r in RUN[:4]] == ["kd", "none", "kd", "kd+fitnet"]
+    assert student_label(RUN[0]) == "cnn w8 d2"
+    bare = RUN[0].model_copy(update={"trial": {"student": "mine:Net", "strategy": "kd"}})
+    assert (student_label(bare), strategy_label(bare)) == ("mine:Net", "kd")
+    teacher = RUN[0].model_copy(update={"trial": {"strategy": None}})
+    assert (student_label(teacher), strategy_label(teacher)) == ("-", "-")
+
+
+def test_flatten_reaches_every_leaf():
+    nested = {"a": {"b": 1, "c": [1, 2], "e": {}}, "d": None, "f": True, "g": "x"}
+    assert flatten(nested) == {
+        "a.b": 1, "a.c": "[1, 2]", "a.e": "{}", "d": "null", "f": True, "g": "x"
+    }  # fmt: skip
+
+
+def test_rows_have_numbers_that_json_has():
+    diverged = RUN[0].model_copy(update={"metrics": {"loss": math.nan, "params": 10.0}})
+    found = row(diverged)
+    assert (found["loss"], found["params"], found["accuracy"]) == (None, 10, None)
+    json.dumps(found, allow_nan=False)
+
+
+def test_csv_has_a_column_for_every_changed_setting():
+    rows = list(csv.DictReader(io.StringIO(csv_text(FRONT))))
+    assert [r["number"] for r in rows] == ["0", "1", "3"]
+    assert [r["strategy.temperature"] for r in rows] == ["4.25", "", "4.25"]
+    assert rows[2]["strategy.extra.fitnet.weight"] == "1"
+    assert csv_text([]) == "\n"
+
+
+def test_front_table_fits_eighty_columns():
+    text = printed(front_table(FRONT, TWO, title="Front"))
+    lines = [line.split() for line in text.splitlines()]
+    assert ["0", "cnn", "w8", "d2", "kd", "1,000", "64k", "80.00%", "4.25", "0.3", "t0"] in lines
+    assert "none (control)" in text
+    assert max(len(line) for line in text.splitlines()) <= 80
+    wide = printed(front_table(FRONT, FOUR))
+    assert max(len(line) for line in wide.splitlines()) <= 80
+    assert "MACs" not in wide
+    assert "…" not in wide
+
+
+def test_settings_that_nobody_has_get_no_column():
+    assert "alpha" not in printed(front_table([RUN[1]], TWO))
+
+
+def test_names_are_not_read_as_markup():
+    odd = RUN[0].model_copy(update={"trial": {"student": {"name": "[bold]x"}}})
+    assert "[bold]x" in printed(front_table([odd], TWO))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (950, "950"), (999.6, "1k"), (12_345, "12.3k"), (999_960, "1M"), (1.74e6, "1.7M"),
+     (123_456, "123k"), (3.0e9, "3G")],
+)  # fmt: skip
+def test_short(value, text):
+    assert short(value) == text
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "text"),
+    [("accuracy", 0.97531, "97.53%"), ("params", 12976266.0, "12,976,266"), ("macs", 2.5e6, "2.5M"),
+     ("loss", 0.123456, "0.1235"), ("loss", math.nan, "nan"), ("latency_ms", None, "-")],
+)  # fmt: skip
+def test_value_text(metric, value, text):
+    assert value_text(metric, value) == text
+
+
+def test_axes_are_size_and_quality():
+    assert axes_of(TWO) == Axes("params", "accuracy")
+    assert axes_of({"loss": "min", "latency_ms": "min", "params": "min"}) == Axes(
+        "latency_ms", "loss"
+    )
+    assert axes_of({"accuracy": "max"}) == Axes("params", "accuracy")
+    assert Axes("params", "accuracy").point({"params": 10, "accuracy": 0.5}) == (10, 50)
+    assert Axes("params", "accuracy").point({"params": 0, "accuracy": 0.5}) is None
+    assert Axes("params", "accuracy").point({"params": 10, "accuracy": math.nan}) is None
+
+
+def test_focus_keeps_the_front_and_leaves_chance_out():
+    low, high = focus([80, 90, 95], [10, 75, 80, 90, 95])
+    assert low < 75 < 95 < high
+    assert low > 10
+    low, high = focus([90], [90])
+    assert low < 90 < high
+    low, high = focus([], [3, 4])
+    assert low < 3 < 4 < high
+
+
+def test_teacher_is_found_in_its_record_or_in_the_notes():
+    record = student(9, 0.99, 150_000, role="teacher")
+    assert teacher_metrics(run_meta(), [*RUN, record]) == record.metrics
+    noted = run_meta(teacher=TeacherMeta(hash="x", accuracy=0.98, params=5, reused=True))
+    assert teacher_metrics(noted, RUN) == {"accuracy": 0.98, "params": 5.0}
+    assert teacher_metrics(run_meta(), RUN) is None
+
+
+def test_text_plot_by_hand():
+    plot = text_plot(
+        RUN, FRONT, TWO, teacher={"params": 1e6, "accuracy": 0.98}, width=37, height=10
+    )
+    assert plot.splitlines() == [
+        "validation accuracy [%]",
+        "   98 │                             ★",
+        "      │                   ●",
+        "      │          ◆",
+        "   86 │",
+        "      │●",
+        "   78 │             ·",
+        "      └──────────────────────────────",
+        "       1k          31.6k           1M",
+        "       student parameters    ● front ◆ control · other ★ teacher",
+    ]
+
+
+def test_text_plot_of_little():
+    assert text_plot([], [], TWO) == ""
+    assert text_plot([RUN[5]], [], TWO) == ""  # it failed
+    single = text_plot([RUN[0]], [RUN[0]], TWO)
+    assert single.splitlines()[1].startswith("   80 │")
+    assert single.count("●") == 2  # the point and the legend
+
+
+@pytest.mark.parametrize("objectives", [TWO, FOUR, {"loss": "min", "macs": "min"}])
+def test_picture_is_a_png_of_some_size(tmp_path, objectives):
+    path = tmp_path / "front.png"
+    draw_front(path, RUN, front(RUN, objectives), objectives, title="digits",
+               teacher={"params": 1e6, "accuracy": 0.98})  # fmt: skip
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert path.stat().st_size > 10_000
+
+
+def test_picture_of_nothing_yet(tmp_path):
+    draw_front(tmp_path / "a.png", [], [], TWO, title="digits")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_front_files(tmp_path):
+    store = RunStore.create(tmp_path / "digits", meta=run_meta(), sweep_text="")
+    table, picture = write_front(store, RUN, FRONT)
+    assert table.read_text() == csv_text(FRONT)
+    assert picture == tmp_path / "digits" / "front.png"
+    assert picture.stat().st_size > 10_000

@@ -1,0 +1,131 @@
+"""A teacher's weights file: of its architecture, or one clear sentence, and never any code run."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from kdsweep.errors import SpecError
+from kdsweep.spec import Component, TeacherSpec
+from kdsweep.sweep_file import load_trial, to_yaml
+from kdsweep.sweep_file.weights import mismatch, shapes_in
+
+STATE = {"layer.weight": torch.zeros(3, 2), "layer.bias": torch.zeros(3)}
+SHAPES = {"layer.weight": (3, 2), "layer.bias": (3,)}
+
+
+class Hostile:
+    """Would make a file when unpickled."""
+
+    def __init__(self, made):
+        self.made = made
+
+    def __reduce__(self):
+        return (Path.touch, (self.made,))
+
+
+def cnn_state(width):
+    from kdsweep import catalog
+
+    return catalog.model(
+        Component(name="cnn", width=width, stages=2), shape=(1, 8, 8), num_classes=10
+    ).state_dict()
+
+
+def trial_file(tmp_path, weights):
+    path = tmp_path / "trial.yaml"
+    trial = {
+        "data": "digits",
+        "teacher": {"model": {"name": "cnn", "width": 8, "stages": 2}, "weights": str(weights)},
+        "student": {"name": "cnn", "width": 4, "stages": 2},
+    }
+    path.write_text(to_yaml({"trial": trial}))
+    return path
+
+
+def problem(path):
+    with pytest.raises(SpecError) as caught:
+        load_trial(path)
+    (sentence,) = caught.value.problems
+    return sentence
+
+
+def test_shapes_of_both_kinds_of_file(tmp_path):
+    save_file(STATE, tmp_path / "a.safetensors")
+    torch.save(STATE, tmp_path / "a.pt")
+    torch.save({"state_dict": STATE, "epoch": 3}, tmp_path / "nested.pt")
+    torch.save(STATE, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    for name in ("a.safetensors", "a.pt", "nested.pt", "old.pt"):
+        assert shapes_in(tmp_path / name) == SHAPES
+
+
+def test_mismatch_names_the_first_tensors():
+    assert mismatch(SHAPES, dict(SHAPES)) is None
+    assert mismatch(SHAPES, {"layer.weight": (3, 4), "head": (1,)}) == (
+        "layer.weight is [3, 2] in the network and [3, 4] in the file; "
+        "layer.bias is [3] in the network and absent in the file; "
+        "head is absent in the network and [1] in the file"
+    )
+    many = {f"w{n}": (n,) for n in range(5)}
+    assert mismatch(many, {}).endswith("; and 2 more")
+
+
+def test_weights_that_fit(tmp_path):
+    torch.save(cnn_state(8), tmp_path / "teacher.pt")
+    trial = load_trial(trial_file(tmp_path, tmp_path / "teacher.pt"))
+    assert trial.teacher.weights == str(tmp_path / "teacher.pt")
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pt"])
+def test_weights_of_another_architecture(tmp_path, suffix):
+    path = tmp_path / f"teacher.{suffix}"
+    (save_file if suffix == "safetensors" else torch.save)(cnn_state(16), path)
+    found = problem(trial_file(tmp_path, path))
+    assert found.startswith(
+        f"trial.teacher.weights: {str(path)!r} holds the weights of another architecture than "
+        "teacher.model 'cnn': stages.0.0.weight is [8, 1, 3, 3] in the network and "
+        "[16, 1, 3, 3] in the file; "
+    )
+
+
+def test_missing_weights(tmp_path):
+    path = tmp_path / "none.pt"
+    found = problem(trial_file(tmp_path, path))
+    assert found == f"trial.teacher.weights: {str(path)!r}: no such file"
+
+
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path):
+    path, made = tmp_path / "teacher.pt", tmp_path / "made"
+    torch.save({"layer": Hostile(made)}, path)
+    found = problem(trial_file(tmp_path, path))
+    assert found == (
+        f"trial.teacher.weights: {str(path)!r} cannot be read as weights (it holds more than "
+        "tensors, which could run code when read); allowed: .safetensors, or a .pt that holds "
+        "a state dict of tensors and nothing else"
+    )
+    path.write_bytes(pickle.dumps(Hostile(made)))
+    assert "cannot be read as weights" in problem(trial_file(tmp_path, path))
+    assert not made.exists()
+
+
+@pytest.mark.parametrize("name", ["a.pt", "a.safetensors", "a.bin"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x02}", b"{" * 99, bytes(64)])
+def test_a_damaged_file_is_refused(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SpecError, match=r"cannot be read as weights|holds"):
+        shapes_in(tmp_path / name)
+
+
+def test_a_file_without_a_state_dict(tmp_path):
+    torch.save([torch.zeros(1)], tmp_path / "a.pt")
+    with pytest.raises(SpecError, match="holds list: must be a state dict"):
+        shapes_in(tmp_path / "a.pt")
+
+
+def test_weights_are_found_from_where_the_command_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    spec = TeacherSpec(model=Component(name="cnn"), weights="teacher.pt")
+    assert spec.weights == str(tmp_path / "teacher.pt")
+    assert TeacherSpec(model=Component(name="cnn"), weights="s3://b/t.pt").weights == "s3://b/t.pt"
