@@ -154,8 +154,11 @@ def _class_in(kind: Kind, name: str) -> type[Any] | None:
             return None
         raise
     own = [
-        value for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, base)
+        and value.__module__ == module.__name__
     ]
     return own[0] if own else None
 

@@ -40,10 +40,12 @@ def show_front(
 ) -> None:
     """Show the Pareto front of a run: for every size the best student.
 
-    Only complete trials count, on validation data, within the sweep's constraints. It works
-    while the sweep runs.
+    Only complete trials count, on validation data, within the sweep's
+    constraints. It works while the sweep runs.
 
-    Example: kdsweep front runs/digits
+    \b
+    Example:
+      kdsweep front runs/digits
     """
     if as_json and as_csv:
         raise ResultError("give --json or --csv, not both")
@@ -76,7 +78,9 @@ def list_runs(
 ) -> None:
     """List the runs, newest first: how far they are and how good their best student is.
 
-    Example: kdsweep list runs
+    \b
+    Example:
+      kdsweep list runs
     """
     stores, problems = find_runs(root)
     _warn(problems)
@@ -120,7 +124,9 @@ def select_student(
 
     Exit code 1 where none fits; it then says which limit to relax, and by how much.
 
-    Example: kdsweep select runs/digits --max-params 20000 --min-accuracy 0.9
+    \b
+    Example:
+      kdsweep select runs/digits --max-params 20000 --min-accuracy 0.9
     """
     store = RunStore.open(run)
     choice = select(
@@ -152,7 +158,9 @@ def serve_ui(
 ) -> None:
     """Browse all sweeps in the MLflow UI; Ctrl-C ends it.
 
-    Example: kdsweep ui --port 5001
+    \b
+    Example:
+      kdsweep ui --port 5001
     """
     from kdsweep.tracking.server import Server, runs_page, store_under
 

@@ -89,10 +89,11 @@ class _Batches(Dataset[Any]):
 
     def __getitems__(self, ids: list[int]) -> tuple[Tensor, tuple[str, ...]]:
         images = torch.empty((len(ids), *self.source.shape), dtype=torch.uint8)
+        pixels = images.numpy()
         problems: list[str] = []
         for slot, position in enumerate(ids):
             try:
-                images[slot] = torch.from_numpy(self.source.read(int(self.index[position])))
+                pixels[slot] = self.source.read(int(self.index[position]))
             except SpecError as error:
                 problems += error.problems
         return images, tuple(dict.fromkeys(problems))

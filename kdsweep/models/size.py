@@ -6,15 +6,26 @@ from statistics import median
 
 import torch
 from torch import Tensor, nn
+from torch.utils import flop_counter
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from kdsweep.errors import SpecError
+from kdsweep.models.eager import spare_compiler
 from kdsweep.models.modes import evaluating
 
 Shape = tuple[int, int, int]
 
+# A forward on the meta device imports torch's compiler, which takes longer than a small network does.
+_LARGE = 30_000_000
+
 # What a constructor or a forward raises when shapes, or the meta device, do not suit it.
 _REFUSALS = (RuntimeError, TypeError, ValueError, AssertionError, IndexError)
+
+
+for _mode in vars(flop_counter).values():
+    if isinstance(_mode, type) and issubclass(_mode, TorchDispatchMode):
+        spare_compiler(_mode.__torch_dispatch__)
 
 
 def count_params(network: nn.Module) -> int:
@@ -60,9 +71,9 @@ def sizes(
 ) -> dict[str, int]:
     """``params``, ``macs`` and ``size_bytes`` of what ``build`` makes, for images of ``shape``.
 
-    The network is built on the meta device, so that no weight is allocated or drawn; one that
-    cannot be is built on the CPU, with the random state as before afterwards. With ``num_classes``
-    the logits are checked as ``check_takes`` does.
+    A large network is built on the meta device, so that no weight is allocated or drawn; a small
+    one, and one that cannot be, on the CPU, with the random state as before afterwards. With
+    ``num_classes`` the logits are checked as ``check_takes`` does.
 
     Raises:
         SpecError: the network cannot be built, or does not take such images.
@@ -70,12 +81,16 @@ def sizes(
     try:
         with torch.device("meta"):
             network = build()
-            output, macs = _counted_forward(network, shape)
+        large = count_params(network) > _LARGE
+        counted = _counted_forward(network, shape) if large else None
     except (SpecError, *_REFUSALS):
+        counted = None
+    if counted is None:
         # Whether the network or only the meta device is at fault shows on the CPU.
         with torch.random.fork_rng(devices=[]):
             network = build()
-            output, macs = _accepted_forward(network, shape, name)
+            counted = _accepted_forward(network, shape, name)
+    output, macs = counted
     if num_classes is not None:
         _check_logits(output, shape, num_classes, name or type(network).__name__)
     return {

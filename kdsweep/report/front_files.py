@@ -11,6 +11,11 @@ from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
 
 
+def front_files(store: RunStore) -> tuple[Path, Path]:
+    """Where the front's table and picture go."""
+    return store.directory / "front.csv", store.directory / "front.png"
+
+
 def write_front(
     store: RunStore, results: Sequence[TrialResult], front: Sequence[TrialResult]
 ) -> tuple[Path, Path]:
@@ -19,7 +24,7 @@ def write_front(
     Raises:
         OSError: the directory cannot be written to.
     """
-    table, picture = store.directory / "front.csv", store.directory / "front.png"
+    table, picture = front_files(store)
     write_bytes(table, csv_text(front).encode())
     meta = store.meta
     complete = sum(r.status == "complete" and r.role != "teacher" for r in results)

@@ -14,7 +14,12 @@ _SIZES = ("width", "depth")
 
 
 def strategy_label(result: TrialResult) -> str:
-    """``kd``, or ``kd+fitnet`` with its extra terms; ``-`` where there is none."""
+    """``kd``, or ``kd+fitnet`` with its extra terms; ``-`` where there is none.
+
+    A teacher's record holds the trial that it was trained for, whose strategy is not its own.
+    """
+    if result.role == "teacher":
+        return "-"
     strategy = _component(result.trial.get("strategy"))
     extra = strategy.get("extra") or {}
     added = [name for name, given in extra.items() if given is not None]
@@ -22,8 +27,11 @@ def strategy_label(result: TrialResult) -> str:
 
 
 def student_label(result: TrialResult) -> str:
-    """``cnn``, with its width and depth where it has them: ``cnn w8 d2``."""
-    student = _component(result.trial.get("student"))
+    """``cnn``, with its width and depth where it has them: ``cnn w8 d2``; a teacher's likewise."""
+    if result.role == "teacher":
+        student = _component(_component(result.trial.get("teacher")).get("model"))
+    else:
+        student = _component(result.trial.get("student"))
     sizes = [f"{key[0]}{student[key]}" for key in _SIZES if key in student]
     return " ".join([str(student.get("name", "-")), *sizes])
 

@@ -79,8 +79,11 @@ class TrainSpec(Settings):
         """``optimizer: sgd`` is short for ``optimizer: {name: sgd}``."""
         if not isinstance(value, dict):
             return value
-        short = {k: {"name": v} for k, v in value.items()
-                 if k in ("optimizer", "schedule") and isinstance(v, str)}
+        short = {
+            k: {"name": v}
+            for k, v in value.items()
+            if k in ("optimizer", "schedule") and isinstance(v, str)
+        }
         return {**value, **short}
 
 

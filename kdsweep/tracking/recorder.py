@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdsweep.errors import ResultError
-from kdsweep.report.front_files import write_front
+from kdsweep.report.front_files import front_files, write_front
 from kdsweep.results.meta import RunStatus, redacted
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
@@ -83,7 +83,10 @@ class Recorder:
     def finish(
         self, status: RunStatus, results: Sequence[TrialResult], front: Sequence[TrialResult]
     ) -> None:
-        """Say how the sweep ended: its numbers, the front as table and picture, who is on it."""
+        """Say how the sweep ended: its numbers, the front as table and picture, who is on it.
+
+        Table and picture are those of the run directory; they are made where there are none.
+        """
         on_front = {result.trial_id for result in front}
         for trial_id, child in self._children.items():
             if (trial_id in on_front) != child.on_front:
@@ -93,7 +96,9 @@ class Recorder:
         tags = {**entities.sweep_tags(meta), "status": status}
         points = entities.sweep_points(meta, results, front)
         self._send(self._parent, points=points, tags=tags)
-        for path in write_front(self._store, results, front):
+        if not all(path.exists() for path in front_files(self._store)):
+            write_front(self._store, results, front)
+        for path in front_files(self._store):
             self._client.log_artifact(self._parent, str(path))
         if status == "running":
             self._client.update_run(self._parent, "RUNNING")

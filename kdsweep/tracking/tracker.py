@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from kdsweep.errors import ResultError
+from kdsweep.report.front_files import write_front
 from kdsweep.results.meta import RunStatus, redacted
 from kdsweep.results.pareto import front as front_of
 from kdsweep.results.record import TrialResult
@@ -49,7 +50,10 @@ class Tracker:
             self._wake.notify()
 
     def finish(self, status: RunStatus, front: Sequence[TrialResult]) -> None:
-        """Send how the sweep ended, and whatever of its records is still missing."""
+        """Send how the sweep ended, and whatever of its records is still missing.
+
+        The run's meta data should say so by then, and ``front.csv`` and ``front.png`` be there.
+        """
         with self._wake:
             self._ending = (status, list(front))
             self._wake.notify()
@@ -151,6 +155,7 @@ def sync(store: RunStore, uri: str, experiment: str) -> int:
         recorder = Recorder(uri, experiment, store)
         results = store.read()
         found = front_of(results, store.meta.objectives, constraints=store.meta.constraints)
+        write_front(store, results, found)
         _send_all(recorder, store, store.meta.status, found)
     except ResultError:
         raise

@@ -1,33 +1,51 @@
 """Optimizers and learning-rate schedules from their settings."""
 
+import inspect
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import nn
 
+from kdsweep.models.eager import spare_compiler
 from kdsweep.spec import TrainSpec
-from kdsweep.spec.trial import Adam, AdamW, Constant, Cosine, Schedule, Sgd
+from kdsweep.spec.trial import Adam, Constant, Cosine, Schedule, Sgd
+
+
+_OPTIMIZER = torch.optim.Optimizer
+spare_compiler(
+    _OPTIMIZER.add_param_group, _OPTIMIZER.zero_grad, _OPTIMIZER.state_dict,
+    _OPTIMIZER.load_state_dict,
+)
+
+
+def _eager(kind: type[torch.optim.Optimizer]) -> type[Any]:
+    """``kind`` with a step that does not import torch's compiler to step outside of it.
+
+    Its ``step`` is torch's own, without the wrapper that calls the compiler before and after.
+    """
+    return type(kind.__name__, (kind,), {"step": torch.no_grad()(inspect.unwrap(kind.step))})
+
+
+_SGD, _ADAM, _ADAMW = map(_eager, (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW))
 
 
 def optimizer(train: TrainSpec, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimizer of the settings over ``parameters``.
+    """The optimizer of the settings over those of ``parameters`` that are trained.
 
     The fused kernels update all tensors in one call: with students of a few thousand parameters
     the loop over tensors is a large part of a step.
     """
     chosen, trained = train.optimizer, [p for p in parameters if p.requires_grad]
-    decay, fused = chosen.weight_decay, all(p.is_floating_point() for p in trained)
+    shared = {"lr": train.lr, "weight_decay": chosen.weight_decay, "fused": True}
+    made: torch.optim.Optimizer
     if isinstance(chosen, Sgd):
-        return torch.optim.SGD(
-            trained, lr=train.lr, momentum=chosen.momentum, nesterov=chosen.nesterov,
-            weight_decay=decay, fused=fused,
-        )
-    betas = (chosen.beta1, chosen.beta2)
-    if isinstance(chosen, Adam):
-        return torch.optim.Adam(trained, lr=train.lr, betas=betas, weight_decay=decay, fused=fused)
-    assert isinstance(chosen, AdamW)
-    return torch.optim.AdamW(trained, lr=train.lr, betas=betas, weight_decay=decay, fused=fused)
+        made = _SGD(trained, momentum=chosen.momentum, nesterov=chosen.nesterov, **shared)
+    else:
+        kind = _ADAM if isinstance(chosen, Adam) else _ADAMW
+        made = kind(trained, betas=(chosen.beta1, chosen.beta2), **shared)
+    return made
 
 
 def factor(schedule: Schedule) -> Callable[[float], float]:

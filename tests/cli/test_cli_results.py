@@ -178,7 +178,7 @@ def test_select_refuses_what_makes_no_sense(runs):
     )
     assert run("select", runs / "digits", "--max-params", "-1").exit_code == 2
     assert run("select", runs / "digits", "--min-accuracy", "90").exit_code == 2
-    assert "must be a number" in refusal("select", runs / "digits", "--max-params", "nan")
+    assert run("select", runs / "digits", "--max-params", "nan").exit_code == 2
 
 
 def test_size_is_in_thousands_of_bytes(runs):

@@ -73,8 +73,14 @@ def test_labels():
     assert student_label(RUN[0]) == "cnn w8 d2"
     bare = RUN[0].model_copy(update={"trial": {"student": "mine:Net", "strategy": "kd"}})
     assert (student_label(bare), strategy_label(bare)) == ("mine:Net", "kd")
-    teacher = RUN[0].model_copy(update={"trial": {"strategy": None}})
-    assert (student_label(teacher), strategy_label(teacher)) == ("-", "-")
+    nothing = RUN[0].model_copy(update={"trial": {"strategy": None}})
+    assert (student_label(nothing), strategy_label(nothing)) == ("-", "-")
+
+
+def test_a_teacher_is_named_by_its_own_network():
+    trial = {**RUN[0].trial, "teacher": {"model": {"name": "cnn", "width": 64}}}
+    teacher = RUN[0].model_copy(update={"role": "teacher", "trial": trial})
+    assert (student_label(teacher), strategy_label(teacher)) == ("cnn w64", "-")
 
 
 def test_flatten_reaches_every_leaf():

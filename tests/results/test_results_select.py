@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from kdsweep.errors import ResultError
 from kdsweep.results.record import TrialResult
 from kdsweep.results.select import select
 
@@ -104,3 +105,8 @@ def test_what_was_not_measured_does_not_fit():
 
 def test_a_run_without_complete_trials():
     assert select([RUN[4], RUN[5]], TWO).advice == ("the run has no complete trial yet",)
+
+
+def test_a_limit_is_a_number():
+    with pytest.raises(ResultError, match="the limit of params is nan: it must be a number"):
+        select(RUN, TWO, max_params=math.nan)

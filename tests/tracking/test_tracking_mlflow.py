@@ -97,9 +97,8 @@ def test_a_whole_sweep_reads_back(uri, store, client, tmp_path):
         "t9": "FINISHED", "t1": "FINISHED", "t2": "FINISHED", "t3": "FAILED", "t4": "KILLED",
         "t5": "FINISHED",
     }  # fmt: skip
-    assert {key for key, run in children.items() if run.data.tags["kdsweep.on_front"] == "true"} == {
-        "t1", "t2"
-    }  # fmt: skip
+    on_front = {key: run.data.tags["kdsweep.on_front"] for key, run in children.items()}
+    assert {key for key, value in on_front.items() if value == "true"} == {"t1", "t2"}
     one = children["t1"]
     assert one.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert one.info.run_name == "kd w1"
@@ -325,15 +324,13 @@ def test_the_server_shows_the_artifacts_and_ends_with_its_workers(uri, store, cl
         probe.connect(("127.0.0.1", port))
 
 
-def test_a_server_that_cannot_start_says_where_its_log_is(store, tmp_path):
-    (tmp_path / "mlflow.db").write_text("not a database, and long enough to be looked at")
+def test_a_server_that_cannot_start_says_where_its_log_is(monkeypatch, tmp_path):
+    dies = [sys.executable, "-c", "raise SystemExit('file is not a database')"]
+    monkeypatch.setattr("kdsweep.tracking.server.command", lambda uri, host, port: dies)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = Server(default_uri(tmp_path), host="127.0.0.1", port=port)
-    try:
-        with pytest.raises(ResultError, match=r"ended at once; see .*mlflow-server\.log"):
-            server.wait_until_up()
-    finally:
-        server.stop()
-    assert "file is not a database" in server.log.read_text()
+    with pytest.raises(ResultError, match=r"ended at once; see .*mlflow-server\.log"):
+        server.wait_until_up()
+    assert server.log.read_text() == "file is not a database\n"
