@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kdsweep import __version__
-from kdsweep.cli import check, run
+from kdsweep.cli import check, results, run
 from kdsweep.errors import KdsweepError
 
 _HELP = """Sweep students and ways of distilling them; get the Pareto front.
@@ -52,6 +52,7 @@ def _root(
 
 app.command()(check.check)
 run.register(app)
+results.register(app)
 
 
 def main() -> None:

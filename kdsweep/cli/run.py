@@ -78,7 +78,6 @@ def resume(
         )
     sweep = _at(load(directory / SWEEP_FILE), address)
     done = [result for result in store.read() if result.status in ("complete", "failed")]
-    store.update_meta(status="running")
     _drive(sweep, store, done=done)
 
 
@@ -156,6 +155,7 @@ def _drive(sweep: "Sweep", store: "RunStore", *, done: "list[TrialResult]") -> N
         Progress(meta.name, meta.trials, spec.objectives, done=num_done) as progress,
         chatter_in(store.directory / "logs"),
     ):
+        store.update_meta(status="running")
         tracker = None
         if spec.tracking.enabled:
             uri = _tracking_uri(sweep, store.directory.parent)

@@ -26,6 +26,7 @@ from kdsweep.data.partition import Shares, share_problems
 from kdsweep.data.source import Size, to_pixels
 from kdsweep.data.views import Augment
 from kdsweep.errors import SpecError
+from kdsweep.spec.settings import LocalPath
 
 _UNREADABLE = (
     OSError,
@@ -48,7 +49,7 @@ class ImageFolder(DataSet):
         folders. A part that has no folder is taken from train by its share.
         """
 
-        path: str = Field(min_length=1)
+        path: LocalPath
         size: Size = Field(description="[H, W]: resized to cover it, then cut at the centre")
         channels: Literal[1, 3] = Field(3, description="1: grey, 3: RGB")
         augment: Augment = Field(Augment(), description="nothing unless asked for")

@@ -25,6 +25,7 @@ from kdsweep.data.torchvision_parts import (
 from kdsweep.data.torchvision_sets import LAYOUTS
 from kdsweep.data.views import Augment
 from kdsweep.errors import SpecError
+from kdsweep.spec.settings import LocalPath
 
 _NUM_PROBED = 64
 
@@ -39,7 +40,7 @@ class Torchvision(DataSet):
         """Which set, where its files are, and what its images are made into."""
 
         dataset: str = Field(description="a class in torchvision.datasets, as CIFAR10")
-        root: str = Field("data", min_length=1, description="the root that torchvision is given")
+        root: LocalPath = Field("data", description="the root that torchvision is given")
         download: bool = False
         options: dict[str, str | int | float | bool | tuple[int, ...]] = Field(
             default_factory=dict, description="further arguments, as EMNIST's split: letters"

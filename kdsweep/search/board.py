@@ -49,7 +49,7 @@ class Switchboard:
     # --- what a lane calls
 
     async def hello(self, lane: str, about: dict[str, Any]) -> None:
-        """A lane is up. What it had in hand when it last was lost goes to the front of the queue."""
+        """A lane is up; what it had in hand when it was lost goes to the front of the queue."""
         self._lanes[lane] = about
         for key in self._assigned.get(lane, []):
             progress = self._jobs.get(key)
@@ -158,7 +158,7 @@ class Switchboard:
         self._wake()
 
     async def abort(self, why: str) -> None:
-        """End every job here and now, and take no more: ``close``, for a sweep that is cut short."""
+        """End every job here and now, and take no more: the sweep is cut short."""
         self._waiting.clear()
         for progress in self._jobs.values():
             if progress.outcome is None:

@@ -44,13 +44,19 @@ def connected(cluster: ClusterSpec) -> Iterator[None]:
         SpecError: no cluster answers at the address.
     """
     quiet: dict[str, Any] = {
-        "log_to_driver": False, "configure_logging": False, "namespace": "kdsweep",
+        "log_to_driver": False,
+        "configure_logging": False,
+        "namespace": "kdsweep",
     }
     if cluster.address is None:
         machine = this_machine()
         ray.init(
-            address="local", num_cpus=machine.cpus, num_gpus=machine.gpus,
-            include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet,
+            address="local",
+            num_cpus=machine.cpus,
+            num_gpus=machine.gpus,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            **quiet,
         )
     else:
         try:

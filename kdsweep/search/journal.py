@@ -23,8 +23,12 @@ class Journal:
     """Keeps the records of a sweep's trials; the only writer of its run directory."""
 
     def __init__(
-        self, store: RunStore, progress: Progress, tracker: Tracker | None,
-        *, done: Sequence[TrialResult] = (),
+        self,
+        store: RunStore,
+        progress: Progress,
+        tracker: Tracker | None,
+        *,
+        done: Sequence[TrialResult] = (),
     ) -> None:
         self._store, self._progress, self._tracker = store, progress, tracker
         self._lock = threading.RLock()
@@ -39,13 +43,24 @@ class Journal:
         return list(self._front)
 
     def begin(
-        self, key: str, number: int, role: Role, trial: TrialSpec,
-        changes: Mapping[str, Any], params: Mapping[str, Any],
+        self,
+        key: str,
+        number: int,
+        role: Role,
+        trial: TrialSpec,
+        changes: Mapping[str, Any],
+        params: Mapping[str, Any],
     ) -> TrialResult:
         """A trial was proposed."""
         result = TrialResult(
-            trial_id=key, number=number, role=role, status="running", name=name_of(trial),
-            trial=resolved(trial), changes=dict(changes), params=dict(params),
+            trial_id=key,
+            number=number,
+            role=role,
+            status="running",
+            name=name_of(trial),
+            trial=resolved(trial),
+            changes=dict(changes),
+            params=dict(params),
             started=time.time(),
         )
         with self._lock:
@@ -106,14 +121,20 @@ class Journal:
             if any(result.trial_id == key for result in self.results):
                 return
             result = TrialResult(
-                trial_id=key, number=0, role="teacher", status="complete",
-                name=f"teacher {trial.teacher.model.name}", trial=resolved(trial),
+                trial_id=key,
+                number=0,
+                role="teacher",
+                status="complete",
+                name=f"teacher {trial.teacher.model.name}",
+                trial=resolved(trial),
                 metrics={
-                    "accuracy": card["accuracy"], "loss": card["loss"],
+                    "accuracy": card["accuracy"],
+                    "loss": card["loss"],
                     **{size: float(card[size]) for size in ("params", "macs", "size_bytes")},
                 },
                 epochs=tuple(EpochMetrics.model_validate(epoch) for epoch in card["epochs"]),
-                started=time.time() - card["seconds"], seconds=card["seconds"],
+                started=time.time() - card["seconds"],
+                seconds=card["seconds"],
                 device=card["device"],
             )
             self._store.write(result)
@@ -121,10 +142,15 @@ class Journal:
             if self._store.meta.teacher is None:
                 self._store.update_meta(
                     teacher=TeacherMeta(
-                        hash=card["digest"], name=trial.teacher.model.name,
-                        accuracy=card["accuracy"], loss=card["loss"], params=card["params"],
-                        macs=card["macs"], size_bytes=card["size_bytes"],
-                        seconds=card["seconds"], reused=card["reused"],
+                        hash=card["digest"],
+                        name=trial.teacher.model.name,
+                        accuracy=card["accuracy"],
+                        loss=card["loss"],
+                        params=card["params"],
+                        macs=card["macs"],
+                        size_bytes=card["size_bytes"],
+                        seconds=card["seconds"],
+                        reused=card["reused"],
                     ),
                     data_fingerprint=card["data"],
                 )
@@ -159,7 +185,8 @@ def name_of(trial: TrialSpec) -> str:
     words += [f"{letter}{student[key]}" for key, letter in short.items() if student.get(key)]
     short = {"temperature": "T", "alpha": "a", "weight": "u"}
     words += [
-        f"{letter}{strategy[key]:.2g}" for key, letter in short.items()
+        f"{letter}{strategy[key]:.2g}"
+        for key, letter in short.items()
         if isinstance(strategy.get(key), int | float)
     ]
     return " ".join(words)

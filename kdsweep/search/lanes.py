@@ -54,7 +54,7 @@ class _NoAutoscalingActor(FixedScalingPolicy):  # type: ignore[misc]
 
 
 class _WorkerGroup(WorkerGroup):  # type: ignore[misc]
-    """Workers whose controller is no actor; theirs is asked for checkpoints, which lanes have none."""
+    """Workers without a controller actor: it serves checkpoints, and lanes have none."""
 
     def _init_train_context_on_workers(
         self, workers: list[Any], sync_actor: Any, train_context_args: dict[str, list[Any]]
@@ -144,8 +144,11 @@ class Lanes:
     ) -> None:
         self._fitted = fitted
         self._config = {
-            "board": board, "namespace": namespace, "teachers": str(teachers),
-            "workers_per_trial": fitted.workers_per_trial, "threads": fitted.threads,
+            "board": board,
+            "namespace": namespace,
+            "teachers": str(teachers),
+            "workers_per_trial": fitted.workers_per_trial,
+            "threads": fitted.threads,
         }
         self._storage = storage
         self._runs: list[_Run] = []
@@ -194,10 +197,12 @@ class Lanes:
             train_loop_config={**self._config, "lane": first},
             scaling_config=ScalingConfig(
                 num_workers=num_lanes if alone else fitted.workers_per_trial,
-                use_gpu=bool(fitted.gpus_per_worker), resources_per_worker=per_worker,
+                use_gpu=bool(fitted.gpus_per_worker),
+                resources_per_worker=per_worker,
             ),
             run_config=RunConfig(
-                name=f"lanes-{first:03d}", storage_path=str(self._storage),
+                name=f"lanes-{first:03d}",
+                storage_path=str(self._storage),
                 failure_config=FailureConfig(max_failures=RESTARTS),
             ),
         )

@@ -48,7 +48,11 @@ def git_commit() -> str | None:
     try:
         found = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            capture_output=True, text=True, timeout=10, env=quiet, check=True,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            env=quiet,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -33,4 +33,3 @@ def chatter_in(directory: Path) -> Iterator[Path]:
         root.setLevel(level)
         root.removeHandler(handler)
         handler.close()
-

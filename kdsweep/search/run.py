@@ -29,7 +29,11 @@ NAMESPACE = "kdsweep"
 
 
 def run(
-    sweep: Sweep, store: RunStore, *, progress: Progress, tracker: Tracker | None,
+    sweep: Sweep,
+    store: RunStore,
+    *,
+    progress: Progress,
+    tracker: Tracker | None,
     done: Sequence[TrialResult] = (),
 ) -> RunStatus:
     """Run the sweep's trials on Ray until all are done or somebody stops it; returns how it ended.
@@ -61,7 +65,11 @@ def run(
 
 
 def _on_ray(
-    sweep: Sweep, store: RunStore, journal: Journal, progress: Progress, scratch: Path,
+    sweep: Sweep,
+    store: RunStore,
+    journal: Journal,
+    progress: Progress,
+    scratch: Path,
     done: Sequence[TrialResult],
 ) -> RunStatus:
     import ray
@@ -108,11 +116,17 @@ def _tune(searcher: Any, journal: Journal, fitted: Fitted, scratch: Path) -> Non
         # Ray asks every trial for some resource; the processors are the lanes'.
         tune.with_resources(LaneTrial, tune.PlacementGroupFactory([{"memory": 2**20}])),
         tune_config=tune.TuneConfig(
-            search_alg=searcher, num_samples=-1, max_concurrent_trials=fitted.lanes,
-            reuse_actors=True, trial_dirname_creator=lambda trial: trial.trial_id,
+            search_alg=searcher,
+            num_samples=-1,
+            max_concurrent_trials=fitted.lanes,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: trial.trial_id,
         ),
         run_config=tune.RunConfig(
-            name="trials", storage_path=str(scratch), verbose=0, callbacks=[Listener(journal)],
+            name="trials",
+            storage_path=str(scratch),
+            verbose=0,
+            callbacks=[Listener(journal)],
             failure_config=tune.FailureConfig(max_failures=2),
         ),
     )

@@ -8,7 +8,7 @@ import math
 import os
 import warnings
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 # The samplers' small matrix products gain nothing from threads that the lanes need.
@@ -23,7 +23,7 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState, create_trial
 
-from kdsweep.results.record import Role, TrialResult
+from kdsweep.results.record import Metric, Role, TrialResult
 from kdsweep.search.starts import Start
 from kdsweep.spec.dimension import Dimension, Label
 from kdsweep.spec.space import Assignment
@@ -65,7 +65,8 @@ class Sampler:
         self._num_trials = sweep.num_trials
         self._dimensions = {d.name: d for d in space.dimensions()}
         self._study = optuna.create_study(
-            study_name=spec.name, directions=[f"{d}imize" for d in spec.objectives.values()],
+            study_name=spec.name,
+            directions=[f"{d}imize" for d in spec.objectives.values()],
             sampler=make_sampler(spec.search),
         )
         self._grid: Iterator[Assignment] | None = None
@@ -85,8 +86,10 @@ class Sampler:
     @property
     def num_planned(self) -> int:
         """Trials that this sampler will have proposed in the end, controls included."""
-        return self._next_number + self._num_left_to_search() + sum(
-            start.role == "control" for start in self._starts
+        return (
+            self._next_number
+            + self._num_left_to_search()
+            + sum(start.role == "control" for start in self._starts)
         )
 
     def ask(self) -> Proposal | None:
@@ -141,9 +144,7 @@ class Sampler:
         """A batch is asked for whole before any of its results counts."""
         return self._search.batch is not None and self._in_batch >= self._search.batch
 
-    def _propose(
-        self, role: Role, assignment: Assignment, asked: optuna.Trial | None
-    ) -> Proposal:
+    def _propose(self, role: Role, assignment: Assignment, asked: optuna.Trial | None) -> Proposal:
         proposal = Proposal(self._next_number, role, assignment)
         self._next_number += 1
         self._in_batch += 1
@@ -186,9 +187,7 @@ class Sampler:
         )
 
 
-def objective_values(
-    result: TrialResult, objectives: Mapping[str, str]
-) -> list[float] | None:
+def objective_values(result: TrialResult, objectives: Iterable[str]) -> list[float] | None:
     """The result's objectives in order; ``None`` unless it is complete and all are finite."""
     if result.status != "complete":
         return None
@@ -196,7 +195,7 @@ def objective_values(
     return values if all(map(math.isfinite, values)) else None
 
 
-def violations(result: TrialResult, constraints: Mapping[str, Bound]) -> dict[str, float]:
+def violations(result: TrialResult, constraints: Mapping[Metric, Bound]) -> dict[str, float]:
     """By how much each bound is missed; zero or less where it is met."""
     missed: dict[str, float] = {}
     for name, bound in constraints.items():

@@ -16,14 +16,20 @@ from kdsweep.sweep_file import Sweep, at
 
 
 class FrontSearcher(Searcher):  # type: ignore[misc]
-    """Gives Tune the sampler's proposals as jobs for a lane, and tells the sampler what came of them.
+    """Gives Tune the sampler's proposals as jobs for a lane; tells the sampler what came of them.
 
     Only the driver's thread that runs Tune calls it. ``close`` ends the search from any thread.
     """
 
     def __init__(
-        self, sweep: Sweep, sampler: Sampler, journal: Journal, store: RunStore,
-        *, board: str, namespace: str,
+        self,
+        sweep: Sweep,
+        sampler: Sampler,
+        journal: Journal,
+        store: RunStore,
+        *,
+        board: str,
+        namespace: str,
     ) -> None:
         super().__init__(metric=next(iter(sweep.spec.objectives)), mode="max")
         self._sweep, self._sampler, self._journal, self._store = sweep, sampler, journal, store
@@ -61,10 +67,14 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
             return
         key = key_of(proposal.number)
         told = (result or {}).get("outcome")
-        outcome = json.loads(told) if told else {
-            "status": "stopped" if self._closed.is_set() else "failed",
-            "error": "Ray Tune lost the trial's actor; see the logs of Ray",
-        }
+        outcome = (
+            json.loads(told)
+            if told
+            else {
+                "status": "stopped" if self._closed.is_set() else "failed",
+                "error": "Ray Tune lost the trial's actor; see the logs of Ray",
+            }
+        )
         self._sampler.tell(proposal.number, self._journal.end(key, outcome))
 
     def save(self, checkpoint_path: str) -> None:
@@ -85,8 +95,12 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
         except SpecError as error:
             # Every corner was checked at load; a combination may still be refused.
             begun = self._journal.begin(
-                key, proposal.number, proposal.role, self._sweep.spec.trial,
-                assignment.changes, assignment.params,
+                key,
+                proposal.number,
+                proposal.role,
+                self._sweep.spec.trial,
+                assignment.changes,
+                assignment.params,
             )
             outcome = {"status": "failed", "error": str(error)}
             self._sampler.tell(proposal.number, self._journal.end(begun.trial_id, outcome))

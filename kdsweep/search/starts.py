@@ -9,6 +9,7 @@ from kdsweep.results.record import Role, TrialResult
 from kdsweep.spec.dimension import Label
 from kdsweep.sweep_file import Sweep, at, controls
 
+
 @dataclass(frozen=True)
 class Start:
     """A trial to begin with.

@@ -10,7 +10,7 @@ NEWS_EVERY_S = 0.5
 """Shortest time between two results of a trial: Tune's event loop pays for each of them."""
 
 
-class LaneTrial(Trainable):
+class LaneTrial(Trainable):  # type: ignore[misc]
     """One trial after another, each trained by a lane; nothing is trained in this process.
 
     ``config`` holds the ``job`` (see ``board``), and where the switchboard is. A trial that fails

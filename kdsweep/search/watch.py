@@ -15,7 +15,7 @@ from kdsweep.spec import TrialSpec
 
 LOOK_EVERY_S = 0.25
 NO_LANE_AFTER_S = 55.0
-"""A lane takes ten to thirty seconds to come up; after this the placement group is still waiting."""
+"""A lane is up in ten to thirty seconds; after this its placement group is still waiting."""
 
 TEACHER_KEY = "teacher"
 
@@ -28,8 +28,14 @@ class Watch:
     """
 
     def __init__(
-        self, board: Any, lanes: Lanes, fitted: Fitted, journal: Journal, progress: Progress,
-        close_search: Callable[[], None], trial: TrialSpec,
+        self,
+        board: Any,
+        lanes: Lanes,
+        fitted: Fitted,
+        journal: Journal,
+        progress: Progress,
+        close_search: Callable[[], None],
+        trial: TrialSpec,
     ) -> None:
         self._board, self._lanes, self._fitted = board, lanes, fitted
         self._journal, self._progress, self._trial = journal, progress, trial
@@ -89,8 +95,8 @@ class Watch:
             self._fail(f"all lanes are lost: {self._why}")
         elif not up and time.monotonic() - self._started > NO_LANE_AFTER_S:
             self._fail(
-                f"no lane came up within {NO_LANE_AFTER_S:.0f} s: {arithmetic(self._fitted)}; lower "
-                "cluster.concurrent_trials or cpus_per_worker, or wait until the cluster is free"
+                f"no lane came up within {NO_LANE_AFTER_S:.0f} s: {arithmetic(self._fitted)}; "
+                "lower cluster.concurrent_trials or cpus_per_worker, or wait until it is free"
             )
         if self._teacher_pending and self.failure is None:
             self._look_at_teacher(bool(up))

@@ -61,7 +61,9 @@ def _run(session: Any, board: Any, job: dict[str, Any]) -> dict[str, Any]:
         outcome = session.prepare(trial, lambda epoch: tell(epoch, True))
     else:
         outcome = session.run(
-            trial, lambda epoch: tell(epoch, False), on_teacher=lambda epoch: tell(epoch, True),
+            trial,
+            lambda epoch: tell(epoch, False),
+            on_teacher=lambda epoch: tell(epoch, True),
             weights=Path(job["weights"]),
         )
     plain: dict[str, Any] = outcome.plain()

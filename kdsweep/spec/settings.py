@@ -1,8 +1,9 @@
 """The base of every settings class: frozen, closed, without infinities."""
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 
 class Settings(BaseModel):
@@ -33,3 +34,12 @@ class Component(BaseModel):
     def settings(self) -> dict[str, Any]:
         """All but the name."""
         return dict(self.__pydantic_extra__ or {})
+
+
+def _absolute(path: str) -> str:
+    """Lanes run elsewhere: a path of the working directory must mean the same to them."""
+    return path if "://" in path else str(Path.cwd() / Path(path).expanduser())
+
+
+LocalPath = Annotated[str, Field(min_length=1), AfterValidator(_absolute)]
+"""A path as the file gives it, made absolute against the working directory; addresses stay."""

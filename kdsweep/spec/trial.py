@@ -1,11 +1,10 @@
 """One trial: data, teacher, student, strategy and how to train."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from kdsweep.spec.settings import Component, Settings
+from kdsweep.spec.settings import Component, LocalPath, Settings
 
 
 class Sgd(Settings):
@@ -91,17 +90,11 @@ class TeacherSpec(Settings):
     """The teacher's architecture, and either its weights or how to train it."""
 
     model: Component
-    weights: str | None = Field(None, description="state dict: .safetensors, or a .pt of tensors")
+    weights: LocalPath | None = Field(
+        None, description="state dict: .safetensors, or a .pt of tensors"
+    )
     train: TrainSpec | None = None
     seed: int = Field(0, ge=0, lt=2**31)
-
-    @field_validator("weights")
-    @classmethod
-    def _absolute(cls, value: str | None) -> str | None:
-        """Lanes run elsewhere: a path of the working directory must mean the same to them."""
-        if value is None or "://" in value:
-            return value
-        return str(Path.cwd() / Path(value))
 
     @model_validator(mode="after")
     def _one_source(self) -> "TeacherSpec":

@@ -3,12 +3,14 @@
 import pickle
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 
 from kdsweep.errors import SpecError
 
@@ -30,21 +32,37 @@ def shapes_in(path: Path) -> Shapes:
     Raises:
         SpecError: there is no such file, or it is no state dict.
     """
+    if path.suffix == ".safetensors" and path.is_file():
+        with _reading(path), safe_open(path, framework="pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    return {name: tuple(value.shape) for name, value in load_state(path, device="meta").items()}
+
+
+def load_state(path: Path, *, device: str = "cpu") -> dict[str, torch.Tensor]:
+    """The tensors of a ``.safetensors`` file, or of a ``.pt`` that holds tensors alone.
+
+    Raises:
+        SpecError: there is no such file, or it is no state dict.
+    """
     if not path.is_file():
         raise SpecError(f"{str(path)!r}: no such file")
-    try:
+    with _reading(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            loaded = torch.load(path, map_location="meta", weights_only=True)
+            return load_file(path, device=device)
+        loaded = torch.load(path, map_location=device, weights_only=True)
+    return _state_of(loaded, path)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except _UNREADABLE as error:
         raise SpecError(
             f"{str(path)!r} cannot be read as weights ({_reason(error)}); allowed: .safetensors, "
             "or a .pt that holds a state dict of tensors and nothing else"
         ) from None
-    return _shapes_of(loaded, path)
 
 
 def mismatch(network: Mapping[str, Any], file: Mapping[str, Any]) -> str | None:
@@ -63,7 +81,7 @@ def mismatch(network: Mapping[str, Any], file: Mapping[str, Any]) -> str | None:
     return "; ".join(differing[:_SHOWN]) + more
 
 
-def _shapes_of(loaded: Any, path: Path) -> Shapes:
+def _state_of(loaded: Any, path: Path) -> dict[str, torch.Tensor]:
     nested = loaded.get("state_dict") if isinstance(loaded, Mapping) else None
     state = nested if isinstance(nested, Mapping) else loaded
     if not isinstance(state, Mapping) or not all(
@@ -73,7 +91,7 @@ def _shapes_of(loaded: Any, path: Path) -> Shapes:
             f"{str(path)!r} holds {type(loaded).__name__}: must be a state dict, "
             "a mapping of names to tensors"
         )
-    return {name: tuple(value.shape) for name, value in state.items()}
+    return dict(state)
 
 
 def _shape(shapes: Mapping[str, Any], name: str) -> str:

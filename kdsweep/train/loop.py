@@ -93,7 +93,8 @@ def train(
         student.to(device)
         first = _first_batches(splits, trial)
         objective = Objective(
-            trial.strategy, probe(student, teacher, first[0], info.num_classes),
+            trial.strategy,
+            probe(student, teacher, first[0], info.num_classes),
             label_smoothing=trial.train.label_smoothing,
         ).to(device)
         ask = _teacher_for(objective, teacher, remembered)
@@ -121,9 +122,7 @@ def _teacher_for(
 
 
 def _first_batches(splits: Splits, trial: TrialSpec) -> list[Batch]:
-    batches = splits.train.shuffled(
-        batch_size=trial.train.batch_size, epoch=0, seed=trial.seed
-    )
+    batches = splits.train.shuffled(batch_size=trial.train.batch_size, epoch=0, seed=trial.seed)
     return list(islice(batches, CALIBRATION_BATCHES))
 
 
@@ -147,8 +146,13 @@ def _seen(
 
 
 def _epochs(
-    trial: TrialSpec, report: Report, step: _Step, ask: Ask, splits: Splits,
-    device: torch.device, ranks: Ranks,
+    trial: TrialSpec,
+    report: Report,
+    step: _Step,
+    ask: Ask,
+    splits: Splits,
+    device: torch.device,
+    ranks: Ranks,
 ) -> Trained:
     train, step = trial.train, step.to(device).train()
     adam = optimizer(train, step.parameters())
@@ -160,8 +164,11 @@ def _epochs(
     for epoch in range(1, train.epochs + 1):
         started, lr = time.perf_counter(), adam.param_groups[0]["lr"]
         batches = splits.train.shuffled(
-            batch_size=train.batch_size, epoch=epoch, seed=trial.seed,
-            rank=ranks.rank, num_ranks=ranks.size,
+            batch_size=train.batch_size,
+            epoch=epoch,
+            seed=trial.seed,
+            rank=ranks.rank,
+            num_ranks=ranks.size,
         )
         sums = _one_epoch(
             batches, shared, ask, adam, rates, train, ranks, num_samples=splits.train.num_samples
@@ -173,8 +180,9 @@ def _epochs(
                 raise TrialError(f"epoch {epoch}: the validation loss is {loss}")
             seconds = time.perf_counter() - started
             reports.append(
-                EpochMetrics(epoch=epoch, accuracy=accuracy, loss=loss, train=means, lr=lr,
-                             seconds=seconds)
+                EpochMetrics(
+                    epoch=epoch, accuracy=accuracy, loss=loss, train=means, lr=lr, seconds=seconds
+                )
             )
             go_on = report(reports[-1]) is Verdict.CONTINUE
         go_on = ranks.agree(go_on, device)
@@ -185,9 +193,15 @@ def _epochs(
 
 
 def _one_epoch(
-    batches: Iterator[Batch], step: nn.Module, ask: Ask, adam: torch.optim.Optimizer,
-    rates: torch.optim.lr_scheduler.LRScheduler, train: TrainSpec, ranks: Ranks,
-    *, num_samples: int,
+    batches: Iterator[Batch],
+    step: nn.Module,
+    ask: Ask,
+    adam: torch.optim.Optimizer,
+    rates: torch.optim.lr_scheduler.LRScheduler,
+    train: TrainSpec,
+    ranks: Ranks,
+    *,
+    num_samples: int,
 ) -> Tensor:
     """Sums over the epoch's examples of ``[total, *terms, 1]``, float64, read by nobody yet."""
     parameters = [p for group in adam.param_groups for p in group["params"]]

@@ -12,10 +12,11 @@ from kdsweep.models.eager import spare_compiler
 from kdsweep.spec import TrainSpec
 from kdsweep.spec.trial import Adam, Constant, Cosine, Schedule, Sgd
 
-
 _OPTIMIZER = torch.optim.Optimizer
 spare_compiler(
-    _OPTIMIZER.add_param_group, _OPTIMIZER.zero_grad, _OPTIMIZER.state_dict,
+    _OPTIMIZER.add_param_group,
+    _OPTIMIZER.zero_grad,
+    _OPTIMIZER.state_dict,
     _OPTIMIZER.load_state_dict,
 )
 

@@ -25,7 +25,7 @@ class Ranks:
 
     def share_gradients(self, step: nn.Module) -> nn.Module:
         """``step`` as it is, or wrapped so that gradients are averaged over the workers."""
-        # A user's network may hold layers that a forward pass skips: alone it trains, so it must here.
+        # A user's network may hold layers that a forward skips: alone it trains, so it must here.
         return (
             step if self.size == 1 else DistributedDataParallel(step, find_unused_parameters=True)
         )

@@ -51,9 +51,7 @@ class Outcome:
 class Session:
     """Runs one trial after another on one device; nothing of a trial is left but what is shared."""
 
-    def __init__(
-        self, *, device: torch.device, teachers: Path, ranks: Ranks = ALONE
-    ) -> None:
+    def __init__(self, *, device: torch.device, teachers: Path, ranks: Ranks = ALONE) -> None:
         self.device = device
         self.ranks = ranks
         self._store = TeacherStore(teachers)
@@ -66,7 +64,9 @@ class Session:
         """The trial's data on this session's device."""
         key = trial.data.model_dump_json()
         return _kept(
-            self._splits, key, lambda: catalog.dataset(trial.data).load(self.device),
+            self._splits,
+            key,
+            lambda: catalog.dataset(trial.data).load(self.device),
             KEPT_DATA_SETS,
         )
 
@@ -90,7 +90,11 @@ class Session:
         return _kept(self._teachers, key, make, KEPT_TEACHERS)
 
     def run(
-        self, trial: TrialSpec, report: Report, *, weights: Path | None = None,
+        self,
+        trial: TrialSpec,
+        report: Report,
+        *,
+        weights: Path | None = None,
         on_teacher: Report = lambda epoch: Verdict.CONTINUE,
     ) -> Outcome:
         """Run a trial to its end, whatever that is: a failure is an outcome, not an exception.
@@ -107,9 +111,12 @@ class Session:
                 last = trained.epochs[-1]
                 metrics |= {"accuracy": last.accuracy, "loss": last.loss}
             return Outcome(
-                status="stopped" if trained.stopped else "complete", metrics=metrics,
-                raw_weights=trained.raw_weights, teacher=asdict(card) if card else None,
-                device=device, seconds=time.perf_counter() - started,
+                status="stopped" if trained.stopped else "complete",
+                metrics=metrics,
+                raw_weights=trained.raw_weights,
+                teacher=asdict(card) if card else None,
+                device=device,
+                seconds=time.perf_counter() - started,
             )
         except Exception as error:  # noqa: BLE001  # a trial fails alone: the lane lives on
             return _ended_by(error, trial, device, started)
@@ -121,8 +128,9 @@ class Session:
             _, card, _ = self.teacher(trial, report)
         except Exception as error:  # noqa: BLE001  # as for a trial: the lane lives on
             return _ended_by(error, trial, device, started)
-        return Outcome("complete", teacher=asdict(card), device=device,
-                       seconds=time.perf_counter() - started)
+        return Outcome(
+            "complete", teacher=asdict(card), device=device, seconds=time.perf_counter() - started
+        )
 
     def _train(
         self, trial: TrialSpec, report: Report, on_teacher: Report
@@ -132,8 +140,13 @@ class Session:
         if trial.teacher is not None and needs_of(trial.strategy).teacher:
             teacher, card, remembered = self.teacher(trial, on_teacher)
         trained = train(
-            trial, report, splits=splits, device=self.device, teacher=teacher,
-            remembered=remembered, ranks=self.ranks,
+            trial,
+            report,
+            splits=splits,
+            device=self.device,
+            teacher=teacher,
+            remembered=remembered,
+            ranks=self.ranks,
         )
         return trained, card
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,16 @@ from kdsweep import catalog
 from kdsweep.data.base import Splits
 from kdsweep.errors import SpecError
 from kdsweep.models.size import count_macs, count_params, size_bytes
+from kdsweep.results.atomic import write_bytes
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import Component, TeacherSpec, TrialSpec
+from kdsweep.sweep_file.weights import load_state
 from kdsweep.train.device import describe
 from kdsweep.train.evaluate import evaluate
 from kdsweep.train.loop import Report, train
 from kdsweep.train.ranks import Ranks
 from kdsweep.train.teacher import Teacher
-from kdsweep.train.weights import load_into, load_state, save_weights
+from kdsweep.train.weights import load_into, save_weights
 
 RECIPE = 1
 """Raised when the trainer changes what the same settings give: older teachers are made again."""
@@ -80,7 +81,12 @@ class TeacherStore:
         self.directory = directory
 
     def get(
-        self, trial: TrialSpec, *, splits: Splits, device: torch.device, report: Report,
+        self,
+        trial: TrialSpec,
+        *,
+        splits: Splits,
+        device: torch.device,
+        report: Report,
         ranks: Ranks,
     ) -> tuple[Teacher, TeacherCard]:
         """The trial's teacher: from the store if it is there and whole, else made and stored.
@@ -102,8 +108,13 @@ class TeacherStore:
             return self._get_or_make(trial, place, splits, device, report, ranks)
 
     def _get_or_make(
-        self, trial: TrialSpec, place: Path, splits: Splits, device: torch.device,
-        report: Report, ranks: Ranks,
+        self,
+        trial: TrialSpec,
+        place: Path,
+        splits: Splits,
+        device: torch.device,
+        report: Report,
+        ranks: Ranks,
     ) -> tuple[Teacher, TeacherCard]:
         assert trial.teacher is not None
         info, stored = splits.info, _read(place)
@@ -120,9 +131,14 @@ class TeacherStore:
             card = TeacherCard(
                 digest=place.name,
                 model=described(trial.teacher.model),
-                data=splits.fingerprint, accuracy=accuracy, loss=loss,
-                params=count_params(network), macs=count_macs(network, info.shape),
-                size_bytes=size_bytes(network), device=describe(device), seconds=seconds,
+                data=splits.fingerprint,
+                accuracy=accuracy,
+                loss=loss,
+                params=count_params(network),
+                macs=count_macs(network, info.shape),
+                size_bytes=size_bytes(network),
+                device=describe(device),
+                seconds=seconds,
                 epochs=tuple(e.model_dump() for e in epochs),
             )
             if ranks.is_first:
@@ -142,8 +158,11 @@ def _make(
         load_into(network, load_state(path), source=teacher.weights)
         return network.to(device), (), 0.0
     alone = TrialSpec(
-        data=trial.data, student=teacher.model, strategy=Component(name="none"),
-        train=teacher.training, seed=teacher.seed,
+        data=trial.data,
+        student=teacher.model,
+        strategy=Component(name="none"),
+        train=teacher.training,
+        seed=teacher.seed,
     )
     trained = train(alone, report, splits=splits, device=device, ranks=ranks)
     if trained.stopped:
@@ -155,9 +174,7 @@ def _write(network: nn.Module, card: TeacherCard, place: Path) -> TeacherCard:
     """Weights first, then the card that vouches for them."""
     sha256 = save_weights(network, place / _WEIGHTS)
     whole = TeacherCard(**{**asdict(card), "weights_sha256": sha256})
-    temporary = place / f".{_CARD}.{os.getpid()}"
-    temporary.write_text(json.dumps(asdict(whole), indent=1))
-    os.replace(temporary, place / _CARD)
+    write_bytes(place / _CARD, json.dumps(asdict(whole), indent=1).encode())
     return whole
 
 
