@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kdsweep.results.meta import RunMeta
     from kdsweep.results.record import EpochMetrics, TrialResult
     from kdsweep.results.store import RunStore
     from kdsweep.sweep_file import Sweep
@@ -48,9 +51,14 @@ def run(
     directory = runs_dir / run_name
     RunStore.refuse(directory, run_name)
     sweep = _at(sweep, address)
+    _check_room(sweep)
     meta = describe_run(sweep, name=run_name, tracking_uri=_tracking_uri(sweep, runs_dir))
-    store = RunStore.create(directory, meta=meta, sweep_text=sweep.text)
-    _drive(sweep, store, done=[])
+    _drive(
+        sweep,
+        meta,
+        lambda: RunStore.create(directory, meta=meta, sweep_text=sweep.text),
+        done=[],
+    )
 
 
 def resume(
@@ -77,8 +85,8 @@ def resume(
             source=directory,
         )
     sweep = _at(load(directory / SWEEP_FILE), address)
-    done = [result for result in store.read() if result.status in ("complete", "failed")]
-    _drive(sweep, store, done=done)
+    _check_room(sweep)
+    _drive(sweep, store.meta, lambda: store, done=store.read())
 
 
 def trial(
@@ -141,33 +149,20 @@ def trial(
         typer.echo(f"{name:12} {value:.6g}")
 
 
-def _drive(sweep: "Sweep", store: "RunStore", *, done: "list[TrialResult]") -> None:
-    """Run what is left of a sweep, with everything that watches it; print the front."""
+def _drive(
+    sweep: "Sweep",
+    meta: "RunMeta",
+    open_store: "Callable[[], RunStore]",
+    *,
+    done: "list[TrialResult]",
+) -> None:
+    """Run what is left of a sweep, show how it goes, and print the front."""
     from kdsweep.report.progress import Progress
-    from kdsweep.search.quiet import chatter_in
     from kdsweep.search.run import run as run_sweep
-    from kdsweep.tracking.tracker import Tracker
 
-    spec, meta = sweep.spec, store.meta
     num_done = sum(result.role != "teacher" for result in done)
-    with (
-        store.hold(),
-        Progress(meta.name, meta.trials, spec.objectives, done=num_done) as progress,
-        chatter_in(store.directory / "logs"),
-    ):
-        store.update_meta(status="running")
-        tracker = None
-        if spec.tracking.enabled:
-            uri = _tracking_uri(sweep, store.directory.parent)
-            assert uri is not None
-            tracker = Tracker(uri, spec.tracking.experiment, store, warn=progress.message)
-            tracker.start()
-        try:
-            status = run_sweep(sweep, store, progress=progress, tracker=tracker, done=done)
-        finally:
-            if tracker is not None:
-                progress.phase("sending the rest to MLflow")
-                tracker.close()
+    with Progress(meta.name, meta.trials, sweep.spec.objectives, done=num_done) as progress:
+        status, store = run_sweep(sweep, open_store, progress=progress, done=done)
     _print_front(store)
     if status == "stopped":
         typer.echo(f"stopped; `kdsweep resume {store.directory}` goes on", err=True)
@@ -201,6 +196,24 @@ def _at(sweep: "Sweep", address: str | None) -> "Sweep":
 
     cluster = sweep.spec.cluster.model_copy(update={"address": address})
     return replace(sweep, spec=sweep.spec.model_copy(update={"cluster": cluster}))
+
+
+def _check_room(sweep: "Sweep") -> None:
+    """Complain before anything is started or written if the lanes do not fit this machine.
+
+    Raises:
+        SpecError: they do not; says the arithmetic.
+    """
+    from kdsweep.errors import SpecError
+    from kdsweep.sweep_file.plan import resources, this_machine
+
+    problem = resources(sweep.spec.cluster, this_machine()).problem
+    if problem is not None:
+        raise SpecError(
+            f"cluster: {problem}; lower concurrent_trials, workers_per_trial, cpus_per_worker or "
+            "gpus_per_worker, or give --address of a larger cluster",
+            source=sweep.path,
+        )
 
 
 def _tracking_uri(sweep: "Sweep", runs_dir: Path) -> str | None:

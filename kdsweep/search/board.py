@@ -43,6 +43,7 @@ class Switchboard:
         self._jobs: dict[str, _Progress] = {}
         self._lanes: dict[str, dict[str, Any]] = {}
         self._assigned: dict[str, list[str]] = {}
+        self._lives: dict[str, int] = {}
         self._changed = asyncio.Event()
         self._closed = False
 
@@ -51,30 +52,32 @@ class Switchboard:
     async def hello(self, lane: str, about: dict[str, Any]) -> None:
         """A lane is up; what it had in hand when it was lost goes to the front of the queue."""
         self._lanes[lane] = about
-        for key in self._assigned.get(lane, []):
-            progress = self._jobs.get(key)
-            if progress is not None and progress.outcome is None and progress.lane == lane:
-                self._lost(key, progress)
-        self._assigned[lane] = []
+        self._give_back(lane, "its worker died")
         self._wake()
 
     async def take(self, lane: str, after: int) -> tuple[int, Job] | None:
         """The lane's next job after the ``after`` it has had; ``None`` when the sweep is over.
 
         The first to ask for a job that the lane does not yet have takes one from the queue: with
-        several workers in a lane, all of them get the same jobs in the same order.
+        several workers in a lane, all of them get the same jobs in the same order. A job that the
+        others have ended without this one is passed over.
         """
-        while not self._closed:
+        life = self._lives.get(lane, 0)
+        # A call outlives the worker that made it: what it took then, nobody would train.
+        while not self._closed and self._lives.get(lane, 0) == life:
             had = self._assigned.setdefault(lane, [])
             if after < len(had):
-                return after + 1, self._jobs[had[after]].job
-            if self._waiting:
+                progress = self._jobs.get(had[after])
+                after += 1
+                if progress is not None and progress.outcome is None:
+                    return after, progress.job
+            elif self._waiting:
                 key = self._waiting.popleft()
                 self._jobs[key].lane = lane
                 had.append(key)
                 self._wake()
-                continue
-            await self._changed.wait()
+            else:
+                await self._changed.wait()
         return None
 
     async def report(self, key: str, epoch: dict[str, Any], of_teacher: bool = False) -> bool:
@@ -96,7 +99,12 @@ class Switchboard:
     # --- what a trial calls
 
     async def submit(self, job: Job) -> None:
-        """Put a job at the end of the queue; a job of the same key is replaced."""
+        """Put a job at the end of the queue; one that is there already goes on as it is.
+
+        The second time it comes from a trial whose own actor died, not its lane.
+        """
+        if job["key"] in self._jobs:
+            return
         progress = self._jobs[job["key"]] = _Progress(job)
         if self._closed:
             progress.outcome = {"status": "stopped", "error": "the sweep has ended"}
@@ -129,6 +137,8 @@ class Switchboard:
     async def forget(self, key: str) -> None:
         """Drop a finished job."""
         self._jobs.pop(key, None)
+        with suppress(ValueError):
+            self._waiting.remove(key)
 
     async def stop(self, key: str) -> None:
         """Ask the lane of a job to stop after the epoch it is in."""
@@ -146,10 +156,7 @@ class Switchboard:
         """These lanes will not come back: what they had in hand goes to others."""
         for lane in lanes:
             self._lanes.pop(lane, None)
-            for key in self._assigned.pop(lane, []):
-                progress = self._jobs.get(key)
-                if progress is not None and progress.outcome is None and progress.lane == lane:
-                    self._lost(key, progress, why)
+            self._give_back(lane, why)
         self._wake()
 
     async def close(self) -> None:
@@ -175,7 +182,15 @@ class Switchboard:
             "lane": progress.lane,
         }
 
-    def _lost(self, key: str, progress: _Progress, why: str = "its worker died") -> None:
+    def _give_back(self, lane: str, why: str) -> None:
+        """What a lane had in hand goes back to the queue; whoever asked for more is sent away."""
+        self._lives[lane] = self._lives.get(lane, 0) + 1
+        for key in self._assigned.pop(lane, []):
+            progress = self._jobs.get(key)
+            if progress is not None and progress.outcome is None and progress.lane == lane:
+                self._lost(key, progress, why)
+
+    def _lost(self, key: str, progress: _Progress, why: str) -> None:
         progress.attempts += 1
         progress.lane = None
         progress.epochs.clear()

@@ -1,6 +1,7 @@
 """Ray: started on this machine, or joined at an address; and how many lanes fit."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import floor
@@ -12,9 +13,12 @@ from kdsweep.spec.sweep import ClusterSpec
 from kdsweep.sweep_file.plan import Resources, resources, this_machine
 
 import ray  # isort: skip
+from ray._private import parameter  # isort: skip
 
-LANES_PER_RUN_ON_A_CLUSTER = 4
-"""Lanes whose workers restart together when one of them dies, where machines come and go."""
+LANES_PER_RUN_ON_A_CLUSTER = 1
+"""Lanes whose workers restart together when one of them dies: where machines come and go, none."""
+
+NAMESPACE = "kdsweep"
 
 OBJECT_STORE_BYTES = 200 * 2**20
 """Trials and reports are small: a local Ray needs no share of the memory for them."""
@@ -37,39 +41,86 @@ class Fitted:
 
 
 @contextmanager
-def connected(cluster: ClusterSpec) -> Iterator[None]:
+def connected(cluster: ClusterSpec) -> Iterator[Callable[[], Fitted]]:
     """Ray for the time of a sweep; what this started is stopped, what it joined stays.
 
+    Ray comes up in the background. What this gives waits for it, and says how the sweep fits:
+
     Raises:
-        SpecError: no cluster answers at the address.
+        SpecError: no cluster answers at the address, or it has no room for what is asked.
     """
+    failed: list[BaseException] = []
+    up, over = threading.Event(), threading.Event()
+
+    def stay_connected() -> None:
+        # One thread for all of it: the kernel ends Ray's processes with the thread that made them.
+        try:
+            _connect(cluster)
+        except BaseException as error:  # noqa: BLE001  # raised where the sweep waits for it
+            failed.append(error)
+        up.set()
+        over.wait()
+        ray.shutdown()
+
+    thread = threading.Thread(target=stay_connected, name="kdsweep-ray", daemon=True)
+    thread.start()
+
+    def ready() -> Fitted:
+        up.wait()
+        if failed:
+            raise failed[0]
+        return fit(cluster)
+
+    try:
+        yield ready
+    finally:
+        over.set()
+        thread.join()
+
+
+def _connect(cluster: ClusterSpec) -> None:
     quiet: dict[str, Any] = {
         "log_to_driver": False,
         "configure_logging": False,
-        "namespace": "kdsweep",
+        "namespace": NAMESPACE,
     }
     if cluster.address is None:
         machine = this_machine()
-        ray.init(
-            address="local",
-            num_cpus=machine.cpus,
-            num_gpus=machine.gpus,
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            **quiet,
-        )
-    else:
-        try:
-            ray.init(address=cluster.address, **quiet)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise SpecError(
-                f"cluster.address: no Ray cluster answers at {cluster.address!r} ({error}); start "
-                "one with `ray start --head`, or leave the address out to use this machine"
-            ) from None
+        with _lean():
+            ray.init(
+                address="local",
+                num_cpus=machine.cpus,
+                num_gpus=machine.gpus,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                **quiet,
+            )
+        return
+    try:
+        ray.init(address=cluster.address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise SpecError(
+            f"cluster.address: no Ray cluster answers at {cluster.address!r} ({error}); start "
+            "one with `ray start --head`, or leave the address out to use this machine"
+        ) from None
+
+
+@contextmanager
+def _lean() -> Iterator[None]:
+    """Start Ray without an autoscaler and without a process that forwards logs: nobody uses them.
+
+    Each is a Python process of about 1.5 CPU-seconds that starts before anything of ours does.
+    """
+    full = parameter.RayParams
+
+    def fewer(*given: Any, **named: Any) -> Any:
+        return full(*given, **{**named, "no_monitor": True, "include_log_monitor": False})
+
+    parameter.RayParams = fewer
     try:
         yield
     finally:
-        ray.shutdown()
+        parameter.RayParams = full
 
 
 def fit(cluster: ClusterSpec) -> Fitted:

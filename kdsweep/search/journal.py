@@ -30,11 +30,11 @@ class Journal:
         *,
         done: Sequence[TrialResult] = (),
     ) -> None:
-        self._store, self._progress, self._tracker = store, progress, tracker
+        self._store, self.progress, self._tracker = store, progress, tracker
         self._lock = threading.RLock()
         self._open: dict[str, TrialResult] = {}
         self._tracked_at: dict[str, float] = {}
-        self.results: list[TrialResult] = list(done)
+        self.results: list[TrialResult] = [r for r in done if r.status in ("complete", "failed")]
         self._front = self._front_of(self.results)
 
     @property
@@ -51,7 +51,7 @@ class Journal:
         changes: Mapping[str, Any],
         params: Mapping[str, Any],
     ) -> TrialResult:
-        """A trial was proposed."""
+        """A trial was proposed: it has a record from now on, whatever dies."""
         result = TrialResult(
             trial_id=key,
             number=number,
@@ -64,8 +64,9 @@ class Journal:
             started=time.time(),
         )
         with self._lock:
+            self._store.write(result)
             self._open[key] = result
-        self._progress.trial_started(key, result.name)
+        self.progress.trial_started(key, result.name)
         return result
 
     def epochs(self, key: str, reported: Sequence[Mapping[str, Any]], lane: str | None) -> None:
@@ -79,7 +80,7 @@ class Journal:
                 update={"epochs": tuple(kept[e] for e in sorted(kept)), "lane": lane or ""}
             )
         if len(result.epochs) > known:
-            self._progress.trial_epoch(key, result.epochs[-1], result.trial["train"]["epochs"])
+            self.progress.trial_epoch(key, result.epochs[-1], result.trial["train"]["epochs"])
             self._track_running(result)
 
     def end(self, key: str, outcome: Mapping[str, Any]) -> TrialResult:
@@ -103,7 +104,7 @@ class Journal:
             self.results.append(result)
             if complete:
                 self._front = self._front_of([*self._front, result])
-        self._progress.trial_ended(result, self._front)
+        self.progress.trial_ended(result, self._front)
         if self._tracker is not None:
             self._tracker.log(result)
         return result

@@ -4,8 +4,30 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 LOUD = ("ray", "ray.tune", "ray.train", "ray.data", "mlflow", "alembic", "optuna", "torch")
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Nothing that the libraries log reaches the screen; what they print stays theirs."""
+    nowhere: Any = logging.NullHandler()
+    loggers = [logging.getLogger(), *map(logging.getLogger, LOUD)]
+    before = [(logger, logger.handlers[:], logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.handlers[:] = [nowhere]
+    # A library that configures logging when it is imported may leave loggers without handlers:
+    # their records would go to the screen as they are.
+    last_resort, logging.lastResort = logging.lastResort, nowhere
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        logging.lastResort = last_resort
+        for logger, handlers, propagate in before:
+            logger.handlers[:], logger.propagate = handlers, propagate
 
 
 @contextmanager
@@ -23,11 +45,9 @@ def chatter_in(directory: Path) -> Iterator[Path]:
     root.setLevel(logging.INFO)
     for logger in loggers:
         logger.handlers[:], logger.propagate = [], True
-    logging.captureWarnings(True)
     try:
         yield path
     finally:
-        logging.captureWarnings(False)
         for logger, handlers, propagate in before:
             logger.handlers[:], logger.propagate = handlers, propagate
         root.setLevel(level)

@@ -17,80 +17,117 @@ from kdsweep.results.meta import RunStatus
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
 from kdsweep.search import environment  # noqa: F401  # before ray
-from kdsweep.search.cluster import Fitted, connected, fit
+from kdsweep.search.cluster import NAMESPACE, Fitted, connected
 from kdsweep.search.journal import Journal
-from kdsweep.search.sampler import Sampler
+from kdsweep.search.quiet import chatter_in, hushed
 from kdsweep.search.starts import starts
-from kdsweep.search.watch import TEACHER_KEY, Watch
 from kdsweep.sweep_file import Sweep, resolved
 from kdsweep.tracking.tracker import Tracker
-
-NAMESPACE = "kdsweep"
+from kdsweep.tracking.where import default_uri
 
 
 def run(
     sweep: Sweep,
-    store: RunStore,
+    open_store: Callable[[], RunStore],
     *,
     progress: Progress,
-    tracker: Tracker | None,
     done: Sequence[TrialResult] = (),
-) -> RunStatus:
-    """Run the sweep's trials on Ray until all are done or somebody stops it; returns how it ended.
+) -> tuple[RunStatus, RunStore]:
+    """Run the sweep's trials on Ray until all are done or somebody stops it; says how it ended.
 
-    ``done`` are the records of trials that need not run again. Every record is on disk when this
-    returns, the front beside them.
+    ``open_store`` makes or opens the run directory, and is called only when it is known that the
+    sweep can run. ``done`` are the records of trials that need not run again. Every record is on
+    disk when this returns, the front beside them.
 
     Raises:
-        SpecError: the cluster has no room for what the file asks.
+        SpecError: no cluster, or no room on it for what the file asks.
         TrialError: the sweep cannot make progress, or its teacher could not be made.
     """
+    progress.phase("starting Ray")
+    with hushed(), connected(sweep.spec.cluster) as ray_is_up:
+        import_what_ray_needs()
+        fitted = ray_is_up()
+        store = open_store()
+        with store.hold(), chatter_in(store.directory / "logs"), _scratch() as scratch:
+            status = _recorded(sweep, store, fitted, progress, scratch, done)
+    return status, store
+
+
+def import_what_ray_needs() -> None:
+    """Import the slow modules, while Ray starts in the background."""
+    from kdsweep.search import lanes, sampler, searcher, trainable, watch  # noqa: F401
+
+
+def _recorded(
+    sweep: Sweep,
+    store: RunStore,
+    fitted: Fitted,
+    progress: Progress,
+    scratch: Path,
+    done: Sequence[TrialResult],
+) -> RunStatus:
+    """Run the sweep and, however it ends, leave behind what is known of it."""
+    tracking = sweep.spec.tracking
+    tracker = None
+    if tracking.enabled:
+        uri = tracking.uri or default_uri(store.directory.parent)
+        tracker = Tracker(uri, tracking.experiment, store, warn=progress.message)
     journal = Journal(store, progress, tracker, done=done)
-    started = time.monotonic()
-    status: RunStatus = "failed"
+    started, status = time.monotonic(), "failed"
+    store.update_meta(status="running")
     try:
-        progress.phase("starting Ray")
-        with connected(sweep.spec.cluster), _scratch() as scratch:
-            status = _on_ray(sweep, store, journal, progress, scratch, done)
+        status = _on_ray(sweep, store, journal, fitted, scratch, tracker)
     finally:
         journal.end_open("the sweep ended before this trial did")
-        store.update_meta(
-            status=status, wall_seconds=store.meta.wall_seconds + time.monotonic() - started
-        )
+        wall_seconds = store.meta.wall_seconds + time.monotonic() - started
+        store.update_meta(status=status, wall_seconds=wall_seconds)
         progress.phase("writing the front")
         write_front(store, journal.results, journal.front)
         if tracker is not None:
-            tracker.finish(status, journal.front)
-    return status
+            progress.phase("sending the rest to MLflow")
+            tracker.start()
+            tracker.finish(store.meta.status, journal.front)
+            tracker.close()
+    return store.meta.status
 
 
 def _on_ray(
     sweep: Sweep,
     store: RunStore,
     journal: Journal,
-    progress: Progress,
+    fitted: Fitted,
     scratch: Path,
-    done: Sequence[TrialResult],
-) -> RunStatus:
+    tracker: Tracker | None,
+) -> str:
     import ray
 
     from kdsweep.search.lanes import Lanes, board_actor
+    from kdsweep.search.sampler import Sampler
     from kdsweep.search.searcher import FrontSearcher
+    from kdsweep.search.watch import TEACHER_KEY, Watch
 
-    fitted = fit(sweep.spec.cluster)
     name = f"board-{store.meta.sweep_id}"
     board = board_actor(name)
     teachers = (store.directory.parent / "teachers").resolve()
     lanes = Lanes(fitted, board=name, namespace=NAMESPACE, teachers=teachers, storage=scratch)
-    progress.phase(f"starting {fitted.lanes} lane{'s' if fitted.lanes > 1 else ''}")
+    journal.progress.phase(f"starting {fitted.lanes} lane{'s' if fitted.lanes > 1 else ''}")
     lanes.start()
     trial = sweep.spec.trial
     if trial.teacher is not None:
         job = {"key": TEACHER_KEY, "kind": "teacher", "trial": resolved(trial)}
         ray.get(board.submit.remote(job))
-    sampler = Sampler(sweep, starts(sweep), done=done)
+    sampler = Sampler(sweep, starts(sweep), done=journal.results)
     searcher = FrontSearcher(sweep, sampler, journal, store, board=name, namespace=NAMESPACE)
-    watch = Watch(board, lanes, fitted, journal, progress, searcher.close, trial)
+    watch = Watch(
+        board,
+        lanes,
+        fitted,
+        journal,
+        trial,
+        close_search=searcher.close,
+        # Importing MLflow and making its tables takes seconds that the lanes need to come up.
+        on_up=tracker.start if tracker is not None else lambda: None,
+    )
     if fitted.workers_per_trial == 1 or trial.teacher is None:
         # A lane that needs the teacher waits for the one that makes it; the others go ahead.
         searcher.may_start.set()

@@ -5,32 +5,19 @@ ever, which the sampler then steers away from, and it tells crashed trials as co
 """
 
 import math
-import os
-import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-# The samplers' small matrix products gain nothing from threads that the lanes need.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.trial import TrialState, create_trial
 
 from kdsweep.results.record import Metric, Role, TrialResult
+from kdsweep.search.optuna_terms import distribution, make_sampler, suggest
 from kdsweep.search.starts import Start
-from kdsweep.spec.dimension import Dimension, Label
 from kdsweep.spec.space import Assignment
-from kdsweep.spec.sweep import Bound, SearchSpec
+from kdsweep.spec.sweep import Bound
 from kdsweep.sweep_file import Sweep
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 @dataclass(frozen=True)
@@ -55,19 +42,23 @@ class Sampler:
     First come ``starts`` (controls and published defaults), then ``search.trials`` in all that are
     no controls. With ``search.batch`` results are told in the order of the proposals and only
     when a whole batch is in, so that the sequence of trials is the same whatever finishes first.
+
+    ``done`` are the records of an earlier process: what was complete or failed is known to the
+    study, and what was cut short is proposed again first, under its own number.
     """
 
     def __init__(
         self, sweep: Sweep, starts: Sequence[Start], *, done: Sequence[TrialResult] = ()
     ) -> None:
         spec, space = sweep.spec, sweep.space
+        done = [result for result in done if result.role != "teacher"]
         self._spec, self._space, self._search = spec, space, spec.search
         self._num_trials = sweep.num_trials
         self._dimensions = {d.name: d for d in space.dimensions()}
         self._study = optuna.create_study(
             study_name=spec.name,
             directions=[f"{d}imize" for d in spec.objectives.values()],
-            sampler=make_sampler(spec.search),
+            sampler=make_sampler(spec.search, num_known=len(done)),
         )
         self._grid: Iterator[Assignment] | None = None
         if spec.search.sampler == "grid":
@@ -76,6 +67,7 @@ class Sampler:
             self._grid = (point for point in points if point.params not in known)
             starts = [start for start in starts if start.role == "control"]
         self._starts = deque(starts)
+        self._again: deque[TrialResult] = deque()
         self._pending: dict[int, _Pending] = {}
         self._next_number = 0
         self._in_batch = 0
@@ -99,6 +91,8 @@ class Sampler:
         """
         if self.exhausted or self._batch_is_full():
             return None
+        if self._again:
+            return self._repeat(self._again.popleft())
         start = self._starts.popleft() if self._starts else None
         if start is not None and start.params is None:
             return self._propose(start.role, Assignment({}, start.changes), None)
@@ -108,7 +102,7 @@ class Sampler:
         if start is not None:
             self._study.enqueue_trial(dict(start.params or {}))
         asked = self._study.ask()
-        assignment = self._space.resolve(lambda dimension: _suggest(asked, dimension))
+        assignment = self._space.resolve(lambda dimension: suggest(asked, dimension))
         role: Role = start.role if start is not None else "trial"
         return self._propose(role, assignment, asked)
 
@@ -118,10 +112,21 @@ class Sampler:
             return self._propose(start.role, Assignment({}, start.changes), None)
         return self._propose("trial", next(self._grid), None)
 
+    def _repeat(self, result: TrialResult) -> Proposal:
+        """A trial that was cut short, as it was proposed then."""
+        asked = None
+        if self._grid is None and self._in_space(result):
+            self._study.enqueue_trial(result.params)
+            asked = self._study.ask()
+            for name in result.params:
+                suggest(asked, self._dimensions[name])
+        assignment = Assignment(dict(result.params), dict(result.changes))
+        return self._register(Proposal(result.number, result.role, assignment), asked)
+
     @property
     def exhausted(self) -> bool:
         """Whether all trials have been proposed."""
-        if any(start.role == "control" for start in self._starts):
+        if self._again or any(start.role == "control" for start in self._starts):
             return False
         return self._num_left_to_search() <= 0
 
@@ -147,8 +152,11 @@ class Sampler:
     def _propose(self, role: Role, assignment: Assignment, asked: optuna.Trial | None) -> Proposal:
         proposal = Proposal(self._next_number, role, assignment)
         self._next_number += 1
-        self._in_batch += 1
         self._num_searched += role == "trial"
+        return self._register(proposal, asked)
+
+    def _register(self, proposal: Proposal, asked: optuna.Trial | None) -> Proposal:
+        self._in_batch += 1
         self._pending[proposal.number] = _Pending(proposal, asked)
         return proposal
 
@@ -170,8 +178,11 @@ class Sampler:
         self._next_number = max(self._next_number, result.number + 1)
         self._num_searched += result.role == "trial"
         self._starts = deque(s for s in self._starts if not s.gave(result))
+        if result.status not in ("complete", "failed"):
+            self._again.append(result)
+            return
         values = objective_values(result, self._spec.objectives)
-        if not result.params or not set(result.params) <= set(self._dimensions):
+        if not self._in_space(result):
             return
         self._study.add_trial(
             create_trial(
@@ -179,12 +190,15 @@ class Sampler:
                 values=values,
                 params=result.params,
                 distributions={
-                    name: _distribution(self._dimensions[name]) for name in result.params
+                    name: distribution(self._dimensions[name]) for name in result.params
                 },
                 user_attrs={"trial_id": result.trial_id},
                 constraints=None if values is None else violations(result, self._spec.constraints),
             )
         )
+
+    def _in_space(self, result: TrialResult) -> bool:
+        return bool(result.params) and set(result.params) <= set(self._dimensions)
 
 
 def objective_values(result: TrialResult, objectives: Iterable[str]) -> list[float] | None:
@@ -199,54 +213,14 @@ def violations(result: TrialResult, constraints: Mapping[Metric, Bound]) -> dict
     """By how much each bound is missed; zero or less where it is met."""
     missed: dict[str, float] = {}
     for name, bound in constraints.items():
-        value = result.metrics.get(name, math.inf)
+        value = result.metrics.get(name, math.nan)
         if bound.max is not None:
-            missed[f"{name}.max"] = value - bound.max
+            missed[f"{name}.max"] = _violation(value - bound.max)
         if bound.min is not None:
-            missed[f"{name}.min"] = bound.min - result.metrics.get(name, -math.inf)
+            missed[f"{name}.min"] = _violation(bound.min - value)
     return missed
 
 
-def make_sampler(search: SearchSpec) -> optuna.samplers.BaseSampler:
-    """Optuna's sampler of that name, seeded.
-
-    The grid has no sampler: its points are known beforehand.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        if search.sampler == "tpe":
-            return optuna.samplers.TPESampler(
-                seed=search.seed, multivariate=True, group=True, constant_liar=True
-            )
-        if search.sampler == "nsga2":
-            return optuna.samplers.NSGAIISampler(
-                seed=search.seed, population_size=search.population
-            )
-        if search.sampler == "nsga3":
-            return optuna.samplers.NSGAIIISampler(
-                seed=search.seed, population_size=search.population
-            )
-        if search.sampler == "gp":
-            return optuna.samplers.GPSampler(seed=search.seed, warn_independent_sampling=False)
-        return optuna.samplers.RandomSampler(seed=search.seed)
-
-
-def _suggest(trial: optuna.Trial, dimension: Dimension) -> Label:
-    name, low, high = dimension.name, dimension.low, dimension.high
-    if dimension.kind == "choice":
-        chosen: Label = trial.suggest_categorical(name, dimension.labels)
-        return chosen
-    if dimension.kind == "int":
-        step = dimension.step
-        return int(trial.suggest_int(name, int(low), int(high), log=dimension.log, step=step))
-    return float(trial.suggest_float(name, low, high, log=dimension.log))
-
-
-def _distribution(dimension: Dimension) -> BaseDistribution:
-    if dimension.kind == "choice":
-        return CategoricalDistribution(dimension.labels)
-    if dimension.kind == "int":
-        return IntDistribution(
-            int(dimension.low), int(dimension.high), log=dimension.log, step=dimension.step
-        )
-    return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+def _violation(excess: float) -> float:
+    """What was not measured meets no bound; Optuna takes no NaN."""
+    return math.inf if math.isnan(excess) else excess

@@ -7,7 +7,6 @@ from typing import Any
 
 import ray
 
-from kdsweep.report.progress import Progress
 from kdsweep.search.cluster import Fitted, arithmetic
 from kdsweep.search.journal import Journal
 from kdsweep.search.lanes import Lanes
@@ -33,13 +32,15 @@ class Watch:
         lanes: Lanes,
         fitted: Fitted,
         journal: Journal,
-        progress: Progress,
-        close_search: Callable[[], None],
         trial: TrialSpec,
+        *,
+        close_search: Callable[[], None],
+        on_up: Callable[[], None] = lambda: None,
     ) -> None:
+        """``on_up`` is called once, when the first lane is up."""
         self._board, self._lanes, self._fitted = board, lanes, fitted
-        self._journal, self._progress, self._trial = journal, progress, trial
-        self._close_search = close_search
+        self._journal, self._progress, self._trial = journal, journal.progress, trial
+        self._close_search, self._on_up = close_search, on_up
         self._wanted_stop = threading.Event()
         self._over = threading.Event()
         self._teacher_ready: list[Callable[[], None]] = []
@@ -84,6 +85,8 @@ class Watch:
     def _look(self) -> None:
         up = ray.get(self._board.lanes.remote())
         if len(up) > self._num_lanes_up:
+            if not self._num_lanes_up:
+                self._on_up()
             self._num_lanes_up = len(up)
             if not self._teacher_pending:
                 self._progress.phase("training")

@@ -1,6 +1,7 @@
 """What a Ray Train worker does for the whole of a sweep: one trial after another."""
 
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ def lane_loop(config: dict[str, Any]) -> None:
         node = ray.util.get_node_ip_address()
         about = {"device": describe(device), "node": node, "pid": os.getpid()}
         ray.get(board.hello.remote(lane, about))
+    # The others wait: a job that one of them took before the hello would go back to the queue.
+    ranks.agree(True, device)
     had = 0
     while True:
         taken = ray.get(board.take.remote(lane, had))
@@ -46,7 +49,18 @@ def lane_loop(config: dict[str, Any]) -> None:
 
 
 def _run(session: Any, board: Any, job: dict[str, Any]) -> dict[str, Any]:
+    """The outcome of a job: a ``trial``, a ``teacher``, or what ``module:function`` makes of it.
+
+    Such a function takes the job and a function that reports an epoch and answers whether to go on.
+    """
     import ray
+
+    module, colon, function = job["kind"].partition(":")
+    if colon:
+        own: dict[str, Any] = getattr(import_module(module), function)(
+            job, lambda epoch: ray.get(board.report.remote(job["key"], epoch))
+        )
+        return own
 
     from kdsweep.results.record import EpochMetrics
     from kdsweep.spec import TrialSpec

@@ -38,7 +38,9 @@ class Tracker:
         self._thread = threading.Thread(target=self._run, name="kdsweep-tracking", daemon=True)
 
     def start(self) -> None:
-        """Begin: import MLflow and open the experiment, in the thread."""
+        """Begin, once: import MLflow and open the experiment, in the thread."""
+        if self._thread.ident is not None:
+            return
         # Here, not in the thread: the environment is for the main thread to change.
         prepare_environment()
         self._thread.start()

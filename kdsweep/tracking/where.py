@@ -12,6 +12,8 @@ _ENVIRONMENT = {
     # With its defaults the client tries for about four minutes per call when a server is down.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    # Its records go where ours do, not to the screen.
+    "MLFLOW_CONFIGURE_LOGGING": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }

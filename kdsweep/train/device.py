@@ -1,4 +1,6 @@
-"""The device that a trial runs on, in words."""
+"""The device that a trial runs on: in words, and its random state."""
+
+from contextlib import AbstractContextManager
 
 import torch
 
@@ -9,3 +11,8 @@ def describe(device: torch.device) -> str:
         return str(torch.cuda.get_device_name(device))
     threads = torch.get_num_threads()
     return f"{device.type} ({threads} thread{'s' if threads != 1 else ''})"
+
+
+def forked_random(device: torch.device) -> AbstractContextManager[None]:
+    """Random draws inside, on the CPU and on ``device``, leave no trace outside."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])

@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from kdsweep.data.base import Split
+from kdsweep.models.modes import evaluating
 
 EVALUATION_BATCH = 1024
 
@@ -12,19 +13,16 @@ EVALUATION_BATCH = 1024
 def evaluate(network: nn.Module, split: Split) -> tuple[float, float]:
     """``(accuracy 0..1, cross-entropy in nats)`` on the plain images of ``split``.
 
-    Sums stay on the device and are read once. The network's mode is put back.
+    Sums stay on the device and are read once. Every module's mode is put back.
     """
-    was_training = network.training
-    network.eval()
     sums: torch.Tensor | None = None
-    with torch.inference_mode():
+    with evaluating(network), torch.inference_mode():
         for batch in split.in_order(batch_size=EVALUATION_BATCH):
             logits = network(batch.images).float()
             correct = (logits.argmax(dim=1) == batch.labels).sum()
             loss = F.cross_entropy(logits, batch.labels, reduction="sum")
             seen = torch.stack((correct.double(), loss.double()))
             sums = seen if sums is None else sums + seen
-    network.train(was_training)
     if sums is None:
         raise ValueError("an empty split cannot be evaluated")
     accuracy, loss_sum = (sums / split.num_samples).tolist()

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -17,9 +17,10 @@ from kdsweep.errors import TrialError
 from kdsweep.models.features import FeatureTap
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import TrainSpec, TrialSpec
+from kdsweep.train.device import forked_random
 from kdsweep.train.evaluate import evaluate
 from kdsweep.train.objective import Objective
-from kdsweep.train.optimize import optimizer, scheduler
+from kdsweep.train.optimize import optimizer, scheduler, steps_in_epoch
 from kdsweep.train.probe import probe
 from kdsweep.train.ranks import ALONE, Ranks
 from kdsweep.train.teacher import RememberedLogits, Teacher
@@ -86,7 +87,7 @@ def train(
         SpecError: student and teacher cannot be paired as the strategy asks.
         TrialError: a loss is no longer finite; names the epoch and the term.
     """
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with forked_random(device):
         torch.manual_seed(trial.seed)
         info = splits.info
         student = catalog.model(trial.student, shape=info.shape, num_classes=info.num_classes)
@@ -99,12 +100,14 @@ def train(
         ).to(device)
         ask = _teacher_for(objective, teacher, remembered)
         step = _Step(student, objective)
-        if objective.needs_calibration:
-            objective.calibrate(_seen(step, first, ask))
         try:
+            if objective.needs_calibration:
+                _calibrate(step, first, ask, device)
             return _epochs(trial, report, step, ask, splits, device, ranks)
         finally:
             step.tap.detach()
+            if teacher is not None:
+                teacher.detach()
 
 
 Ask = Callable[[Batch], Outputs | None]
@@ -123,24 +126,22 @@ def _teacher_for(
 
 def _first_batches(splits: Splits, trial: TrialSpec) -> list[Batch]:
     batches = splits.train.shuffled(batch_size=trial.train.batch_size, epoch=0, seed=trial.seed)
-    return list(islice(batches, CALIBRATION_BATCHES))
+    first = list(islice(batches, CALIBRATION_BATCHES))
+    if not first:
+        raise TrialError("the training split holds fewer than two samples")
+    return first
 
 
-def _seen(
-    step: _Step, batches: Iterable[Batch], ask: Ask
-) -> Iterator[tuple[Batch, Outputs, Outputs | None]]:
-    """The first batches as both networks see them; the student is left as it was.
+def _calibrate(step: _Step, batches: list[Batch], ask: Ask, device: torch.device) -> None:
+    """Measure the terms on the first batches; all of the student is left as it was, but its mode.
 
     In training mode: fresh batch norm in evaluation mode does not normalise, and the losses of a
     deep network would be measured orders of magnitude too large.
     """
     buffers = {name: value.clone() for name, value in step.student.named_buffers()}
-    devices = [value.device for value in buffers.values() if value.device.type == "cuda"][:1]
     step.student.train()
-    with torch.no_grad(), torch.random.fork_rng(devices=devices):
-        for batch in batches:
-            yield batch, step.seen(batch), ask(batch)
-    with torch.no_grad():
+    with torch.no_grad(), forked_random(device):
+        step.objective.calibrate((batch, step.seen(batch), ask(batch)) for batch in batches)
         for name, value in step.student.named_buffers():
             value.copy_(buffers[name])
 
@@ -156,7 +157,8 @@ def _epochs(
 ) -> Trained:
     train, step = trial.train, step.to(device).train()
     adam = optimizer(train, step.parameters())
-    steps_per_epoch = max(1, math.ceil(splits.train.num_samples / train.batch_size))
+    num_samples = splits.train.num_samples
+    steps_per_epoch = steps_in_epoch(num_samples, train.batch_size, ranks.size)
     rates = scheduler(train, adam, num_steps=steps_per_epoch * train.epochs)
     shared = ranks.share_gradients(step)
     reports: list[EpochMetrics] = []
@@ -170,14 +172,16 @@ def _epochs(
             rank=ranks.rank,
             num_ranks=ranks.size,
         )
-        sums = _one_epoch(
-            batches, shared, ask, adam, rates, train, ranks, num_samples=splits.train.num_samples
-        )
+        sums = _one_epoch(batches, shared, ask, adam, rates, train, ranks, num_samples=num_samples)
         means = _means(sums, step.objective, epoch)
+        accuracy = loss = math.nan
         if ranks.is_first:
             accuracy, loss = evaluate(step.student, splits.validation)
-            if not math.isfinite(loss):
-                raise TrialError(f"epoch {epoch}: the validation loss is {loss}")
+        # Told to all, so that none is left waiting for one that gave up.
+        loss = ranks.told_by_first(loss, device)
+        if not math.isfinite(loss):
+            raise TrialError(f"epoch {epoch}: the validation loss is {loss}")
+        if ranks.is_first:
             seconds = time.perf_counter() - started
             reports.append(
                 EpochMetrics(
@@ -220,7 +224,7 @@ def _one_epoch(
         seen = torch.cat((sums.double(), sums.new_full((1,), len(batch), dtype=torch.float64)))
         epoch_sums = seen if epoch_sums is None else epoch_sums + seen
     if epoch_sums is None:
-        raise TrialError("the training split holds fewer than two samples")
+        raise TrialError(f"{num_samples} training samples are too few for {ranks.size} workers")
     return ranks.sum(epoch_sums)
 
 

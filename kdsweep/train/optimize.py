@@ -65,6 +65,15 @@ def factor(schedule: Schedule) -> Callable[[float], float]:
     return at
 
 
+def steps_in_epoch(num_samples: int, batch_size: int, num_ranks: int = 1) -> int:
+    """Batches in an epoch; a short last one is left out if it gives a rank fewer than two samples.
+
+    See ``Split.shuffled``.
+    """
+    full, rest = divmod(num_samples, batch_size)
+    return max(1, full + (rest >= 2 * num_ranks))
+
+
 def scheduler(
     train: TrainSpec, optimizer: torch.optim.Optimizer, *, num_steps: int
 ) -> torch.optim.lr_scheduler.LRScheduler:

@@ -36,13 +36,17 @@ class Ranks:
             dist.all_reduce(values)
         return values
 
-    def agree(self, go_on: bool, device: torch.device) -> bool:
-        """The first worker's answer, on every worker."""
+    def told_by_first(self, value: float, device: torch.device) -> float:
+        """The first worker's value, on every worker."""
         if self.size == 1:
-            return go_on
-        answer = torch.tensor([int(go_on)], device=device)
-        dist.broadcast(answer, src=0)
-        return bool(answer.item())
+            return value
+        told = torch.tensor([value], device=device, dtype=torch.float64)
+        dist.broadcast(told, src=0)
+        return told.item()
+
+    def agree(self, answer: bool, device: torch.device) -> bool:
+        """The first worker's answer, on every worker."""
+        return bool(self.told_by_first(float(answer), device))
 
 
 ALONE = Ranks()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
 from kdsweep import catalog
 from kdsweep.data.base import Splits
@@ -99,14 +100,16 @@ class Session:
     ) -> Outcome:
         """Run a trial to its end, whatever that is: a failure is an outcome, not an exception.
 
-        The student's weights go to ``weights``; ``on_teacher`` hears of the epochs of a teacher
-        that had to be trained first.
+        The student's weights go to ``weights`` if it trained to its end; ``on_teacher`` hears of
+        the epochs of a teacher that had to be trained first.
         """
         started = time.perf_counter()
         device = describe(self.device)
         try:
             trained, card = self._train(trial, report, on_teacher)
-            metrics = self._measure(trained, trial, weights) if self.ranks.is_first else {}
+            metrics = self._measure(trained.student, trial) if self.ranks.is_first else {}
+            if weights is not None and self.ranks.is_first and not trained.stopped:
+                save_weights(trained.student, weights)
             if trained.epochs:
                 last = trained.epochs[-1]
                 metrics |= {"accuracy": last.accuracy, "loss": last.loss}
@@ -150,12 +153,8 @@ class Session:
         )
         return trained, card
 
-    def _measure(
-        self, trained: Trained, trial: TrialSpec, weights: Path | None
-    ) -> dict[str, float]:
-        student, shape = trained.student, self.splits(trial).info.shape
-        if weights is not None:
-            save_weights(student, weights)
+    def _measure(self, student: nn.Module, trial: TrialSpec) -> dict[str, float]:
+        shape = self.splits(trial).info.shape
         return {
             "params": count_params(student),
             "macs": count_macs(student, shape),

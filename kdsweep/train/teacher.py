@@ -33,6 +33,11 @@ class Teacher:
             logits = self.network(batch.images)
         return Outputs(logits, self._tap.features)
 
+    def detach(self) -> None:
+        """Remove the hooks of the layers that were asked for, and forget their maps."""
+        self._tap.detach()
+        self._tap = FeatureTap(self.network, ())
+
 
 class RememberedLogits:
     """A teacher's logits of a training split, computed once per view and kept on the device.

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch import nn
 
 from kdsweep import catalog
 from kdsweep.data.base import Splits
-from kdsweep.errors import SpecError
+from kdsweep.errors import SpecError, TrialError
 from kdsweep.models.size import count_macs, count_params, size_bytes
 from kdsweep.results.atomic import write_bytes
 from kdsweep.results.record import EpochMetrics
@@ -101,10 +102,9 @@ class TeacherStore:
         assert trial.teacher is not None
         digest = digest_of(trial.teacher, data=splits.fingerprint)
         place = self.directory / digest
-        if ranks.size > 1:
-            return self._get_or_make(trial, place, splits, device, report, ranks)
         place.mkdir(parents=True, exist_ok=True)
-        with FileLock(place / ".lock"):
+        # Of several workers the first holds the lock for all: they go on when it does.
+        with FileLock(place / ".lock") if ranks.is_first else nullcontext():
             return self._get_or_make(trial, place, splits, device, report, ranks)
 
     def _get_or_make(
@@ -117,7 +117,7 @@ class TeacherStore:
         ranks: Ranks,
     ) -> tuple[Teacher, TeacherCard]:
         assert trial.teacher is not None
-        info, stored = splits.info, _read(place)
+        info, stored = splits.info, _agreed(place, ranks, device)
         if stored is not None:
             card, state = stored
             network = catalog.model(
@@ -164,7 +164,10 @@ def _make(
         train=teacher.training,
         seed=teacher.seed,
     )
-    trained = train(alone, report, splits=splits, device=device, ranks=ranks)
+    try:
+        trained = train(alone, report, splits=splits, device=device, ranks=ranks)
+    except TrialError as error:
+        raise TrialError(f"teacher: {problem}" for problem in error.problems) from error
     if trained.stopped:
         raise InterruptedError("the teacher's training was stopped")
     return trained.student, trained.epochs, sum(e.seconds for e in trained.epochs)
@@ -176,6 +179,26 @@ def _write(network: nn.Module, card: TeacherCard, place: Path) -> TeacherCard:
     whole = TeacherCard(**{**asdict(card), "weights_sha256": sha256})
     write_bytes(place / _CARD, json.dumps(asdict(whole), indent=1).encode())
     return whole
+
+
+def _agreed(
+    place: Path, ranks: Ranks, device: torch.device
+) -> tuple[TeacherCard, dict[str, torch.Tensor]] | None:
+    """What is stored as the first worker sees it: the others must load or train as it does.
+
+    Raises:
+        TrialError: it sees a teacher that this worker does not.
+    """
+    stored = _read(place) if ranks.is_first else None
+    found = ranks.agree(stored is not None, device)
+    if found and not ranks.is_first:
+        stored = _read(place)
+        if stored is None:
+            raise TrialError(
+                f"worker {ranks.rank} cannot read the teacher that the first worker found in "
+                f"{str(place)!r}: teachers must lie on storage that all nodes share"
+            )
+    return stored
 
 
 def _read(place: Path) -> tuple[TeacherCard, dict[str, torch.Tensor]] | None:

@@ -1,0 +1,241 @@
+"""Cost of a trial beyond its training: lanes, Ray's documented pattern, plain Tune actors.
+
+Every side runs the same training function, which reports three epochs and does nothing else,
+two trials at a time, on a Ray of its own in a process of its own. The first two trials wait for
+each other, so that both slots are up. A trial's cost is the time from their end to the end of the
+last trial, over the trials in between: start-up of Ray, lanes and actors is left out. Sides:
+
+  lanes               kdsweep's lanes, switchboard and Tune trial; Tune as kdsweep configures it
+  documented          TorchTrainer.fit() with TuneReportCallback in each Tune trial, one worker
+  actors (class)      a class Trainable with reset_config, reuse_actors=True, an epoch per step
+  actors (function)   a Tune function, reuse_actors=True, a tune.report per epoch
+
+CPU seconds are those of all processes of the side, over the same time.
+"""
+
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import measure
+import trivial
+from processes import cpu_seconds, cpus
+
+NUM_SLOTS = 2
+DOCUMENTED, LANES = "documented", "lanes"
+ACTORS = ("actors (class)", "actors (function)")
+TRIALS_PER_DOCUMENTED = 12
+"""One trial of the documented pattern for so many of the others: each takes seconds."""
+
+
+def measure_one(side: str, trials: int) -> measure.Measured:
+    """One side, in this process."""
+    from kdsweep.search.cluster import connected
+    from kdsweep.spec import ClusterSpec
+
+    with tempfile.TemporaryDirectory() as scratch, connected(ClusterSpec()):
+        searcher = _counting_searcher(trials, Path(scratch) / "meet")
+        if side == LANES:
+            _on_lanes(searcher, Path(scratch))
+        elif side == DOCUMENTED:
+            _tune(_documented(scratch), {"CPU": 0.01}, searcher, scratch, reuse=False)
+        else:
+            trainable = _class_trainable() if side == ACTORS[0] else trivial.on_tune
+            _tune(trainable, {"CPU": 1}, searcher, scratch, reuse=True)
+    return searcher.measured()
+
+
+def _counting_searcher(trials: int, place: Path) -> Any:
+    """Gives Tune so many trials, and notes when each one ends and in which processes it ran."""
+    from ray.tune.search import Searcher
+
+    class Counting(Searcher):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(metric="epoch", mode="max")
+            self.numbers = iter(range(trials))
+            self.where: dict[str, str] = {}
+            self.ends: list[float] = []
+            self.slots: set[tuple[int, str]] = set()
+            self.cpu_s: list[float] = []
+
+        def suggest(self, trial_id: str) -> dict[str, Any] | str:
+            number = next(self.numbers, None)
+            if number is None:
+                return str(Searcher.FINISHED)
+            job = {
+                "key": f"{number:05d}",
+                "kind": "trivial:on_lane",
+                "meet": (str(place), NUM_SLOTS) if number < NUM_SLOTS else None,
+            }
+            return {"job": job, **self.where}
+
+        def on_trial_complete(
+            self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+        ) -> None:
+            if error or result is None:
+                raise SystemExit(f"trial {trial_id} failed")
+            self.ends.append(time.perf_counter())
+            if len(self.ends) <= NUM_SLOTS:
+                self.slots.add((result["pid"], result.get("lane", "")))
+            if len(self.ends) in (NUM_SLOTS, trials):
+                self.cpu_s.append(cpu_seconds(os.getpid()))
+
+        def measured(self) -> measure.Measured:
+            if len(self.ends) != trials or len(self.slots) != NUM_SLOTS:
+                raise SystemExit(f"{len(self.ends)} of {trials} trials ended, on {self.slots}")
+            num_trials = trials - NUM_SLOTS
+            return {
+                "trials": num_trials,
+                "s_per_trial": (self.ends[-1] - self.ends[NUM_SLOTS - 1]) / num_trials,
+                "cpu_s_per_trial": (self.cpu_s[1] - self.cpu_s[0]) / num_trials,
+            }
+
+        def save(self, checkpoint_path: str) -> None: ...
+
+        def restore(self, checkpoint_path: str) -> None: ...
+
+        def __getstate__(self) -> dict[str, Any]:
+            return {}
+
+    return Counting()
+
+
+def _on_lanes(searcher: Any, scratch: Path) -> None:
+    """As ``kdsweep.search.run`` does it, without sampler, records and tracking."""
+    import ray
+
+    from kdsweep.search import run
+    from kdsweep.search.cluster import Fitted
+    from kdsweep.search.lanes import Lanes, board_actor
+
+    fitted = Fitted(
+        lanes=NUM_SLOTS,
+        lanes_per_run=NUM_SLOTS,
+        workers_per_trial=1,
+        cpus_per_worker=1,
+        gpus_per_worker=0,
+    )
+    board = board_actor("board")
+    searcher.where = {"board": "board", "namespace": run.NAMESPACE}
+    lanes = Lanes(
+        fitted, board="board", namespace=run.NAMESPACE, teachers=scratch / "t", storage=scratch
+    )
+    lanes.start()
+    while len(ray.get(board.lanes.remote())) < NUM_SLOTS:
+        time.sleep(0.1)
+        if lanes.num_left < NUM_SLOTS:
+            raise SystemExit(f"lanes are lost: {lanes.take_lost()}")
+    journal: Any = SimpleNamespace(epochs=lambda key, epochs, lane: None)
+    run._tune(searcher, journal, fitted, scratch)
+    ray.get(board.close.remote())
+    lanes.join(timeout_s=5.0)
+
+
+def _tune(trainable: Any, needs: Any, searcher: Any, scratch: str, *, reuse: bool) -> None:
+    from ray import tune
+
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, needs),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            num_samples=-1,
+            max_concurrent_trials=NUM_SLOTS,
+            reuse_actors=reuse,
+        ),
+        run_config=tune.RunConfig(name="trials", storage_path=scratch, verbose=0),
+    )
+    tuner.fit()
+
+
+def _documented(scratch: str) -> Any:
+    """The pattern of Ray's guide to tuning with Ray Train."""
+
+    def train_driver(config: dict[str, Any]) -> None:
+        from ray import train, tune
+        from ray.train.torch import TorchTrainer
+        from ray.tune.integration.ray_train import TuneReportCallback
+
+        trainer = TorchTrainer(
+            trivial.on_train_worker,
+            train_loop_config=config,
+            scaling_config=train.ScalingConfig(num_workers=1),
+            run_config=train.RunConfig(
+                name=f"train-{tune.get_context().get_trial_id()}",
+                storage_path=scratch,
+                callbacks=[TuneReportCallback()],
+            ),
+        )
+        trainer.fit()
+
+    return train_driver
+
+
+def _class_trainable() -> Any:
+    from ray import tune
+
+    class Reused(tune.Trainable):  # type: ignore[misc]
+        def setup(self, config: dict[str, Any]) -> None:
+            self.epoch, self.job = 0, config["job"]
+
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            self.epoch, self.job = 0, new_config["job"]
+            return True
+
+        def step(self) -> dict[str, Any]:
+            if self.epoch == 0:
+                trivial.meet(self.job)
+            self.epoch += 1
+            return {**trivial.epoch_metrics(self.epoch), "done": self.epoch == trivial.NUM_EPOCHS}
+
+        def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+            return {}
+
+        def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None: ...
+
+    return Reused
+
+
+def main() -> None:
+    """Measure the sides in turns and print their ratios."""
+    given = measure.options(__doc__, trials=120, repeats=3, quick_trials=24)
+    if given.one is not None:
+        print(json.dumps(measure_one(given.one, given.trials)))
+        return
+    if cpus() < NUM_SLOTS:
+        raise SystemExit(f"needs {NUM_SLOTS} CPUs: two trials run at a time")
+    few = max(NUM_SLOTS + 2, given.trials // TRIALS_PER_DOCUMENTED)
+    sizes = {LANES: given.trials, **dict.fromkeys(ACTORS, given.trials), DOCUMENTED: few}
+
+    def one(side: str) -> measure.Measured:
+        return measure.in_fresh_process(__file__, side, trials=sizes[side])
+
+    found = measure.in_turns(
+        {side: lambda side=side: one(side) for side in sizes},  # type: ignore[misc]
+        repeats=given.repeats,
+    )
+    rows = [
+        (
+            side,
+            str(runs[0]["trials"]),
+            measure.spread(runs, "s_per_trial", 4),
+            measure.spread(runs, "cpu_s_per_trial", 3),
+        )
+        for side, runs in found.items()
+    ]
+    measure.table(("side", "trials", "s per trial", "CPU-s per trial"), rows)
+    cost = {side: measure.middle(runs, "s_per_trial") for side, runs in found.items()}
+    fastest = min(ACTORS, key=cost.__getitem__)
+    print(f"\ndocumented / lanes: {cost[DOCUMENTED] / cost[LANES]:.1f}")
+    aims = [
+        measure.aim("lanes / documented", cost[LANES] / cost[DOCUMENTED], at_most=1 / 50),
+        measure.aim(f"lanes / {fastest}", cost[LANES] / cost[fastest], at_most=2),
+    ]
+    measure.report(given, {"sides": found, "aims": aims})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Our search space and settings in Optuna's terms: its samplers, trials and distributions."""
+
+import os
+import warnings
+
+import numpy as np
+
+from kdsweep.spec.dimension import Dimension, Label
+from kdsweep.spec.sweep import SearchSpec
+
+# The samplers' small matrix products gain nothing from threads that the lanes need.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def make_sampler(search: SearchSpec, *, num_known: int = 0) -> optuna.samplers.BaseSampler:
+    """Optuna's sampler of that name, seeded.
+
+    A sampler that goes on after ``num_known`` trials of an earlier process draws other numbers than
+    that one did: with the same it would propose the same again. The grid has no sampler: its points
+    are known beforehand.
+    """
+    seed = search.seed if num_known == 0 else _seed_after(search.seed, num_known)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if search.sampler == "tpe":
+            return optuna.samplers.TPESampler(
+                seed=seed, multivariate=True, group=True, constant_liar=True
+            )
+        if search.sampler == "nsga2":
+            return optuna.samplers.NSGAIISampler(seed=seed, population_size=search.population)
+        if search.sampler == "nsga3":
+            return optuna.samplers.NSGAIIISampler(seed=seed, population_size=search.population)
+        if search.sampler == "gp":
+            return optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False)
+        return optuna.samplers.RandomSampler(seed=seed)
+
+
+def _seed_after(seed: int, num_known: int) -> int:
+    return int(np.random.SeedSequence([seed, num_known]).generate_state(1)[0])
+
+
+def suggest(trial: optuna.Trial, dimension: Dimension) -> Label:
+    """What Optuna's trial draws for a dimension of the space."""
+    name, low, high = dimension.name, dimension.low, dimension.high
+    if dimension.kind == "choice":
+        chosen: Label = trial.suggest_categorical(name, dimension.labels)
+        return chosen
+    if dimension.kind == "int":
+        step = dimension.step
+        return int(trial.suggest_int(name, int(low), int(high), log=dimension.log, step=step))
+    return float(trial.suggest_float(name, low, high, log=dimension.log))
+
+
+def distribution(dimension: Dimension) -> BaseDistribution:
+    """A dimension of the space, as Optuna keeps it."""
+    if dimension.kind == "choice":
+        return CategoricalDistribution(dimension.labels)
+    if dimension.kind == "int":
+        return IntDistribution(
+            int(dimension.low), int(dimension.high), log=dimension.log, step=dimension.step
+        )
+    return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
