@@ -9,8 +9,11 @@ last trial, over the trials in between: start-up of Ray, lanes and actors is lef
   documented          TorchTrainer.fit() with TuneReportCallback in each Tune trial, one worker
   actors (class)      a class Trainable with reset_config, reuse_actors=True, an epoch per step
   actors (function)   a Tune function, reuse_actors=True, a tune.report per epoch
+  actors (tuned)      actors (class) under kdsweep's settings of Ray and Tune, which are no part of
+                      what makes a lane: the loggers and snapshots of Tune switched off
 
-CPU seconds are those of all processes of the side, over the same time.
+Documented and plain actors have Ray's own defaults. CPU seconds are those of all processes of the
+side, over the same time.
 """
 
 import json
@@ -28,24 +31,39 @@ from processes import cpu_seconds, cpus
 NUM_SLOTS = 2
 DOCUMENTED, LANES = "documented", "lanes"
 ACTORS = ("actors (class)", "actors (function)")
+TUNED = "actors (tuned)"
+AS_RAY_COMES = {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+"""Under `uv run` Ray would give every worker an environment of its own."""
+
 TRIALS_PER_DOCUMENTED = 12
 """One trial of the documented pattern for so many of the others: each takes seconds."""
 
 
 def measure_one(side: str, trials: int) -> measure.Measured:
     """One side, in this process."""
-    from kdsweep.search.cluster import connected
-    from kdsweep.spec import ClusterSpec
-
-    with tempfile.TemporaryDirectory() as scratch, connected(ClusterSpec()):
+    with tempfile.TemporaryDirectory() as scratch:
         searcher = _counting_searcher(trials, Path(scratch) / "meet")
-        if side == LANES:
-            _on_lanes(searcher, Path(scratch))
-        elif side == DOCUMENTED:
-            _tune(_documented(scratch), {"CPU": 0.01}, searcher, scratch, reuse=False)
+        if side in (LANES, TUNED):
+            from kdsweep.search.cluster import connected
+            from kdsweep.spec import ClusterSpec
+
+            with connected(ClusterSpec()) as ray_is_up:
+                ray_is_up()
+                if side == LANES:
+                    _on_lanes(searcher, Path(scratch))
+                else:
+                    _tune(_class_trainable(), {"CPU": 1}, searcher, scratch, reuse=True)
         else:
-            trainable = _class_trainable() if side == ACTORS[0] else trivial.on_tune
-            _tune(trainable, {"CPU": 1}, searcher, scratch, reuse=True)
+            import ray
+
+            with ray.init(include_dashboard=False, log_to_driver=False):
+                if side == DOCUMENTED:
+                    # A whole processor for the trial's worker: its driver must take none.
+                    needs = {"memory": 2**20}
+                    _tune(_documented(scratch), needs, searcher, scratch, reuse=False)
+                else:
+                    trainable = _class_trainable() if side == ACTORS[0] else trivial.on_tune
+                    _tune(trainable, {"CPU": 1}, searcher, scratch, reuse=True)
     return searcher.measured()
 
 
@@ -59,7 +77,7 @@ def _counting_searcher(trials: int, place: Path) -> Any:
             self.numbers = iter(range(trials))
             self.where: dict[str, str] = {}
             self.ends: list[float] = []
-            self.slots: set[tuple[int, str]] = set()
+            self.pids: set[int] = set()
             self.cpu_s: list[float] = []
 
         def suggest(self, trial_id: str) -> dict[str, Any] | str:
@@ -76,17 +94,19 @@ def _counting_searcher(trials: int, place: Path) -> Any:
         def on_trial_complete(
             self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
         ) -> None:
-            if error or result is None:
-                raise SystemExit(f"trial {trial_id} failed")
+            epochs = result.get("epochs") or [result] if result else []
+            if error or not epochs or epochs[-1]["epoch"] != trivial.NUM_EPOCHS:
+                raise SystemExit(f"trial {trial_id} failed: {result}")
             self.ends.append(time.perf_counter())
-            if len(self.ends) <= NUM_SLOTS:
-                self.slots.add((result["pid"], result.get("lane", "")))
+            self.pids.add(result["pid"])
             if len(self.ends) in (NUM_SLOTS, trials):
                 self.cpu_s.append(cpu_seconds(os.getpid()))
 
         def measured(self) -> measure.Measured:
-            if len(self.ends) != trials or len(self.slots) != NUM_SLOTS:
-                raise SystemExit(f"{len(self.ends)} of {trials} trials ended, on {self.slots}")
+            if len(self.ends) != trials or len(self.pids) < NUM_SLOTS:
+                raise SystemExit(
+                    f"{len(self.ends)} of {trials} trials ended, in processes {self.pids}"
+                )
             num_trials = trials - NUM_SLOTS
             return {
                 "trials": num_trials,
@@ -109,7 +129,7 @@ def _on_lanes(searcher: Any, scratch: Path) -> None:
     import ray
 
     from kdsweep.search import run
-    from kdsweep.search.cluster import Fitted
+    from kdsweep.search.cluster import NAMESPACE, Fitted
     from kdsweep.search.lanes import Lanes, board_actor
 
     fitted = Fitted(
@@ -120,9 +140,9 @@ def _on_lanes(searcher: Any, scratch: Path) -> None:
         gpus_per_worker=0,
     )
     board = board_actor("board")
-    searcher.where = {"board": "board", "namespace": run.NAMESPACE}
+    searcher.where = {"board": "board", "namespace": NAMESPACE}
     lanes = Lanes(
-        fitted, board="board", namespace=run.NAMESPACE, teachers=scratch / "t", storage=scratch
+        fitted, board="board", namespace=NAMESPACE, teachers=scratch / "t", storage=scratch
     )
     lanes.start()
     while len(ray.get(board.lanes.remote())) < NUM_SLOTS:
@@ -135,11 +155,13 @@ def _on_lanes(searcher: Any, scratch: Path) -> None:
     lanes.join(timeout_s=5.0)
 
 
-def _tune(trainable: Any, needs: Any, searcher: Any, scratch: str, *, reuse: bool) -> None:
+def _tune(
+    trainable: Any, needs: dict[str, float], searcher: Any, scratch: str, *, reuse: bool
+) -> None:
     from ray import tune
 
     tuner = tune.Tuner(
-        tune.with_resources(trainable, needs),
+        tune.with_resources(trainable, tune.PlacementGroupFactory([needs])),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             num_samples=-1,
@@ -208,10 +230,11 @@ def main() -> None:
     if cpus() < NUM_SLOTS:
         raise SystemExit(f"needs {NUM_SLOTS} CPUs: two trials run at a time")
     few = max(NUM_SLOTS + 2, given.trials // TRIALS_PER_DOCUMENTED)
-    sizes = {LANES: given.trials, **dict.fromkeys(ACTORS, given.trials), DOCUMENTED: few}
+    sizes = {LANES: given.trials, DOCUMENTED: few} | dict.fromkeys((*ACTORS, TUNED), given.trials)
 
     def one(side: str) -> measure.Measured:
-        return measure.in_fresh_process(__file__, side, trials=sizes[side])
+        environment = {} if side in (LANES, TUNED) else AS_RAY_COMES
+        return measure.in_fresh_process(__file__, side, trials=sizes[side], environment=environment)
 
     found = measure.in_turns(
         {side: lambda side=side: one(side) for side in sizes},  # type: ignore[misc]
@@ -234,6 +257,7 @@ def main() -> None:
         measure.aim("lanes / documented", cost[LANES] / cost[DOCUMENTED], at_most=1 / 50),
         measure.aim(f"lanes / {fastest}", cost[LANES] / cost[fastest], at_most=2),
     ]
+    print(f"lanes / {TUNED}: {cost[LANES] / cost[TUNED]:.2f}")
     measure.report(given, {"sides": found, "aims": aims})
 
 

@@ -160,7 +160,7 @@ def _drive(
     from kdsweep.report.progress import Progress
     from kdsweep.search.run import run as run_sweep
 
-    num_done = sum(result.role != "teacher" for result in done)
+    num_done = sum(r.role != "teacher" and r.status in ("complete", "failed") for r in done)
     with Progress(meta.name, meta.trials, sweep.spec.objectives, done=num_done) as progress:
         status, store = run_sweep(sweep, open_store, progress=progress, done=done)
     _print_front(store)

@@ -10,7 +10,8 @@ from typing import Any
 from kdsweep.results.record import TrialResult
 
 METRICS = ("accuracy", "loss", "params", "macs", "size_bytes", "latency_ms")
-_SIZES = ("width", "depth")
+_SIZES = ("width", "depth", "stages", "hidden")
+_STRENGTHS = {"temperature": "T", "alpha": "a", "weight": "u"}
 
 
 def strategy_label(result: TrialResult) -> str:
@@ -18,22 +19,41 @@ def strategy_label(result: TrialResult) -> str:
 
     A teacher's record holds the trial that it was trained for, whose strategy is not its own.
     """
-    if result.role == "teacher":
-        return "-"
-    strategy = _component(result.trial.get("strategy"))
-    extra = strategy.get("extra") or {}
-    added = [name for name, given in extra.items() if given is not None]
-    return "+".join([str(strategy.get("name", "-")), *added])
+    return "-" if result.role == "teacher" else _strategy_words(result.trial)
 
 
 def student_label(result: TrialResult) -> str:
-    """``cnn``, with its width and depth where it has them: ``cnn w8 d2``; a teacher's likewise."""
+    """``cnn``, with its sizes where it has them: ``cnn w8 d2``; a teacher's likewise."""
     if result.role == "teacher":
         student = _component(_component(result.trial.get("teacher")).get("model"))
     else:
         student = _component(result.trial.get("student"))
-    sizes = [f"{key[0]}{student[key]}" for key in _SIZES if key in student]
-    return " ".join([str(student.get("name", "-")), *sizes])
+    name = str(student.get("name", "-")).rpartition(":")[2]
+    return " ".join([str(student.get("model", name)), *_size_words(student)])
+
+
+def trial_name(trial: Mapping[str, Any]) -> str:
+    """A trial in a few words: ``kd w16 d1 T4.2 a0.31``."""
+    strategy = _component(trial.get("strategy"))
+    strengths = [
+        f"{letter}{strategy[key]:.2g}"
+        for key, letter in _STRENGTHS.items()
+        if isinstance(strategy.get(key), int | float)
+    ]
+    sizes = _size_words(_component(trial.get("student")))
+    return " ".join([_strategy_words(trial), *sizes, *strengths])
+
+
+def _strategy_words(trial: Mapping[str, Any]) -> str:
+    strategy = _component(trial.get("strategy"))
+    extra = strategy.get("extra") or {}
+    added = [name for name, given in extra.items() if given is not None]
+    names = [str(strategy.get("name", "-")), *added]
+    return "+".join(name.rpartition(":")[2] for name in names)
+
+
+def _size_words(student: Mapping[str, Any]) -> list[str]:
+    return [f"{key[0]}{student[key]}" for key in _SIZES if student.get(key) is not None]
 
 
 def setting(result: TrialResult, name: str) -> Any:

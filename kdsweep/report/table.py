@@ -38,7 +38,6 @@ def trial_table(
     """Trials, one per line; settings that none of them has get no column."""
     settings = [name for name in _SETTINGS if any(setting(r, name) is not None for r in results)]
     table = plain_table(title)
-    table.add_column("#", justify="right")
     table.add_column("student", overflow="fold")
     table.add_column("strategy", overflow="fold")
     for metric in metrics:
@@ -49,7 +48,6 @@ def trial_table(
     for result in results:
         control = " (control)" if result.role == "control" else ""
         table.add_row(
-            str(result.number),
             Text(student_label(result)),
             Text(strategy_label(result) + control),
             *(value_text(metric, result.metrics.get(metric)) for metric in metrics),

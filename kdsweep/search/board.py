@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Job = dict[str, Any]
-"""What a lane is asked to do: ``key`` names it, ``trial`` is the resolved trial."""
+"""What a lane is asked to do: ``key`` names it, ``trial`` is the resolved trial.
+
+``after`` may name a job that must have ended before; others are handed out meanwhile.
+"""
 
 HEARTBEAT_S = 30.0
 """A trial without news says at least this often that it is still there."""
@@ -71,8 +74,8 @@ class Switchboard:
                 after += 1
                 if progress is not None and progress.outcome is None:
                     return after, progress.job
-            elif self._waiting:
-                key = self._waiting.popleft()
+            elif (key := self._first_ready()) is not None:
+                self._waiting.remove(key)
                 self._jobs[key].lane = lane
                 had.append(key)
                 self._wake()
@@ -95,6 +98,7 @@ class Switchboard:
         if progress is not None and progress.outcome is None:
             progress.outcome = outcome
             progress.news.set()
+            self._wake()
 
     # --- what a trial calls
 
@@ -202,6 +206,14 @@ class Switchboard:
             progress.news.set()
         else:
             self._waiting.appendleft(key)
+
+    def _first_ready(self) -> str | None:
+        """The first job in the queue that need not come after one that has not ended."""
+        for key in self._waiting:
+            before = self._jobs.get(self._jobs[key].job.get("after") or "")
+            if before is None or before.outcome is not None:
+                return key
+        return None
 
     def _wake(self) -> None:
         """Everyone who waits for a job looks again."""

@@ -10,7 +10,7 @@ from typing import Any
 from kdsweep.errors import SpecError
 from kdsweep.search import environment  # noqa: F401  # before ray
 from kdsweep.spec.sweep import ClusterSpec
-from kdsweep.sweep_file.plan import Resources, resources, this_machine
+from kdsweep.sweep_file.plan import Resources, gpu_shares, resources, this_machine
 
 import ray  # isort: skip
 from ray._private import parameter  # isort: skip
@@ -160,7 +160,7 @@ def _on(cluster: ClusterSpec, have: dict[str, float]) -> Resources:
         gpus_each = 1.0 if gpus else 0.0
     fits = floor(cpus / (workers * cpus_each) + 1e-9)
     if gpus_each:
-        fits = min(fits, floor(gpus / (workers * gpus_each) + 1e-9))
+        fits = min(fits, gpu_shares(gpus, gpus_each) // workers)
     asked = cluster.concurrent_trials
     problem = None
     # A cluster may grow: what was asked for in numbers is waited for, with the watchdog's patience.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kdsweep.report.progress import Progress
+from kdsweep.report.rows import trial_name
 from kdsweep.results.meta import TeacherMeta
 from kdsweep.results.pareto import front
 from kdsweep.results.record import EpochMetrics, Role, TrialResult
@@ -34,6 +35,8 @@ class Journal:
         self._lock = threading.RLock()
         self._open: dict[str, TrialResult] = {}
         self._tracked_at: dict[str, float] = {}
+        self.earlier = tuple(done)
+        """Records of an earlier process, those of trials that were cut short among them."""
         self.results: list[TrialResult] = [r for r in done if r.status in ("complete", "failed")]
         self._front = self._front_of(self.results)
 
@@ -52,13 +55,14 @@ class Journal:
         params: Mapping[str, Any],
     ) -> TrialResult:
         """A trial was proposed: it has a record from now on, whatever dies."""
+        plain = resolved(trial)
         result = TrialResult(
             trial_id=key,
             number=number,
             role=role,
             status="running",
-            name=name_of(trial),
-            trial=resolved(trial),
+            name=trial_name(plain),
+            trial=plain,
             changes=dict(changes),
             params=dict(params),
             started=time.time(),
@@ -174,23 +178,6 @@ class Journal:
         if self._tracker is not None and now - last >= TRACK_RUNNING_EVERY_S:
             self._tracked_at[result.trial_id] = now
             self._tracker.log(result)
-
-
-def name_of(trial: TrialSpec) -> str:
-    """The trial in a few words: ``kd w16 T4.2 a0.31``."""
-    student, strategy = trial.student.settings, trial.strategy.settings
-    words = [trial.strategy.name.rpartition(":")[2]]
-    extra = strategy.get("extra") or {}
-    words[0] = "+".join([words[0], *(name for name, given in extra.items() if given is not None)])
-    short = {"width": "w", "depth": "d", "stages": "s", "hidden": "h"}
-    words += [f"{letter}{student[key]}" for key, letter in short.items() if student.get(key)]
-    short = {"temperature": "T", "alpha": "a", "weight": "u"}
-    words += [
-        f"{letter}{strategy[key]:.2g}"
-        for key, letter in short.items()
-        if isinstance(strategy.get(key), int | float)
-    ]
-    return " ".join(words)
 
 
 def _relative(path: Path, directory: Path) -> str:

@@ -103,8 +103,8 @@ def _on_ray(
 
     from kdsweep.search.lanes import Lanes, board_actor
     from kdsweep.search.sampler import Sampler
-    from kdsweep.search.searcher import FrontSearcher
-    from kdsweep.search.watch import TEACHER_KEY, Watch
+    from kdsweep.search.searcher import TEACHER_KEY, FrontSearcher
+    from kdsweep.search.watch import Watch
 
     name = f"board-{store.meta.sweep_id}"
     board = board_actor(name)
@@ -116,7 +116,7 @@ def _on_ray(
     if trial.teacher is not None:
         job = {"key": TEACHER_KEY, "kind": "teacher", "trial": resolved(trial)}
         ray.get(board.submit.remote(job))
-    sampler = Sampler(sweep, starts(sweep), done=journal.results)
+    sampler = Sampler(sweep, starts(sweep), done=journal.earlier)
     searcher = FrontSearcher(sweep, sampler, journal, store, board=name, namespace=NAMESPACE)
     watch = Watch(
         board,
@@ -128,13 +128,8 @@ def _on_ray(
         # Importing MLflow and making its tables takes seconds that the lanes need to come up.
         on_up=tracker.start if tracker is not None else lambda: None,
     )
-    if fitted.workers_per_trial == 1 or trial.teacher is None:
-        # A lane that needs the teacher waits for the one that makes it; the others go ahead.
-        searcher.may_start.set()
-    else:
-        watch.when_teacher_is_ready(searcher.may_start.set)
     with _interrupts(watch.stop), watch:
-        _tune(searcher, journal, fitted, scratch)
+        _tune(searcher, fitted, scratch)
     ray.get(board.close.remote())
     lanes.join(timeout_s=2.0)
     if watch.failure is not None:
@@ -142,11 +137,10 @@ def _on_ray(
     return "stopped" if watch.stopped else "complete"
 
 
-def _tune(searcher: Any, journal: Journal, fitted: Fitted, scratch: Path) -> None:
+def _tune(searcher: Any, fitted: Fitted, scratch: Path) -> None:
     """Ray Tune over the searcher's trials, as many at once as there are lanes."""
     from ray import tune
 
-    from kdsweep.search.searcher import Listener
     from kdsweep.search.trainable import LaneTrial
 
     tuner = tune.Tuner(
@@ -163,7 +157,6 @@ def _tune(searcher: Any, journal: Journal, fitted: Fitted, scratch: Path) -> Non
             name="trials",
             storage_path=str(scratch),
             verbose=0,
-            callbacks=[Listener(journal)],
             failure_config=tune.FailureConfig(max_failures=2),
         ),
     )

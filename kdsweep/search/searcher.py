@@ -1,10 +1,12 @@
-"""Ray Tune's side of the search: our sampler as a Tune ``Searcher``, our journal as a callback."""
+"""Ray Tune's side of the search: our sampler and our journal as a Tune ``Searcher``.
+
+Not as a callback: for each of those Tune imports every tracking library that is installed.
+"""
 
 import json
 import threading
 from typing import Any
 
-from ray.tune import Callback
 from ray.tune.search import Searcher
 
 from kdsweep.errors import SpecError
@@ -13,6 +15,10 @@ from kdsweep.search import environment  # noqa: F401  # before ray
 from kdsweep.search.journal import Journal
 from kdsweep.search.sampler import Proposal, Sampler
 from kdsweep.sweep_file import Sweep, at
+from kdsweep.train.objective import needs_of
+
+TEACHER_KEY = "teacher"
+"""The job that makes the sweep's own teacher; trials that learn from it come after."""
 
 
 class FrontSearcher(Searcher):  # type: ignore[misc]
@@ -36,8 +42,6 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
         self._where = {"board": board, "namespace": namespace}
         self._proposals: dict[str, Proposal] = {}
         self._closed = threading.Event()
-        self.may_start = threading.Event()
-        """Unset as long as no trial may begin."""
 
     def close(self) -> None:
         """Propose nothing more."""
@@ -48,8 +52,6 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
         while True:
             if self._closed.is_set():
                 return str(Searcher.FINISHED)
-            if not self.may_start.is_set():
-                return None
             proposal = self._sampler.ask()
             if proposal is None:
                 return str(Searcher.FINISHED) if self._sampler.exhausted else None
@@ -57,6 +59,14 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
             if job is not None:
                 self._proposals[trial_id] = proposal
                 return {"job": job, **self._where}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Epochs of a trial, and the teacher that its lane made or found for it."""
+        key = result["key"]
+        self._journal.epochs(key, result["epochs"], result["lane"])
+        teacher = json.loads(result["outcome"]).get("teacher") if result["outcome"] else None
+        if teacher is not None:
+            self._journal.teacher_of(key, teacher)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -66,6 +76,8 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
         if proposal is None:
             return
         key = key_of(proposal.number)
+        if result:
+            self.on_trial_result(trial_id, result)
         told = (result or {}).get("outcome")
         outcome = (
             json.loads(told)
@@ -109,27 +121,11 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
             key, proposal.number, proposal.role, trial, assignment.changes, assignment.params
         )
         weights = str(self._store.weights_path(key).resolve())
-        return {"key": key, "kind": "trial", "trial": begun.trial, "weights": weights}
-
-
-class Listener(Callback):  # type: ignore[misc]
-    """Passes what Tune hears of a trial on to the journal."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        """Epochs of a trial, and the teacher that its lane made or found for it."""
-        self._journal.epochs(result["key"], result["epochs"], result["lane"])
-        teacher = json.loads(result["outcome"]).get("teacher") if result["outcome"] else None
-        if teacher is not None:
-            self._journal.teacher_of(result["key"], teacher)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """See ``FrontSearcher``: pickled by Tune, never read."""
-        return {}
+        job = {"key": key, "kind": "trial", "trial": begun.trial, "weights": weights}
+        own_teacher = trial.teacher == self._sweep.spec.trial.teacher
+        if own_teacher and needs_of(trial.strategy).teacher:
+            job["after"] = TEACHER_KEY
+        return job
 
 
 def key_of(number: int) -> str:

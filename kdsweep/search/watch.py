@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import ray
@@ -10,13 +11,12 @@ import ray
 from kdsweep.search.cluster import Fitted, arithmetic
 from kdsweep.search.journal import Journal
 from kdsweep.search.lanes import Lanes
+from kdsweep.search.searcher import TEACHER_KEY
 from kdsweep.spec import TrialSpec
 
 LOOK_EVERY_S = 0.25
 NO_LANE_AFTER_S = 55.0
 """A lane is up in ten to thirty seconds; after this its placement group is still waiting."""
-
-TEACHER_KEY = "teacher"
 
 
 class Watch:
@@ -43,7 +43,6 @@ class Watch:
         self._close_search, self._on_up = close_search, on_up
         self._wanted_stop = threading.Event()
         self._over = threading.Event()
-        self._teacher_ready: list[Callable[[], None]] = []
         self._teacher_pending = trial.teacher is not None
         self._num_lanes_up = 0
         self._why = ""
@@ -54,10 +53,6 @@ class Watch:
     def stop(self) -> None:
         """Somebody wants the sweep to end; safe in a signal handler."""
         self._wanted_stop.set()
-
-    def when_teacher_is_ready(self, then: Callable[[], None]) -> None:
-        """Call ``then`` once the sweep's teacher is there."""
-        self._teacher_ready.append(then)
 
     def __enter__(self) -> "Watch":
         self._started = time.monotonic()
@@ -79,6 +74,8 @@ class Watch:
             except ray.exceptions.RayError as error:
                 if not self._over.is_set():
                     self._fail(f"the sweep lost its cluster: {str(error).splitlines()[0]}")
+            except OSError as error:
+                self._fail(f"the teacher's record cannot be written: {error}")
             if self.failure is not None:
                 return
 
@@ -126,8 +123,6 @@ class Watch:
                 f"teacher {how}: accuracy {card['accuracy']:.4f}, {card['params']:,} parameters"
             )
             self._progress.phase("training")
-            for then in self._teacher_ready:
-                then()
         elif not self._wanted_stop.is_set():
             self._fail(f"the teacher could not be made: {outcome['error']}")
 
@@ -138,4 +133,6 @@ class Watch:
     def _end(self, why: str) -> None:
         """Every trial ends here and now; Tune's loop then finds nothing left to do."""
         self._close_search()
-        ray.get(self._board.abort.remote(why))
+        # With the cluster gone nobody is left who would have to be told.
+        with suppress(ray.exceptions.RayError):
+            ray.get(self._board.abort.remote(why))

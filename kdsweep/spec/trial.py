@@ -15,6 +15,12 @@ class Sgd(Settings):
     nesterov: bool = False
     weight_decay: float = Field(5e-4, ge=0)
 
+    @model_validator(mode="after")
+    def _something_to_look_ahead_with(self) -> "Sgd":
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum greater than 0")
+        return self
+
 
 class Adam(Settings):
     """Adam (arXiv:1412.6980)."""

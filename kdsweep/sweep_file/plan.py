@@ -101,7 +101,7 @@ def resources(cluster: ClusterSpec, machine: Machine) -> Resources:
     gpus = cluster.gpus_per_worker
     if gpus is None:
         gpus = _shared(machine.gpus, workers * max(by_cpu, 1))
-    fits = by_cpu if not gpus else min(by_cpu, floor(machine.gpus / (workers * gpus) + 1e-9))
+    fits = by_cpu if not gpus else min(by_cpu, gpu_shares(machine.gpus, gpus) // workers)
     asked = cluster.concurrent_trials
     problem = None
     if fits < (asked or 1):
@@ -118,6 +118,13 @@ def this_machine() -> Machine:
     affinity = getattr(os, "sched_getaffinity", None)
     cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
     return Machine(cpus, torch.cuda.device_count())
+
+
+def gpu_shares(gpus: float, each: float) -> int:
+    """How many workers find ``each`` of a GPU: a share lies on one of them, not across two."""
+    if each >= 1:
+        return floor(gpus / each + 1e-9)
+    return floor(gpus) * floor(1 / each + 1e-9)
 
 
 def _shared(gpus: int, workers: int) -> float:

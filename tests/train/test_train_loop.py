@@ -1,5 +1,6 @@
 """The loop: what it reports, when it ends, that it repeats itself, and what it leaves behind."""
 
+import gc
 import math
 from dataclasses import replace
 
@@ -97,9 +98,10 @@ def test_every_epoch_is_reported_once_with_finite_numbers():
 
 
 def test_training_learns():
-    done = trained(spec(student={**STUDENT, "width": 6}, train={"epochs": 12}))
+    student = {**STUDENT, "width": 6, "hidden": 32}
+    done = trained(spec(student=student, data={"limit": None}, train={"epochs": 6}))
     assert done.epochs[-1].loss < 0.5 * done.epochs[0].loss
-    assert done.epochs[-1].accuracy > 0.7
+    assert done.epochs[-1].accuracy > 0.8
 
 
 def test_a_stop_verdict_ends_the_training_after_that_epoch():
@@ -180,17 +182,18 @@ def test_a_validation_loss_that_is_no_number_names_the_epoch():
 
 def test_a_failing_calibration_leaves_gradients_and_random_state_alone(monkeypatch):
     monkeypatch.setattr(Learned, "fails", True)
-    before = torch.get_rng_state()
-    with pytest.raises(ZeroDivisionError) as caught:
+    before, held = torch.get_rng_state(), []
+    try:
         trained(spec(f"{HERE}:Learned", student=NOISY))
-    # While the error is held, and after everything that it held is gone.
+    except ZeroDivisionError as error:
+        held.append(error)
+    assert held
+    # While the error is held, and when everything that it held is gone.
     for _ in range(2):
         assert torch.is_grad_enabled()
         assert torch.equal(torch.get_rng_state(), before)
-        del caught
-        caught = None
-    monkeypatch.setattr(Learned, "fails", False)
-    assert trained(spec(f"{HERE}:Learned", student=NOISY)).epochs
+        held.clear()
+        gc.collect()
 
 
 def fail(epoch: EpochMetrics) -> Verdict:

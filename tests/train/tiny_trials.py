@@ -1,6 +1,7 @@
 """Trials that train in a fraction of a second, and what two trainings are compared by."""
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,7 +12,9 @@ from kdsweep.data.base import Split, Splits
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import Component, TrialSpec
 from kdsweep.train.loop import Report, Trained, Verdict, train
+from kdsweep.train.ranks import ALONE
 from kdsweep.train.teacher import Teacher
+from kdsweep.train.teacher_store import TeacherCard, TeacherStore
 
 CPU = torch.device("cpu")
 DATA: dict[str, Any] = {"name": "digits", "limit": 96, "validation": 0.05, "test": 0.05}
@@ -93,3 +96,25 @@ def num_hooks(network: nn.Module) -> int:
         for module in network.modules()
         for hooks in (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
     )
+
+
+def taught(data: dict[str, Any] | None = None, **changes: Any) -> TrialSpec:
+    """A trial with a teacher; ``changes`` are of the teacher."""
+    return spec("kd", data=data or {}, teacher={"model": OF_TEACHER, **changes})
+
+
+TAUGHT = taught(train=TRAIN)
+
+
+def get_teacher(
+    folder: Path, trial: TrialSpec = TAUGHT, report: Report = go_on
+) -> tuple[Teacher, TeacherCard]:
+    """The trial's teacher from the store in a folder."""
+    return TeacherStore(folder).get(
+        trial, splits=splits_of(trial), device=CPU, report=report, ranks=ALONE
+    )
+
+
+def never(epoch: EpochMetrics) -> Verdict:
+    """A listener that nobody may speak to."""
+    raise AssertionError("trained again")

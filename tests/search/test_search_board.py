@@ -1,0 +1,308 @@
+"""The switchboard in one event loop, without Ray."""
+
+import asyncio
+
+import pytest
+
+from kdsweep.search import board as board_module
+from kdsweep.search.board import Switchboard
+
+
+def job(key):
+    return {"key": key, "kind": "trial", "trial": {}, "weights": ""}
+
+
+def on_a_board(scenario, **settings):
+    """Run ``scenario(board)``; whoever still waits for the board afterwards is left to itself."""
+
+    async def whole():
+        return await asyncio.wait_for(scenario(Switchboard(**settings)), 20)
+
+    return asyncio.run(whole())
+
+
+async def settled(*tasks):
+    """Give every task the turns it needs to reach its next wait."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+    return [task.done() for task in tasks]
+
+
+def test_jobs_go_to_free_lanes_in_the_order_of_their_submission():
+    async def scenario(board):
+        for lane in ("a", "b"):
+            await board.hello(lane, {"pid": 1})
+        for key in ("1", "2", "3"):
+            await board.submit(job(key))
+        taken = [await board.take("a", 0), await board.take("b", 0), await board.take("b", 1)]
+        lanes = [(await board.look(key))["lane"] for key in ("1", "2", "3")]
+        return [(had, one["key"]) for had, one in taken], lanes
+
+    assert on_a_board(scenario) == ([(1, "1"), (1, "2"), (2, "3")], ["a", "b", "b"])
+
+
+def test_a_job_that_comes_after_another_waits_for_its_end_while_others_go_first():
+    async def scenario(board):
+        await board.submit(job("teacher"))
+        await board.submit(job("1") | {"after": "teacher"})
+        await board.submit(job("2"))
+        taken = [await board.take("a", 0), await board.take("b", 0)]
+        waiting = asyncio.create_task(board.take("c", 0))
+        before = await settled(waiting)
+        await board.finish("teacher", {"status": "complete"})
+        taken.append(await waiting)
+        # The other need not be known any more.
+        await board.forget("teacher")
+        await board.submit(job("3") | {"after": "teacher"})
+        taken.append(await board.take("a", 1))
+        return before, [one["key"] for _, one in taken]
+
+    assert on_a_board(scenario) == ([False], ["teacher", "2", "1", "3"])
+
+
+def test_a_lane_waits_for_a_job():
+    async def scenario(board):
+        waiting = asyncio.create_task(board.take("a", 0))
+        before = await settled(waiting)
+        await board.submit(job("1"))
+        return before, await waiting
+
+    assert on_a_board(scenario) == ([False], (1, job("1")))
+
+
+def test_all_workers_of_a_lane_get_the_same_jobs_in_the_same_order():
+    async def scenario(board):
+        for key in ("1", "2", "3"):
+            await board.submit(job(key))
+        first = [await board.take("a", had) for had in range(2)]
+        other = await board.take("b", 0)
+        second = [await board.take("a", had) for had in range(2)]
+        return first == second, [one["key"] for _, one in first], other[1]["key"]
+
+    assert on_a_board(scenario) == (True, ["1", "2"], "3")
+
+
+def test_a_worker_that_is_late_passes_over_what_the_others_have_ended():
+    """A trial that fails before its workers first meet is over before the slower one asks."""
+
+    async def scenario(board):
+        for key in ("1", "2", "3"):
+            await board.submit(job(key))
+        await board.take("a", 0)
+        await board.finish("1", {"status": "failed"})
+        await board.forget("1")
+        await board.take("a", 1)
+        await board.finish("2", {"status": "failed"})
+        await board.take("a", 2)
+        return await board.take("a", 0)
+
+    assert on_a_board(scenario) == (3, job("3"))
+
+
+@pytest.mark.parametrize("how", ["stop", "close", "abort", "forget"])
+def test_a_report_is_answered_with_the_end_once_somebody_wants_it(how):
+    async def scenario(board):
+        await board.submit(job("1"))
+        await board.submit(job("2"))
+        await board.take("a", 0)
+        before = await board.report("1", {"epoch": 1})
+        call = getattr(board, how)
+        await (call() if how == "close" else call("1"))
+        return before, await board.report("1", {"epoch": 2}), await board.report("2", {"epoch": 1})
+
+    others_go_on = how in ("stop", "forget")
+    assert on_a_board(scenario) == (True, False, others_go_on)
+
+
+def test_epochs_of_a_teacher_are_kept_apart():
+    async def scenario(board):
+        await board.submit(job("1"))
+        await board.report("1", {"epoch": 1, "of": "teacher"}, True)
+        await board.report("1", {"epoch": 2, "of": "teacher"}, True)
+        await board.report("1", {"epoch": 1})
+        return await board.look("1")
+
+    assert on_a_board(scenario) == {
+        "epochs": [{"epoch": 1}],
+        "last_teacher_epoch": {"epoch": 2, "of": "teacher"},
+        "outcome": None,
+        "lane": None,
+    }
+
+
+def test_news_come_in_batches_and_only_what_was_not_seen():
+    async def scenario(board):
+        await board.submit(job("1"))
+        waiting = asyncio.create_task(board.news("1", 0, 0.01))
+        before = await settled(waiting)
+        await board.report("1", {"epoch": 1})
+        await board.report("1", {"epoch": 2})
+        first = await waiting
+        await board.report("1", {"epoch": 3})
+        second = await board.news("1", 2, 0.0)
+        return before, first["epochs"], second["epochs"], second["outcome"]
+
+    epochs = [{"epoch": 1}, {"epoch": 2}]
+    assert on_a_board(scenario) == ([False], epochs, [{"epoch": 3}], None)
+
+
+def test_the_outcome_is_told_at_once_with_the_epochs_before_it():
+    async def scenario(board):
+        await board.submit(job("1"))
+        # An hour: the answer can only come from the outcome.
+        waiting = asyncio.create_task(board.news("1", 0, 3600.0))
+        await settled(waiting)
+        await board.report("1", {"epoch": 1})
+        unfinished = await settled(waiting)
+        await board.finish("1", {"status": "complete"})
+        await board.finish("1", {"status": "failed"})
+        return unfinished, await waiting
+
+    unfinished, told = on_a_board(scenario)
+    assert unfinished == [False]
+    assert told["epochs"] == [{"epoch": 1}]
+    assert told["outcome"] == {"status": "complete"}
+
+
+def test_a_trial_without_news_says_that_it_is_there(monkeypatch):
+    monkeypatch.setattr(board_module, "HEARTBEAT_S", 0.01)
+
+    async def scenario(board):
+        await board.submit(job("1"))
+        return await board.news("1", 0, 3600.0)
+
+    told = on_a_board(scenario)
+    assert (told["epochs"], told["outcome"]) == ([], None)
+
+
+def test_a_lane_that_comes_back_finds_its_job_at_the_front_without_its_epochs():
+    async def scenario(board):
+        await board.hello("a", {"pid": 1})
+        for key in ("1", "2"):
+            await board.submit(job(key))
+        await board.take("a", 0)
+        await board.report("1", {"epoch": 1})
+        await board.hello("a", {"pid": 2})
+        return await board.look("1"), await board.take("a", 0), await board.lanes()
+
+    seen, taken, lanes = on_a_board(scenario)
+    assert (seen["epochs"], seen["lane"], seen["outcome"]) == ([], None, None)
+    assert taken == (1, job("1"))
+    assert lanes == {"a": {"pid": 2}}
+
+
+def test_a_job_that_kills_its_lanes_is_given_up_and_the_others_go_on():
+    async def scenario(board):
+        await board.submit(job("1"))
+        await board.submit(job("2"))
+        states = []
+        for _ in range(3):
+            await board.hello("a", {})
+            states.append((await board.take("a", 0))[1]["key"])
+        await board.hello("a", {})
+        return states, (await board.look("1"))["outcome"], await board.take("a", 0)
+
+    states, outcome, after = on_a_board(scenario, max_failures=2)
+    assert states == ["1", "1", "1"]
+    assert outcome == {
+        "status": "failed", "error": "given up after 3 attempts: its worker died",
+    }  # fmt: skip
+    assert after == (1, job("2"))
+
+
+def test_what_a_lost_lane_had_goes_to_another():
+    async def scenario(board):
+        for lane in ("a", "b"):
+            await board.hello(lane, {})
+        await board.submit(job("1"))
+        await board.take("a", 0)
+        waiting = asyncio.create_task(board.take("b", 0))
+        before = await settled(waiting)
+        await board.lost(["a"], "out of memory")
+        return before, await waiting, await board.lanes()
+
+    assert on_a_board(scenario) == ([False], (1, job("1")), {"b": {}})
+
+
+@pytest.mark.parametrize("how", ["hello", "lost"])
+def test_a_worker_that_died_waiting_takes_no_job_with_it(how):
+    async def scenario(board):
+        for lane in ("a", "b"):
+            await board.hello(lane, {})
+        await board.submit(job("0"))
+        await board.take("a", 0)
+        await board.finish("0", {"status": "complete"})
+        ghost = asyncio.create_task(board.take("a", 1))
+        await settled(ghost)
+        await (board.hello("a", {}) if how == "hello" else board.lost(["a"], "gone"))
+        for key in ("1", "2"):
+            await board.submit(job(key))
+        await settled(ghost)
+        taken = [await board.take("b", had) for had in range(2)]
+        return await ghost, [one["key"] for _, one in taken]
+
+    assert on_a_board(scenario) == (None, ["1", "2"])
+
+
+def test_a_job_that_is_submitted_again_goes_on_as_it_is():
+    """Ray Tune starts a trial's light actor again when that died, while the lane trains on."""
+
+    async def scenario(board):
+        await board.submit(job("1"))
+        await board.take("a", 0)
+        await board.report("1", {"epoch": 1})
+        await board.submit(job("1"))
+        news = await board.news("1", 0, 0.0)
+        waiting = asyncio.create_task(board.take("b", 0))
+        taken_twice = await settled(waiting)
+        await board.finish("1", {"status": "complete"})
+        await board.close()
+        return news["epochs"], taken_twice, (await board.look("1"))["outcome"], await waiting
+
+    epochs, taken_twice, outcome, after_the_end = on_a_board(scenario)
+    assert epochs == [{"epoch": 1}]
+    assert taken_twice == [False]
+    assert outcome == {"status": "complete"}
+    assert after_the_end is None
+
+
+def test_a_job_that_was_forgotten_while_it_waited_is_given_to_nobody():
+    async def scenario(board):
+        await board.submit(job("1"))
+        await board.submit(job("2"))
+        await board.forget("1")
+        return await board.take("a", 0)
+
+    assert on_a_board(scenario) == (1, job("2"))
+
+
+def test_close_sends_the_waiting_lanes_home_and_takes_no_more_jobs():
+    async def scenario(board):
+        waiting = asyncio.create_task(board.take("a", 0))
+        await settled(waiting)
+        await board.close()
+        await board.submit(job("1"))
+        return await waiting, await board.take("a", 0), (await board.look("1"))["outcome"]
+
+    assert on_a_board(scenario) == (
+        None, None, {"status": "stopped", "error": "the sweep has ended"},
+    )  # fmt: skip
+
+
+def test_abort_ends_every_job_here_and_now_but_not_what_has_ended():
+    async def scenario(board):
+        for key in ("1", "2", "3"):
+            await board.submit(job(key))
+        await board.take("a", 0)
+        await board.take("b", 0)
+        await board.finish("1", {"status": "complete"})
+        waiting = asyncio.create_task(board.news("2", 0, 3600.0))
+        await settled(waiting)
+        await board.abort("somebody pressed Ctrl-C")
+        await board.finish("2", {"status": "complete"})
+        told = await waiting
+        outcomes = [(await board.look(key))["outcome"] for key in ("1", "2", "3")]
+        return told["outcome"] == outcomes[1], outcomes, await board.take("c", 0)
+
+    stopped = {"status": "stopped", "error": "somebody pressed Ctrl-C"}
+    assert on_a_board(scenario) == (True, [{"status": "complete"}, stopped, stopped], None)

@@ -1,0 +1,244 @@
+"""The journal: the run directory first, then whoever else listens."""
+
+import json
+import math
+import uuid
+
+import pytest
+from search_sweeps import epoch
+
+from kdsweep.report.rows import trial_name
+from kdsweep.results.meta import RunMeta
+from kdsweep.results.store import RunStore
+from kdsweep.search import journal as journal_module
+from kdsweep.search.journal import Journal
+from kdsweep.spec import TrialSpec
+
+TRIAL = TrialSpec.model_validate(
+    {
+        "data": {"name": "digits"},
+        "teacher": {"model": {"name": "cnn", "width": 8, "stages": 2}, "train": {"epochs": 3}},
+        "student": {"name": "cnn", "width": 4, "stages": 2},
+        "strategy": {"name": "kd", "temperature": 4.0, "alpha": 0.25},
+        "train": {"epochs": 5},
+    }
+)
+CARD = {
+    "digest": "0123456789abcdef01234567", "model": {"name": "cnn"}, "data": "fingerprint",
+    "accuracy": 0.9, "loss": 0.3, "params": 1000, "macs": 5000, "size_bytes": 4000,
+    "device": "a processor", "weights_sha256": "", "seconds": 2.5, "reused": False,
+    "epochs": [epoch(1).model_dump()],
+}  # fmt: skip
+
+
+class Listener:
+    """Stands for the display and for MLflow: what it heard, and what was on disk by then."""
+
+    def __init__(self, store):
+        self.store, self.heard = store, []
+
+    def _note(self, what, key):
+        on_disk = {result.trial_id: result.status for result in self.store.read()}
+        self.heard.append((what, key, on_disk.get(key)))
+
+    def trial_started(self, key, name):
+        self._note("started", key)
+
+    def trial_epoch(self, key, metrics, epochs):
+        self._note(f"epoch {metrics.epoch}/{epochs}", key)
+
+    def trial_ended(self, result, front):
+        self._note("ended", result.trial_id)
+        self.front = [each.trial_id for each in front]
+
+    def log(self, result):
+        self._note(f"logged {result.status}", result.trial_id)
+
+
+@pytest.fixture
+def store(tmp_path):
+    meta = RunMeta(
+        sweep_id=uuid.uuid4().hex,
+        name="run",
+        created="2026-11-21T10:00:00+00:00",
+        objectives={"accuracy": "max", "params": "min"},
+        constraints={"params": {"max": 500.0}},
+    )
+    return RunStore.create(tmp_path / "run", meta=meta, sweep_text="")
+
+
+@pytest.fixture
+def listener(store):
+    return Listener(store)
+
+
+@pytest.fixture
+def journal(store, listener):
+    return Journal(store, listener, listener)
+
+
+def begin(journal, number=0, trial=TRIAL):
+    return journal.begin(f"{number:05d}", number, "trial", trial, {"student.width": 4}, {"w": 4})
+
+
+def complete(accuracy, params, **more):
+    return {
+        "status": "complete",
+        "metrics": {"accuracy": accuracy, "params": params},
+        "raw_weights": {"kd": 0.5},
+        "device": "a processor",
+        "seconds": 1.5,
+        **more,
+    }
+
+
+def test_a_record_is_on_disk_before_anything_else_hears_of_it(journal, listener):
+    begin(journal)
+    journal.end("00000", complete(0.5, 100.0))
+    begin(journal, 1)
+    journal.end("00001", {"status": "failed", "error": "the loss is nan"})
+    assert listener.heard == [
+        ("started", "00000", "running"),
+        ("ended", "00000", "complete"),
+        ("logged complete", "00000", "complete"),
+        ("started", "00001", "running"),
+        ("ended", "00001", "failed"),
+        ("logged failed", "00001", "failed"),
+    ]
+
+
+def test_the_record_is_all_that_is_known(journal, store):
+    begin(journal)
+    journal.epochs("00000", [epoch(1).model_dump(), epoch(2, 0.6).model_dump()], "lane-001")
+    journal.end("00000", complete(0.6, 100.0))
+    (result,) = store.read()
+    assert result.epochs == (epoch(1), epoch(2, 0.6))
+    assert (result.role, result.lane, result.device) == ("trial", "lane-001", "a processor")
+    assert (result.changes, result.params) == ({"student.width": 4}, {"w": 4})
+    assert result.metrics == {"accuracy": 0.6, "params": 100.0}
+    assert result.weights_of_terms == {"kd": 0.5}
+    assert result.weights == "trials/00000/student.safetensors"
+    assert result.seconds == 1.5
+    # Written out in full, so that other defaults of another version do not change it.
+    assert result.trial["strategy"]["alpha"] == 0.25
+    assert result.trial["train"]["optimizer"]["name"] == "adamw"
+    assert result.error is None
+    assert journal.results == [result]
+
+
+def test_a_trial_that_failed_has_no_weights_and_says_why(journal, store):
+    begin(journal)
+    journal.end("00000", {"status": "failed", "error": "out of memory"})
+    (result,) = store.read()
+    assert (result.status, result.error, result.weights) == ("failed", "out of memory", None)
+    assert result.metrics == {}
+    assert journal.front == []
+
+
+def test_a_loss_that_diverged_reads_back(journal, store):
+    begin(journal)
+    diverged = epoch(1).model_copy(update={"loss": math.nan}).model_dump()
+    journal.epochs("00000", [diverged], "lane-000")
+    journal.end("00000", {"status": "failed", "error": "nan"})
+    assert math.isnan(store.read()[0].epochs[0].loss)
+
+
+def test_epochs_that_are_told_twice_are_kept_once_and_in_order(journal, listener, store):
+    begin(journal)
+    journal.epochs("00000", [epoch(1).model_dump(), epoch(2).model_dump()], "lane-000")
+    # Another worker starts the trial over.
+    journal.epochs("00000", [epoch(1, 0.7).model_dump()], "lane-001")
+    journal.epochs("00000", [epoch(2, 0.7).model_dump(), epoch(3, 0.8).model_dump()], "lane-001")
+    journal.end("00000", complete(0.8, 100.0))
+    (result,) = store.read()
+    assert [e.epoch for e in result.epochs] == [1, 2, 3]
+    assert [e.accuracy for e in result.epochs] == [0.7, 0.7, 0.8]
+    assert result.lane == "lane-001"
+    shown = [what for what, _, _ in listener.heard if what.startswith("epoch")]
+    assert shown == ["epoch 2/5", "epoch 3/5"]
+
+
+def test_mlflow_hears_of_a_running_trial_now_and_then(journal, listener, monkeypatch):
+    monkeypatch.setattr(journal_module, "TRACK_RUNNING_EVERY_S", 0.0)
+    begin(journal)
+    journal.epochs("00000", [epoch(1).model_dump()], "lane-000")
+    monkeypatch.setattr(journal_module, "TRACK_RUNNING_EVERY_S", 3600.0)
+    journal.epochs("00000", [epoch(2).model_dump()], "lane-000")
+    logged = [what for what, _, _ in listener.heard if what.startswith("logged")]
+    assert logged == ["logged running"]
+
+
+def test_the_front_is_kept_up_to_date_within_the_constraints(journal, listener):
+    fronts = []
+    for number, (accuracy, params) in enumerate(
+        [(0.5, 200.0), (0.6, 100.0), (0.9, 600.0), (0.7, 300.0), (0.6, 100.0)]
+    ):
+        begin(journal, number)
+        journal.end(f"{number:05d}", complete(accuracy, params))
+        fronts.append([int(result.trial_id) for result in journal.front])
+        assert [int(key) for key in listener.front] == fronts[-1]
+    # 1 dominates 0; 2 is too large; 3 is larger and better than 1; 4 only repeats 1.
+    assert fronts == [[0], [1], [1], [1, 3], [1, 3]]
+
+
+def test_a_journal_that_goes_on_knows_what_was_done(store, listener):
+    earlier = Journal(store, listener, None)
+    for number, status in enumerate(["complete", "failed", "stopped"]):
+        begin(earlier, number)
+        earlier.end(f"{number:05d}", complete(0.5, 100.0) | {"status": status})
+    begin(earlier, 3)
+    journal = Journal(store, listener, None, done=store.read())
+    # What was cut short will run again, and is no result until then.
+    assert [result.status for result in journal.results] == ["complete", "failed"]
+    assert [result.number for result in journal.front] == [0]
+
+
+def test_what_still_runs_at_the_end_is_recorded_as_stopped_with_its_epochs(journal, store):
+    begin(journal)
+    begin(journal, 1)
+    journal.end("00000", complete(0.5, 100.0))
+    journal.epochs("00001", [epoch(1).model_dump()], "lane-000")
+    journal.end_open("the sweep was stopped")
+    journal.end_open("again")
+    first, second = store.read()
+    assert first.status == "complete"
+    assert (second.status, second.error) == ("stopped", "the sweep was stopped")
+    assert [e.epoch for e in second.epochs] == [1]
+    assert second.weights is None
+
+
+def test_a_teacher_is_recorded_once_as_a_record_of_its_own(journal, listener, store):
+    journal.teacher(CARD, TRIAL)
+    journal.teacher(CARD | {"reused": True}, TRIAL)
+    begin(journal)
+    journal.teacher_of("00000", CARD | {"reused": True})
+    teachers = [result for result in store.read() if result.role == "teacher"]
+    (teacher,) = teachers
+    assert teacher.trial_id == "teacher-01234567"
+    assert teacher.metrics == {
+        "accuracy": 0.9, "loss": 0.3, "params": 1000.0, "macs": 5000.0, "size_bytes": 4000.0,
+    }  # fmt: skip
+    assert teacher.epochs == (epoch(1),)
+    assert listener.heard.count(("logged complete", teacher.trial_id, "complete")) == 1
+    meta = RunStore.open(store.directory).meta
+    assert meta.teacher.hash == CARD["digest"]
+    assert (meta.teacher.accuracy, meta.teacher.params) == (0.9, 1000)
+    assert meta.teacher.reused is False
+    assert meta.data_fingerprint == "fingerprint"
+    assert journal.front == []
+
+
+def test_another_teacher_of_a_trial_does_not_take_the_place_of_the_sweeps(journal, store):
+    journal.teacher(CARD, TRIAL)
+    begin(journal)
+    journal.teacher_of("00000", CARD | {"digest": "f" * 24, "accuracy": 0.8})
+    ids = [result.trial_id for result in store.read() if result.role == "teacher"]
+    assert sorted(ids) == ["teacher-01234567", "teacher-ffffffff"]
+    assert store.meta.teacher.hash == CARD["digest"]
+
+
+def test_the_trial_file_is_there_from_the_start(journal, store):
+    begin(journal)
+    folder = store.trial_dir("00000")
+    assert "width: 4" in (folder / "trial.yaml").read_text()
+    assert json.loads((folder / "result.json").read_text())["status"] == "running"

@@ -1,0 +1,146 @@
+"""Ray Tune's view of the search: jobs for lanes, and what came of them; no Ray is started."""
+
+import json
+import pickle
+import uuid
+
+import pytest
+from ray.tune.search import Searcher
+from search_sweeps import changed, epoch, sampler_of
+
+from kdsweep.errors import SpecError
+from kdsweep.results.meta import RunMeta
+from kdsweep.results.store import RunStore
+from kdsweep.search import searcher as searcher_module
+from kdsweep.search.journal import Journal
+from kdsweep.search.searcher import TEACHER_KEY, FrontSearcher
+from kdsweep.spec import TrialSpec
+
+
+class Silent:
+    """A display that shows nothing."""
+
+    def __getattr__(self, name):
+        return lambda *given: None
+
+
+@pytest.fixture
+def scene(tmp_path, conditional):
+    """A searcher of three trials, and the store of its run."""
+    sweep = changed(conditional, search={"trials": 3})
+    meta = RunMeta(
+        sweep_id=uuid.uuid4().hex, name="run", created="2026-11-21T10:00:00+00:00",
+        objectives=sweep.spec.objectives,
+    )  # fmt: skip
+    store = RunStore.create(tmp_path / "run", meta=meta, sweep_text="")
+    sampler = sampler_of(sweep)
+    searcher = FrontSearcher(
+        sweep, sampler, Journal(store, Silent(), None), store, board="board", namespace="kdsweep"
+    )
+    return searcher, sampler, store
+
+
+def told(key, status="complete", *, epochs=(), **more):
+    """A last result as Tune passes it on."""
+    outcome = {"status": status, "metrics": {"accuracy": 0.5, "params": 10.0}, **more}
+    return {
+        "key": key, "epochs": [each.model_dump() for each in epochs], "lane": "lane-000",
+        "outcome": json.dumps(outcome), "done": True,
+    }  # fmt: skip
+
+
+def test_a_suggestion_is_a_job_for_a_lane(scene):
+    searcher, _, store = scene
+    config = searcher.suggest("tune-1")
+    job = config["job"]
+    assert (config["board"], config["namespace"]) == ("board", "kdsweep")
+    assert (job["key"], job["kind"]) == ("00000", "trial")
+    assert job["weights"] == str(store.weights_path("00000").resolve())
+    trial = TrialSpec.model_validate(job["trial"])
+    assert trial.strategy.name == "none"
+    assert store.read()[0].trial == job["trial"]
+
+
+def test_only_trials_that_learn_from_the_teacher_come_after_it(scene):
+    searcher, _, _ = scene
+    jobs = [searcher.suggest(f"tune-{n}")["job"] for n in range(2)]
+    assert [job["trial"]["strategy"]["name"] for job in jobs] == ["none", "kd"]
+    assert [job.get("after") for job in jobs] == [None, TEACHER_KEY]
+
+
+def test_the_search_goes_on_to_its_end(scene):
+    searcher, sampler, store = scene
+    for number in range(5):
+        assert searcher.suggest(f"tune-{number}")["job"]["key"] == f"{number:05d}"
+        searcher.on_trial_result(f"tune-{number}", told(f"{number:05d}", epochs=[epoch(1)]))
+        searcher.on_trial_complete(f"tune-{number}", told(f"{number:05d}", epochs=[epoch(1)]))
+    assert searcher.suggest("tune-5") == Searcher.FINISHED
+    assert sampler.exhausted
+    results = store.read()
+    assert [(r.trial_id, r.status, r.lane) for r in results] == [
+        (f"{number:05d}", "complete", "lane-000") for number in range(5)
+    ]
+    assert all(r.epochs == (epoch(1),) for r in results)
+    assert [r.role for r in results] == ["control"] * 2 + ["trial"] * 3
+
+
+@pytest.mark.parametrize("status", ["failed", "stopped"])
+def test_an_outcome_is_recorded_as_it_is(scene, status):
+    searcher, _, store = scene
+    searcher.suggest("tune-0")
+    searcher.on_trial_complete("tune-0", told("00000", status, error="why"))
+    (result,) = store.read()
+    assert (result.status, result.error) == (status, "why")
+
+
+@pytest.mark.parametrize(("closed", "status"), [(False, "failed"), (True, "stopped")])
+def test_a_trial_that_tune_lost(scene, closed, status):
+    searcher, _, store = scene
+    searcher.suggest("tune-0")
+    if closed:
+        searcher.close()
+    searcher.on_trial_complete("tune-0", None, error=True)
+    (result,) = store.read()
+    assert result.status == status
+    assert result.error == "Ray Tune lost the trial's actor; see the logs of Ray"
+
+
+def test_after_close_nothing_is_proposed(scene):
+    searcher, _, store = scene
+    searcher.close()
+    assert searcher.suggest("tune-0") == Searcher.FINISHED
+    assert store.read() == []
+
+
+def test_a_combination_that_is_refused_is_recorded_and_the_next_one_suggested(scene, monkeypatch):
+    searcher, _, store = scene
+    at = searcher_module.at
+
+    def picky(trial, changes):
+        if changes == {} or changes["strategy"]["name"] == "none":
+            raise SpecError("strategy: is not wanted")
+        return at(trial, changes)
+
+    monkeypatch.setattr(searcher_module, "at", picky)
+    assert searcher.suggest("tune-0")["job"]["key"] == "00001"
+    refused, running = store.read()
+    assert (refused.trial_id, refused.status) == ("00000", "failed")
+    assert refused.error == "strategy: is not wanted"
+    assert running.status == "running"
+
+
+def test_a_full_batch_is_waited_for(scene, conditional):
+    searcher, _, _ = scene
+    sweep = changed(conditional, search={"trials": 3, "batch": 2})
+    searcher._sampler = sampler_of(sweep)
+    assert searcher.suggest("tune-0") is not None
+    assert searcher.suggest("tune-1") is not None
+    assert searcher.suggest("tune-2") is None
+    for number in range(2):
+        searcher.on_trial_complete(f"tune-{number}", told(f"{number:05d}"))
+    assert searcher.suggest("tune-2")["job"]["key"] == "00002"
+
+
+def test_what_tune_pickles_of_it_is_nothing(scene):
+    searcher, _, _ = scene
+    assert pickle.loads(pickle.dumps(searcher)).__dict__ == {}  # noqa: S301

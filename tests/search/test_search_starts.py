@@ -1,0 +1,87 @@
+"""The trials to begin with: controls, the trial as written, published defaults."""
+
+import pytest
+
+from kdsweep.search.starts import starts
+from kdsweep.sweep_file import load
+
+BASE = """
+name: small
+trial:
+  data: {{name: digits}}
+  {teacher}
+  student: {{name: cnn, width: 4, stages: 2, hidden: 12}}
+  strategy: {strategy}
+  train: {{epochs: 1, lr: 1.0e-3}}
+space:
+{space}
+"""
+TEACHER = "teacher: {model: {name: cnn, width: 8, stages: 2}, train: {epochs: 1}}"
+
+
+@pytest.fixture
+def found(tmp_path):
+    """The starts of a sweep as ``(role, strategy, params)``."""
+
+    def of(space, *, teacher=TEACHER, strategy="{name: kd, temperature: 2.0}"):
+        path = tmp_path / "sweep.yaml"
+        text = BASE.format(teacher=teacher, strategy=strategy, space=f"  {space}")
+        path.write_text(text)
+        changes = [(s.role, s.changes.get("strategy", {}).get("name"), s.params)
+                   for s in starts(load(path))]  # fmt: skip
+        return changes
+
+    return of
+
+
+def test_controls_inside_the_space_have_a_place_in_it(found):
+    space = "strategy: {choice: [none, {name: kd, temperature: {uniform: [1, 9]}}]}"
+    plain = {"strategy": "kd", "strategy[kd].temperature": 4.0}
+    written = {"strategy": "kd", "strategy[kd].temperature": 2.0}
+    # The space leaves alpha at its default, and the trial too.
+    assert found(space) == [
+        ("control", "none", {"strategy": "none"}),
+        ("control", "kd", plain),
+        ("trial", None, written),
+    ]
+
+
+def test_controls_outside_the_space_run_without_a_place(found):
+    space = "strategy.temperature: {uniform: [1, 3]}"
+    assert found(space) == [
+        ("control", "none", None),
+        ("control", "kd", None),
+        ("trial", None, {"strategy.temperature": 2.0}),
+    ]
+
+
+def test_without_a_teacher_the_only_control_is_no_distillation(found):
+    starts_found = found("student.width: {choice: [2, 4]}", teacher="", strategy="{name: none}")
+    assert starts_found == [("control", "none", {"student.width": 4})]
+
+
+def test_a_published_default_is_tried_only_where_the_space_allows_it(found):
+    space = (
+        "strategy: {choice: [{name: fitnet, weight: {uniform: [0.5, 2]}}, "
+        "{name: attention_transfer, weight: {uniform: [2, 3]}}]}"
+    )
+    # Both weights are 1 by default.
+    assert found(space) == [
+        ("control", "none", None),
+        ("control", "kd", None),
+        ("trial", "fitnet", {"strategy": "fitnet", "strategy[fitnet].weight": 1.0}),
+    ]
+
+
+def test_a_trial_as_written_that_lies_outside_is_left_out(found):
+    roles = [role for role, _, _ in found("student.width: {choice: [2, 8]}")]
+    assert roles == ["control", "control"]
+
+
+def test_no_place_is_started_at_twice(found):
+    """The trial as written is plain kd, which is a control already."""
+    space = "strategy: {choice: [none, kd]}"
+    assert found(space, strategy="kd") == [
+        ("control", "none", {"strategy": "none"}),
+        ("control", "kd", {"strategy": "kd"}),
+    ]

@@ -1,0 +1,214 @@
+"""What ends a sweep that cannot go on, and the sentence for the person."""
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+import ray
+from search_sweeps import CONDITIONAL
+
+from kdsweep.search import watch as watch_module
+from kdsweep.search.cluster import Fitted
+from kdsweep.search.watch import TEACHER_KEY, Watch
+from kdsweep.spec import TrialSpec
+from kdsweep.sweep_file.read import parse_yaml
+
+FITTED = Fitted(
+    lanes=2, lanes_per_run=2, workers_per_trial=1, cpus_per_worker=1.0, gpus_per_worker=0.0
+)
+TRIAL = TrialSpec.model_validate(parse_yaml(CONDITIONAL)[0]["trial"])
+NO_TEACHER = TRIAL.model_copy(update={"teacher": None})
+CARD = {"reused": False, "accuracy": 0.9, "params": 1234}
+
+
+class Board:
+    """The switchboard as the watch sees it: every method is ``.remote()``, answered here."""
+
+    def __init__(self):
+        self.up, self.calls = {}, []
+        self.teacher = {"last_teacher_epoch": None, "outcome": None}
+
+    def __getattr__(self, name):
+        return SimpleNamespace(remote=lambda *given: self._answer(name, *given))
+
+    def _answer(self, name, *given):
+        if name == "lanes":
+            return self.up
+        if name == "look":
+            assert given == (TEACHER_KEY,)
+            return self.teacher
+        self.calls.append((name, *given))
+        return None
+
+
+class Lanes:
+    """Two lanes, of which some may be lost."""
+
+    def __init__(self):
+        self.num_left, self.lost = 2, {}
+
+    def take_lost(self):
+        lost, self.lost = self.lost, {}
+        self.num_left -= len(lost)
+        return lost
+
+
+class Heard:
+    """Stands for the display and for the journal."""
+
+    def __init__(self):
+        self.phases, self.messages, self.teachers = [], [], []
+        self.progress = self
+
+    def phase(self, text):
+        self.phases.append(text)
+
+    def message(self, text):
+        self.messages.append(text)
+
+    def teacher(self, card, trial):
+        self.teachers.append((card, trial))
+
+
+class Scene:
+    """A watch among stand-ins; ``ends`` starts it and waits until the search is closed."""
+
+    def __init__(self):
+        self.board, self.lanes, self.heard = Board(), Lanes(), Heard()
+        self.closed = threading.Event()
+        self.ups = []
+
+    def watch(self, trial=NO_TEACHER):
+        return Watch(
+            self.board, self.lanes, FITTED, self.heard, trial,
+            close_search=self.closed.set, on_up=lambda: self.ups.append("up"),
+        )  # fmt: skip
+
+    def ends(self, watch, *, then=lambda: None):
+        with watch:
+            then()
+            assert self.closed.wait(20)
+        return watch.failure
+
+
+@pytest.fixture
+def scene(monkeypatch):
+    monkeypatch.setattr(watch_module.ray, "get", lambda answer: answer)
+    monkeypatch.setattr(watch_module, "LOOK_EVERY_S", 0.001)
+    return Scene()
+
+
+def test_all_lanes_lost(scene):
+    scene.board.up = {"lane-000": {}, "lane-001": {}}
+    scene.lanes.lost = {"lane-000": "out of memory", "lane-001": "out of memory"}
+    failure = scene.ends(scene.watch())
+    assert failure == "all lanes are lost: out of memory"
+    assert scene.board.calls == [
+        ("lost", ["lane-000", "lane-001"], "out of memory"),
+        ("abort", "all lanes are lost: out of memory"),
+    ]
+
+
+def test_one_lane_lost_is_no_end(scene):
+    scene.board.up = {"lane-000": {}, "lane-001": {}}
+    scene.lanes.lost = {"lane-001": "out of memory"}
+    watch = scene.watch()
+    failure = scene.ends(watch, then=lambda: (until(lambda: scene.board.calls), watch.stop()))
+    assert failure is None
+    assert watch.stopped
+    assert scene.board.calls == [
+        ("lost", ["lane-001"], "out of memory"), ("abort", "the sweep was stopped"),
+    ]  # fmt: skip
+
+
+def until(is_so):
+    """Wait for another thread, which has twenty seconds."""
+    for _ in range(20_000):
+        if is_so():
+            return
+        threading.Event().wait(0.001)
+    raise AssertionError("it never came to that")
+
+
+def test_no_lane_within_the_time(scene, monkeypatch):
+    monkeypatch.setattr(watch_module, "NO_LANE_AFTER_S", 0.01)
+    monkeypatch.setattr(watch_module, "arithmetic", lambda fitted: f"{fitted.lanes} lanes need it")
+    failure = scene.ends(scene.watch())
+    assert failure == (
+        "no lane came up within 0 s: 2 lanes need it; "
+        "lower cluster.concurrent_trials or cpus_per_worker, or wait until it is free"
+    )
+    assert scene.board.calls == [("abort", failure)]
+    assert scene.ups == []
+
+
+def test_a_lane_that_is_up_may_take_its_time(scene, monkeypatch):
+    monkeypatch.setattr(watch_module, "NO_LANE_AFTER_S", 0.0)
+    scene.board.up = {"lane-000": {}}
+    watch = scene.watch()
+    scene.ends(watch, then=lambda: (until(lambda: "training" in scene.heard.phases), watch.stop()))
+    assert watch.failure is None
+    assert scene.ups == ["up"]
+
+
+def test_a_teacher_that_cannot_be_made_ends_the_sweep(scene):
+    scene.board.up = {"lane-000": {}}
+    scene.board.teacher["outcome"] = {"status": "failed", "error": "epoch 3: the loss is nan"}
+    failure = scene.ends(scene.watch(TRIAL))
+    assert failure == "the teacher could not be made: epoch 3: the loss is nan"
+    assert scene.heard.teachers == []
+
+
+@pytest.mark.parametrize(("reused", "how"), [(False, "ready"), (True, "found")])
+def test_a_teacher_that_is_there_is_told_once(scene, reused, how):
+    card = CARD | {"reused": reused}
+    scene.board.up = {"lane-000": {}}
+    scene.board.teacher["outcome"] = {"status": "complete", "teacher": card}
+    watch = scene.watch(TRIAL)
+    scene.ends(watch, then=lambda: (until(lambda: scene.heard.messages), watch.stop()))
+    assert scene.heard.teachers == [(card, TRIAL)]
+    assert scene.heard.messages == [f"teacher {how}: accuracy 0.9000, 1,234 parameters"]
+    assert scene.heard.phases[-1] == "training"
+
+
+def test_a_full_disk_ends_the_sweep(scene):
+    def full(card, trial):
+        raise OSError(28, "No space left on device")
+
+    scene.heard.teacher = full
+    scene.board.up = {"lane-000": {}}
+    scene.board.teacher["outcome"] = {"status": "complete", "teacher": CARD}
+    failure = scene.ends(scene.watch(TRIAL))
+    assert failure == ("the teacher's record cannot be written: [Errno 28] No space left on device")
+
+
+def test_the_epochs_of_the_teacher_are_shown(scene):
+    scene.board.up = {"lane-000": {}}
+    scene.board.teacher["last_teacher_epoch"] = {"epoch": 1, "accuracy": 0.25}
+    watch = scene.watch(TRIAL)
+    shown = "teacher: epoch 1/1, accuracy 0.250"
+    scene.ends(watch, then=lambda: (until(lambda: shown in scene.heard.phases), watch.stop()))
+    assert "training" not in scene.heard.phases
+
+
+def test_a_stop_is_no_failure_though_the_teacher_is_cut_short(scene):
+    scene.board.up = {"lane-000": {}}
+    watch = scene.watch(TRIAL)
+    watch.stop()
+    assert scene.ends(watch) is None
+    assert watch.stopped
+    assert scene.board.calls == [("abort", "the sweep was stopped")]
+
+
+def test_a_cluster_that_is_gone_ends_the_sweep(scene, monkeypatch):
+    def gone(answer):
+        raise ray.exceptions.RayActorError(error_msg="The actor died.\nMore of it.")
+
+    monkeypatch.setattr(watch_module.ray, "get", gone)
+    failure = scene.ends(scene.watch())
+    assert failure == "the sweep lost its cluster: The actor died."
+    stopped = Scene()
+    watch = stopped.watch()
+    watch.stop()
+    assert stopped.ends(watch) is None
+    assert watch.stopped

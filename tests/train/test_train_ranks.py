@@ -1,0 +1,234 @@
+"""Two processes that train one trial together, against one that trains it alone."""
+
+import math
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from tiny_trials import (
+    CPU,
+    OF_TEACHER,
+    VIEWS,
+    go_on,
+    numbers,
+    spec,
+    splits_of,
+    state,
+    teacher,
+    trained,
+)
+from torch import Tensor, nn
+
+from kdsweep.errors import TrialError
+from kdsweep.results.record import EpochMetrics
+from kdsweep.spec import TrialSpec
+from kdsweep.train.loop import Trained, Verdict
+from kdsweep.train.ranks import ALONE, Ranks
+from kdsweep.train.session import Session
+from kdsweep.train.teacher_store import TeacherStore
+
+HERE = __name__
+TIMEOUT_S = 60
+"""Of a collective: a worker that waits for one that gave up ends the test with an error."""
+
+
+class NoNumber(nn.Module):
+    """A user's student whose logits are no numbers where it is evaluated."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(64, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(images.flatten(1))
+        return logits if self.training or len(images) <= 2 else logits * math.nan
+
+
+def shared() -> TrialSpec:
+    """95 samples in batches of 36: the last is of 23, so the workers get 12 and 11 of it."""
+    strategy = {"name": "kd", "extra": {"fitnet": {"weight": 0.5}}}
+    data = {"limit": 95, "augment": VIEWS}
+    return spec(strategy, data=data, train={"epochs": 3, "batch_size": 36, "clip_norm": 1.0})
+
+
+def stopping() -> TrialSpec:
+    return spec(train={"epochs": 4})
+
+
+def taught() -> TrialSpec:
+    return spec("kd", teacher={"model": OF_TEACHER, "train": {"epochs": 2, "batch_size": 40}})
+
+
+def second_epoch(epoch: EpochMetrics) -> Verdict:
+    return Verdict.STOP if epoch.epoch == 2 else Verdict.CONTINUE
+
+
+def plain(done: Trained) -> dict[str, Any]:
+    return {
+        "numbers": numbers(done.epochs),
+        "state": state(done.student),
+        "raw_weights": done.raw_weights,
+        "stopped": done.stopped,
+    }
+
+
+def train_shared(ranks: Ranks, folder: Path) -> dict[str, Any]:
+    return plain(trained(shared(), teacher=teacher(), ranks=ranks))
+
+
+def train_stopping(ranks: Ranks, folder: Path) -> dict[str, Any]:
+    # Only the first worker is asked.
+    report = second_epoch if ranks.is_first else None
+    return plain(trained(stopping(), report, ranks=ranks))
+
+
+def train_no_number(ranks: Ranks, folder: Path) -> str:
+    try:
+        trained(spec(student={"name": f"{HERE}:NoNumber"}), ranks=ranks)
+    except TrialError as error:
+        return str(error)
+    return "nothing was raised"
+
+
+def get_teacher(ranks: Ranks, folder: Path) -> list[Any]:
+    """Made, then found."""
+    trial, store = taught(), TeacherStore(folder / "teachers")
+    found = []
+    for _ in range(2):
+        master, card = store.get(
+            trial, splits=splits_of(trial), device=CPU, report=go_on, ranks=ranks
+        )
+        found.append((card.reused, card.digest, state(master.network)))
+    return found
+
+
+def get_hidden_teacher(ranks: Ranks, folder: Path) -> str:
+    store = TeacherStore(folder / ("teachers" if ranks.is_first else "elsewhere"))
+    trial = taught()
+    try:
+        store.get(trial, splits=splits_of(trial), device=CPU, report=go_on, ranks=ranks)
+    except TrialError as error:
+        return str(error)
+    return "found"
+
+
+def run_session(ranks: Ranks, folder: Path) -> dict[str, Any]:
+    session = Session(device=CPU, teachers=folder / "teachers", ranks=ranks)
+    weights = folder / f"student-{ranks.rank}.safetensors"
+    outcome = session.run(taught(), go_on, weights=weights)
+    return {**outcome.plain(), "written": weights.exists()}
+
+
+TOGETHER: dict[str, Callable[[Ranks, Path], Any]] = {
+    each.__name__: each
+    for each in (
+        train_shared,
+        train_no_number,
+        train_stopping,
+        get_teacher,
+        get_hidden_teacher,
+        run_session,
+    )
+}
+
+
+def work(rank: int, folder: Path) -> None:
+    """One of two workers: all that they do together, one after another, as a lane would."""
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo",
+        init_method=f"file://{folder / 'meeting'}",
+        rank=rank,
+        world_size=2,
+        timeout=timedelta(seconds=TIMEOUT_S),
+    )
+    found = {name: do(Ranks(rank, 2), folder) for name, do in TOGETHER.items()}
+    torch.save(found, folder / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each of the two workers saw."""
+    folder = tmp_path_factory.mktemp("ranks")
+    mp.spawn(work, (folder,), nprocs=2)
+    return [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
+
+
+def assert_close_states(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=1e-3, atol=2e-5, msg=name)
+
+
+def test_two_workers_train_as_one_with_the_same_batches(both):
+    first = both[0]["train_shared"]
+    alone = plain(trained(shared(), teacher=teacher()))
+    torch.testing.assert_close(first["numbers"], alone["numbers"], rtol=1e-4, atol=1e-5)
+    assert_close_states(first["state"], alone["state"])
+    assert first["raw_weights"] == pytest.approx(alone["raw_weights"], rel=1e-6)
+
+
+def test_both_workers_end_with_the_same_student(both):
+    first, second = (each["train_shared"] for each in both)
+    assert all(torch.equal(first["state"][name], second["state"][name]) for name in first["state"])
+    assert first["raw_weights"] == second["raw_weights"]
+
+
+def test_only_the_first_worker_reports(both):
+    assert len(both[0]["train_shared"]["numbers"]) == 3
+    assert len(both[1]["train_shared"]["numbers"]) == 0
+
+
+def test_the_first_worker_stops_both(both):
+    first, second = (each["train_stopping"] for each in both)
+    assert (first["stopped"], second["stopped"]) == (True, True)
+    alone = trained(stopping(), second_epoch)
+    assert len(first["numbers"]) == len(alone.epochs) == 2
+    for each in (first, second):
+        assert_close_states(each["state"], state(alone.student))
+
+
+def test_a_validation_that_fails_on_the_first_worker_ends_the_trial_on_both(both):
+    # The trials after this one ran: neither worker was left behind.
+    for each in both:
+        assert each["train_no_number"] == "epoch 1: the validation loss is nan"
+
+
+def test_a_teacher_is_made_by_both_together_and_found_by_both(both):
+    (made, found), (made_too, found_too) = (each["get_teacher"] for each in both)
+    assert (made[0], made_too[0], found[0], found_too[0]) == (False, False, True, True)
+    assert len({each[1] for each in (made, made_too, found, found_too)}) == 1
+    for each in (made_too, found, found_too):
+        assert all(torch.equal(each[2][name], value) for name, value in made[2].items())
+
+
+def test_a_teacher_that_only_the_first_worker_sees_is_told(both):
+    assert both[0]["get_hidden_teacher"] == "found"
+    assert both[1]["get_hidden_teacher"].startswith("worker 1 cannot read the teacher that")
+    assert both[1]["get_hidden_teacher"].endswith("must lie on storage that all nodes share")
+
+
+def test_only_the_first_worker_measures_and_writes(both):
+    first, second = (each["run_session"] for each in both)
+    assert (first["status"], second["status"]) == ("complete", "complete")
+    assert {"accuracy", "loss", "params", "macs", "size_bytes", "latency_ms"} == set(
+        first["metrics"]
+    )
+    assert second["metrics"] == {}
+    assert (first["written"], second["written"]) == (True, False)
+
+
+def test_one_worker_needs_no_group():
+    values = torch.arange(3.0)
+    assert ALONE.is_first
+    assert ALONE.sum(values) is values
+    assert ALONE.told_by_first(0.1, CPU) == 0.1
+    assert [ALONE.agree(answer, CPU) for answer in (True, False)] == [True, False]
+    step = nn.Linear(1, 1)
+    assert ALONE.share_gradients(step) is step
