@@ -21,12 +21,11 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import measure
 import trivial
-from processes import cpu_seconds, cpus
+from processes import CpuMeter, cpus
 
 NUM_SLOTS = 2
 DOCUMENTED, LANES = "documented", "lanes"
@@ -78,6 +77,7 @@ def _counting_searcher(trials: int, place: Path) -> Any:
             self.where: dict[str, str] = {}
             self.ends: list[float] = []
             self.pids: set[int] = set()
+            self.meter = CpuMeter(os.getpid())
             self.cpu_s: list[float] = []
 
         def suggest(self, trial_id: str) -> dict[str, Any] | str:
@@ -100,7 +100,7 @@ def _counting_searcher(trials: int, place: Path) -> Any:
             self.ends.append(time.perf_counter())
             self.pids.add(result["pid"])
             if len(self.ends) in (NUM_SLOTS, trials):
-                self.cpu_s.append(cpu_seconds(os.getpid()))
+                self.cpu_s.append(self.meter.seconds())
 
         def measured(self) -> measure.Measured:
             if len(self.ends) != trials or len(self.pids) < NUM_SLOTS:
@@ -149,8 +149,7 @@ def _on_lanes(searcher: Any, scratch: Path) -> None:
         time.sleep(0.1)
         if lanes.num_left < NUM_SLOTS:
             raise SystemExit(f"lanes are lost: {lanes.take_lost()}")
-    journal: Any = SimpleNamespace(epochs=lambda key, epochs, lane: None)
-    run._tune(searcher, journal, fitted, scratch)
+    run._tune(searcher, fitted, scratch)
     ray.get(board.close.remote())
     lanes.join(timeout_s=5.0)
 

@@ -35,6 +35,7 @@ def options(doc: str, *, trials: int, repeats: int, quick_trials: int) -> argpar
     parser.add_argument("--quick", action="store_true", help=f"{quick_trials} trials, once")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep all numbers here")
     parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     given.trials = given.trials or (quick_trials if given.quick else trials)
     given.repeats = given.repeats or (1 if given.quick else repeats)
@@ -55,10 +56,17 @@ def in_turns(
 
 
 def in_fresh_process(
-    script: str, side: str, *, trials: int, environment: Mapping[str, str] | None = None
+    script: str,
+    side: str,
+    *,
+    trials: int,
+    place: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Measured:
     """``script --one side`` in a process of its own, whose last line is what it measured."""
     command = [sys.executable, script, "--one", side, "--trials", str(trials)]
+    if place is not None:
+        command += ["--place", str(place)]
     return json.loads(output_of(command, environment).splitlines()[-1])
 
 

@@ -1,22 +1,25 @@
 """The processes below one process, read from ``/proc``: Linux only, and no package needed."""
 
 import os
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 MB = 2**20
+LOOK_EVERY_S = 0.25
 
 
 @dataclass(frozen=True)
 class Process:
-    """One process now. ``cpu_s`` is its own, ``reaped_s`` that of children that have ended."""
+    """One process now. ``began`` tells it from an earlier one of the same number."""
 
     pid: int
     parent: int
     title: str
     cpu_s: float
-    reaped_s: float
+    began: int
 
 
 def cpus() -> int:
@@ -36,9 +39,29 @@ def tree(root: int) -> list[Process]:
         inside |= more
 
 
-def cpu_seconds(root: int) -> float:
-    """Processor time that the tree has used so far, that of its dead included."""
-    return sum(each.cpu_s + each.reaped_s for each in tree(root))
+class CpuMeter:
+    """Processor time of a tree, that of processes which have ended since the start included.
+
+    Ray's own parent process does not count its dead: they are looked at until they are gone, so
+    that the last ``LOOK_EVERY_S`` of each may be missing.
+    """
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._seen: dict[tuple[int, int], float] = {}
+        self._lock = threading.Lock()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def seconds(self) -> float:
+        """So far, since each process began."""
+        with self._lock:
+            self._seen |= {(each.pid, each.began): each.cpu_s for each in tree(self._root)}
+            return sum(self._seen.values())
+
+    def _watch(self) -> None:
+        while True:
+            self.seconds()
+            time.sleep(LOOK_EVERY_S)
 
 
 def memory_mb(pid: int) -> float:
@@ -59,11 +82,10 @@ def _read(entry: Path) -> Process | None:
         return None  # it has ended since the listing
     # The name may hold spaces and brackets: what follows the last bracket is numbers.
     fields = stat.rpartition(")")[2].split()
-    user, system, reaped_user, reaped_system = (int(field) for field in fields[11:15])
     return Process(
         pid=int(entry.name),
         parent=int(fields[1]),
         title=" ".join(part.decode(errors="replace") for part in command if part),
-        cpu_s=(user + system) / _TICKS_PER_S,
-        reaped_s=(reaped_user + reaped_system) / _TICKS_PER_S,
+        cpu_s=(int(fields[11]) + int(fields[12])) / _TICKS_PER_S,
+        began=int(fields[19]),
     )

@@ -180,6 +180,8 @@ def _kept(cache: "OrderedDict[str, T]", key: str, make: Callable[[], T], most: i
 
 def _ended_by(error: Exception, trial: TrialSpec, device: str, started: float) -> Outcome:
     """The outcome of a trial that an exception ended; what it held on the device is let go."""
+    # The frames that the error went through hold the networks, and would for as long as it lives.
+    traceback.clear_frames(error.__traceback__)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     seconds = time.perf_counter() - started

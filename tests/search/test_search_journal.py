@@ -7,7 +7,6 @@ import uuid
 import pytest
 from search_sweeps import epoch
 
-from kdsweep.report.rows import trial_name
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.store import RunStore
 from kdsweep.search import journal as journal_module

@@ -1,13 +1,13 @@
 """A session: how each trial ends in plain values, and that nothing of it reaches the next."""
 
 import json
+import weakref
 from pathlib import Path
 
 import pytest
 import torch
 from tiny_trials import (
     CPU,
-    OF_TEACHER,
     STUDENT,
     TAUGHT,
     TRAIN,
@@ -28,7 +28,7 @@ from kdsweep.spec import Component, TrialSpec
 from kdsweep.sweep_file.weights import load_state
 from kdsweep.train.device import describe
 from kdsweep.train.loop import Report, Verdict
-from kdsweep.train.session import KEPT_DATA_SETS, KEPT_TEACHERS, Session
+from kdsweep.train.session import Session
 from kdsweep.train.weights import load_into
 
 HERE = __name__
@@ -41,11 +41,15 @@ class Raises(nn.Module):
     def __init__(self, num_classes: int, how: str) -> None:
         super().__init__()
         self.head = nn.Linear(64, num_classes)
-        self.error = {"zero": ZeroDivisionError("by zero"), "memory": MemoryError("no room")}[how]
+        self.how = how
+        self.register()
+
+    def register(self) -> None:
+        """For a test that wants to know of it."""
 
     def forward(self, images: Tensor) -> Tensor:
         if self.training:
-            raise self.error
+            raise {"zero": ZeroDivisionError("by zero"), "memory": MemoryError("no room")}[self.how]
         logits: Tensor = self.head(images.flatten(1))
         return logits
 
@@ -138,6 +142,20 @@ def test_out_of_memory_names_what_to_make_smaller(session):
     assert (done.status, done.error) == ("failed", wanted)
 
 
+def test_what_a_failed_trial_held_is_gone_before_the_device_is_tidied(session, monkeypatch):
+    made, left = [], []
+
+    def remember(network: nn.Module) -> None:
+        made.append(weakref.ref(network.head.weight))
+
+    monkeypatch.setattr(Raises, "register", remember)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: left.extend(r() for r in made))
+    done = session.run(raising("zero"), go_on)
+    assert (done.error or "").endswith("ZeroDivisionError: by zero")
+    assert left == [None]
+
+
 def test_a_listener_that_fails_fails_its_trial_only(session):
     def report(epoch: EpochMetrics) -> Verdict:
         raise ConnectionError("nobody listens")
@@ -211,36 +229,3 @@ def test_a_teacher_prepared_is_the_one_that_trials_find(session, tmp_path):
     }
     failed = session.prepare(taught(train={**TRAIN, **WILD}), go_on)
     assert (failed.status, (failed.error or "")[:14]) == ("failed", "teacher: epoch")
-
-
-def test_data_sets_are_kept_and_the_one_used_longest_ago_goes(session):
-    trials = [spec(data={"limit": 50 + i}) for i in range(KEPT_DATA_SETS + 1)]
-    kept = [session.splits(trial) for trial in trials[:-1]]
-    assert session.splits(trials[0]) is kept[0]
-    session.splits(trials[-1])
-    assert session.splits(trials[0]) is kept[0]
-    assert session.splits(trials[1]) is not kept[1]
-
-
-def test_teachers_are_kept_and_the_one_used_longest_ago_goes(session):
-    trials = [taught(train=TRAIN, seed=seed) for seed in range(KEPT_TEACHERS + 1)]
-    kept = [session.teacher(trial, go_on)[0] for trial in trials[:-1]]
-    assert session.teacher(trials[0], never)[0] is kept[0]
-    session.teacher(trials[-1], go_on)
-    assert session.teacher(trials[0], never)[0] is kept[0]
-    found, card, _ = session.teacher(trials[1], never)
-    assert found is not kept[1]
-    assert card.reused
-
-
-def test_trials_that_differ_in_the_student_share_data_teacher_and_logits(session):
-    other = TAUGHT.model_copy(update={"student": Component(**OF_TEACHER), "seed": 3})
-    assert session.splits(other) is session.splits(TAUGHT)
-    pairs = zip(session.teacher(TAUGHT, go_on), session.teacher(other, never), strict=True)
-    assert all(one is two for one, two in pairs)
-
-
-@pytest.mark.parametrize(("threads", "words"), [(1, "cpu (1 thread)"), (4, "cpu (4 threads)")])
-def test_the_device_in_words(threads, words, monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    assert describe(CPU) == words

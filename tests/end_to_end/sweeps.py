@@ -1,0 +1,83 @@
+"""Sweeps as a person runs them: files, commands in processes of their own, and their records."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from kdsweep.results.store import RunStore
+
+# 2 controls and 6 trials; three sizes, of which the largest breaks the constraint.
+DIGITS = """
+name: digits
+trial:
+  data: {name: digits}
+  teacher: {model: {name: cnn, width: 8, stages: 2}, train: {epochs: 4, lr: 3.0e-3}}
+  student: {name: cnn, width: 4, stages: 2, hidden: 12}
+  strategy: {name: kd, temperature: 2.0, alpha: 0.5}
+  train: {epochs: 3, batch_size: 64, lr: 3.0e-3}
+space:
+  student.width: {choice: [2, 4, 8]}
+  train.lr: {loguniform: [1.0e-3, 3.0e-2]}
+  strategy:
+    choice:
+      - {name: none}
+      - {name: kd, temperature: {loguniform: [1, 20]}, alpha: {uniform: [0, 1]}}
+      - {name: fitnet, weight: {loguniform: [0.01, 10]}}
+objectives: {accuracy: max, params: min}
+constraints: {params: {max: 1200}}
+search: {sampler: tpe, trials: 6, seed: 5, batch: 2}
+"""
+
+
+def environment(**more):
+    """The environment of a person: no settings of this test run, and what is given here."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "TUNE_", "PYTEST_"))}
+    return {**kept, "COLUMNS": "100", "TERM": "dumb", **{k: str(v) for k, v in more.items()}}
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "kdsweep", *map(str, arguments)]
+
+
+def kdsweep(*arguments, cwd, **more):
+    """Run a command to its end; a sweep that hangs is a failure after three minutes."""
+    return subprocess.run(
+        command(*arguments),
+        cwd=cwd,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+
+def finished(done):
+    """A command that must have gone well; shows what it said if it did not."""
+    assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def records(directory):
+    """The run's meta data, its trials by number, its teachers."""
+    store = RunStore.open(Path(directory))
+    results = store.read()
+    assert store.problems == ()
+    trials = [result for result in results if result.role != "teacher"]
+    return store.meta, trials, [result for result in results if result.role == "teacher"]
+
+
+def as_json(done):
+    return json.loads(finished(done).stdout)
+
+
+def until(is_so, *, seconds=120.0, every=0.05):
+    """Wait for another process; what ``is_so`` gave when it was true."""
+    end = time.monotonic() + seconds
+    while not (found := is_so()):
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(every)
+    return found
