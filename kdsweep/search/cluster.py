@@ -33,6 +33,8 @@ class Fitted:
     workers_per_trial: int
     cpus_per_worker: float
     gpus_per_worker: float
+    may_grow: bool = False
+    """Whether the cluster is somebody else's, who may add machines to it."""
 
     @property
     def threads(self) -> int:
@@ -148,6 +150,7 @@ def fit(cluster: ClusterSpec) -> Fitted:
         workers_per_trial=found.workers_per_trial,
         cpus_per_worker=found.cpus_per_worker,
         gpus_per_worker=found.gpus_per_worker,
+        may_grow=cluster.address is not None,
     )
 
 

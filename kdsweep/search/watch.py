@@ -46,6 +46,7 @@ class Watch:
         self._teacher_pending = trial.teacher is not None
         self._num_lanes_up = 0
         self._why = ""
+        self._said = False
         self.failure: str | None = None
         self.stopped = False
         self._thread = threading.Thread(target=self._loop, name="kdsweep-watch", daemon=True)
@@ -93,13 +94,20 @@ class Watch:
             ray.get(self._board.lost.remote(list(lost), self._why))
         if self._lanes.num_left == 0:
             self._fail(f"all lanes are lost: {self._why}")
-        elif not up and time.monotonic() - self._started > NO_LANE_AFTER_S:
-            self._fail(
-                f"no lane came up within {NO_LANE_AFTER_S:.0f} s: {arithmetic(self._fitted)}; "
-                "lower cluster.concurrent_trials or cpus_per_worker, or wait until it is free"
-            )
+        elif not up and time.monotonic() - self._started > NO_LANE_AFTER_S and not self._said:
+            self._say_that_nothing_moves()
         if self._teacher_pending and self.failure is None:
             self._look_at_teacher(bool(up))
+
+    def _say_that_nothing_moves(self) -> None:
+        """On this machine nothing will change; a cluster may grow, so there the sweep waits on."""
+        self._said = True
+        why = f"no lane came up within {NO_LANE_AFTER_S:.0f} s: {arithmetic(self._fitted)}"
+        advice = "lower cluster.concurrent_trials or cpus_per_worker"
+        if self._fitted.may_grow:
+            self._progress.message(f"{why}; waiting for the cluster (Ctrl-C stops), or {advice}")
+        else:
+            self._fail(f"{why}; {advice}, or wait until it is free")
 
     def _look_at_teacher(self, lanes_are_up: bool) -> None:
         news = ray.get(self._board.look.remote(TEACHER_KEY))
