@@ -162,7 +162,11 @@ def _drive(
 
     num_done = sum(r.role != "teacher" and r.status in ("complete", "failed") for r in done)
     with Progress(meta.name, meta.trials, sweep.spec.objectives, done=num_done) as progress:
-        status, store = run_sweep(sweep, open_store, progress=progress, done=done)
+        try:
+            status, store = run_sweep(sweep, open_store, progress=progress, done=done)
+        except KeyboardInterrupt:
+            progress.message("stopped at once")
+            raise typer.Exit(INTERRUPTED) from None
     _print_front(store)
     if status == "stopped":
         typer.echo(f"stopped; `kdsweep resume {store.directory}` goes on", err=True)

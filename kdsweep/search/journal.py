@@ -79,6 +79,10 @@ class Journal:
             result = self._open[key]
             known = len(result.epochs)
             new = [EpochMetrics.model_validate(epoch) for epoch in reported]
+            if new and not known:
+                # Until now the trial may have waited: for a lane, or for its teacher.
+                begun = time.time() - sum(epoch.seconds for epoch in new)
+                result = result.model_copy(update={"started": begun})
             kept = {epoch.epoch: epoch for epoch in (*result.epochs, *new)}
             result = self._open[key] = result.model_copy(
                 update={"epochs": tuple(kept[e] for e in sorted(kept)), "lane": lane or ""}
@@ -93,14 +97,16 @@ class Journal:
             result = self._open.pop(key)
             weights = self._store.weights_path(key)
             complete = outcome["status"] == "complete"
+            seconds = outcome.get("seconds") or sum(epoch.seconds for epoch in result.epochs)
             result = result.model_copy(
                 update={
+                    "started": time.time() - seconds,
                     "status": outcome["status"],
                     "metrics": outcome.get("metrics") or {},
                     "weights_of_terms": outcome.get("raw_weights") or {},
                     "error": outcome.get("error"),
                     "device": outcome.get("device") or "",
-                    "seconds": outcome.get("seconds") or time.time() - result.started,
+                    "seconds": seconds,
                     "weights": _relative(weights, self._store.directory) if complete else None,
                 }
             )

@@ -119,8 +119,14 @@ def _first_line(error: BaseException) -> str:
 
 
 def board_actor(name: str) -> Any:
-    """The sweep's switchboard, under ``name`` in this namespace."""
+    """The sweep's switchboard, under ``name`` in this namespace.
+
+    On the driver's own node: other nodes may be taken away, and the sweep would end with theirs.
+    """
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
     from kdsweep.search.board import Switchboard
 
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     remote = ray.remote(num_cpus=0, max_concurrency=100_000)(Switchboard)
-    return remote.options(name=name).remote()
+    return remote.options(name=name, scheduling_strategy=here).remote()

@@ -73,17 +73,20 @@ def _recorded(
         uri = tracking.uri or default_uri(store.directory.parent)
         tracker = Tracker(uri, tracking.experiment, store, warn=progress.message)
     journal = Journal(store, progress, tracker, done=done)
-    started, status = time.monotonic(), "failed"
+    started, status, in_a_hurry = time.monotonic(), "failed", False
     store.update_meta(status="running")
     try:
         status = _on_ray(sweep, store, journal, fitted, scratch, tracker)
+    except KeyboardInterrupt:
+        status, in_a_hurry = "stopped", True
+        raise
     finally:
         journal.end_open("the sweep ended before this trial did")
         wall_seconds = store.meta.wall_seconds + time.monotonic() - started
         store.update_meta(status=status, wall_seconds=wall_seconds)
         progress.phase("writing the front")
         write_front(store, journal.results, journal.front)
-        if tracker is not None:
+        if tracker is not None and not in_a_hurry:
             progress.phase("sending the rest to MLflow")
             tracker.start()
             tracker.finish(store.meta.status, journal.front)

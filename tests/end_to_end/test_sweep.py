@@ -66,7 +66,7 @@ def test_every_trial_is_recorded_and_complete(run):
     for trial in trials:
         assert trial.metrics["accuracy"] == trial.epochs[-1].accuracy
         assert trial.metrics["latency_ms"] > 0
-        assert {"total", "ce"} <= set(trial.epochs[0].train)
+        assert {"total", "hard"} <= set(trial.epochs[0].train)
         assert trial.lane in ("lane-000", "lane-001")
     assert meta.wall_seconds > max(trial.seconds for trial in trials)
 
@@ -82,14 +82,12 @@ def test_only_the_settings_of_the_strategy_that_is_taken_are_sampled(run):
         assert bool(inner) == (taken != "none")
 
 
-def test_the_teacher_was_trained_first_and_once(home, run):
-    meta, trials, teachers = run
+def test_the_teacher_was_trained_once_and_is_kept(home, run):
+    meta, _, teachers = run
     (teacher,) = teachers
     assert len(teacher.epochs) == 4
     assert not meta.teacher.reused
     assert meta.teacher.accuracy == teacher.metrics["accuracy"] == teacher.epochs[-1].accuracy
-    learners = [t for t in trials if t.trial["strategy"]["name"] != "none"]
-    assert teacher.started + teacher.seconds <= min(t.started + t.seconds for t in learners)
     stored = list((home / "runs" / "teachers").glob("*/teacher.safetensors"))
     assert [path.parent.name for path in stored] == [meta.teacher.hash]
 

@@ -81,7 +81,7 @@ def test_every_loss_term_and_metric_has_its_value_for_every_epoch(client, run, c
         for key, values in expected.items():
             assert series(client, child, key) == values, (trial.trial_id, key)
     fitnet = next(t for t in trials if t.trial["strategy"]["name"] == "fitnet")
-    assert {"total", "ce", "fitnet"} <= set(fitnet.epochs[0].train)
+    assert {"total", "hard", "hint"} <= set(fitnet.epochs[0].train)
 
 
 def test_sizes_and_weights_are_there_at_the_end(run, children):
