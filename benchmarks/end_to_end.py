@@ -8,7 +8,7 @@ whole sweep takes beyond its training.
             per trial: no epochs, no records, no weights, no tracking
 
 Both run the same trials in the same order. The teacher is trained beforehand; the actors read it
-before their first trial, the lanes in it. Wall time is from the first trial's start to the last
+before their first trial and wait for each other, so that both are up when the first trial starts. Wall time is from the first trial's start to the last
 one's end as the driver hears of it; start-up, from the command to the first trial's start, stands
 apart. ``bare`` is the sum of the trials' own seconds over two: what two slots that lose no time
 would take.
@@ -18,6 +18,7 @@ less its start-up, over the bare time of its trials.
 """
 
 import json
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Any
 
 import measure
 import sweeps
+import trivial
 
 NUM_SLOTS = 2
 KDSWEEP, ACTORS, WHOLE = "kdsweep", "actors", "digits.yaml"
@@ -119,7 +121,7 @@ def on_actors(place: Path) -> measure.Measured:
     searcher = Listed()
     with ray.init(num_cpus=NUM_SLOTS, include_dashboard=False, log_to_driver=False):
         tune.Tuner(
-            tune.with_resources(_trainable(trials[-1], place / "teachers"), {"CPU": 1}),
+            tune.with_resources(_trainable(trials[-1], place), {"CPU": 1}),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 num_samples=-1,
@@ -132,8 +134,10 @@ def on_actors(place: Path) -> measure.Measured:
     return {"ends": searcher.ends, "accuracies": accuracies}
 
 
-def _trainable(any_trial: dict[str, Any], teachers: Path) -> Any:
+def _trainable(any_trial: dict[str, Any], place: Path) -> Any:
     from ray import tune
+
+    teachers, together = place / "teachers", tempfile.mkdtemp(dir=place)
 
     class InProcess(tune.Trainable):  # type: ignore[misc]
         def setup(self, config: dict[str, Any]) -> None:
@@ -146,6 +150,7 @@ def _trainable(any_trial: dict[str, Any], teachers: Path) -> Any:
             self.session = Session(device=torch.device("cpu"), teachers=teachers)
             self.session.prepare(TrialSpec.model_validate(any_trial), _go_on)
             self.settings = config
+            trivial.meet({"key": str(os.getpid()), "meet": (together, NUM_SLOTS)})
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
             self.settings = new_config

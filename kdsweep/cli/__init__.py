@@ -16,10 +16,19 @@ different sizes in different ways and keeps, for every size, the best one.
 
 \b
 Examples:
-  kdsweep check search_spaces/digits.yaml     what would run, and all mistakes
-  kdsweep COMMAND --help                      what a command takes
+  kdsweep check search_spaces/digits.yaml        what would run, or all mistakes
+  kdsweep run search_spaces/digits.yaml          train; writes runs/digits
+  kdsweep front runs/digits                      the best student for every size
+  kdsweep select runs/digits --max-params 20000  the best one that fits
+  kdsweep ui                                     browse all trials in MLflow
+  kdsweep COMMAND --help                         what a command takes
 
-Exit codes: 0 good, 2 a mistake in the command, the file or the results.
+\b
+Exit codes:
+  0    good
+  1    select: no student fits the limits
+  2    a mistake in the command, the file or the results, or a failed sweep
+  130  ended by Ctrl-C
 """
 
 app = typer.Typer(

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A sweep file (YAML).")],
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
     """Report every mistake in a sweep file, or say what it would run.
 
-    Nothing is trained and nothing is written. Each end of each range and each
-    choice is put into the trial and checked; networks are built without weights.
+    Nothing is trained, and nothing is written (but data with download: true are
+    fetched). Each end of each range and each choice is put into the trial and
+    checked, and each network is built to see whether it takes the images.
 
     \b
     Examples:

@@ -72,11 +72,14 @@ def show_front(
 
 def list_runs(
     root: Annotated[
-        Path, typer.Argument(metavar="[ROOT]", help="The directory that holds the runs.")
+        Path, typer.Argument(metavar="ROOT", help="The directory that holds the runs.")
     ] = Path("runs"),
     as_json: JsonOption = False,
 ) -> None:
-    """List the runs, newest first: how far they are and how good their best student is.
+    """List the runs, newest first.
+
+    For each: how far it is, how many students are on its front, and the best
+    accuracy on validation data.
 
     \b
     Example:
@@ -122,7 +125,8 @@ def select_student(
 ) -> None:
     """Choose the best student that fits the limits.
 
-    Exit code 1 where none fits; it then says which limit to relax, and by how much.
+    Every complete trial takes part, those off the front as well. Exit code 1
+    where none fits; it then says which limit to relax, and by how much.
 
     \b
     Example:
@@ -157,6 +161,9 @@ def serve_ui(
     ] = "127.0.0.1",
 ) -> None:
     """Browse all sweeps in the MLflow UI; Ctrl-C ends it.
+
+    It reads the mlflow.db that lies beside the runs. Sweeps that were sent to a
+    server of their own (tracking.uri) are seen there.
 
     \b
     Example:

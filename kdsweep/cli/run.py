@@ -67,7 +67,11 @@ def resume(
         str | None, typer.Option("--address", help="A running Ray cluster: auto, or HOST:PORT.")
     ] = None,
 ) -> None:
-    """Go on with a sweep that was stopped: what is complete or failed is kept.
+    """Go on with a sweep that was cut short.
+
+    Trials that are complete or failed are kept; the others are trained again from
+    their first epoch, under their own numbers. Call it from the directory where
+    the sweep was started: relative paths in its file are meant from there.
 
     \b
     Example:
@@ -93,22 +97,25 @@ def trial(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A trial file, or a sweep file: its trial.")
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
     runs_dir: _RunsDir = Path("runs"),
     weights: Annotated[
         Path | None, typer.Option("--weights", help="Write the student here (.safetensors).")
     ] = None,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Of torch.")] = 1,
+    threads: Annotated[
+        int, typer.Option("--threads", min=1, help="Threads of torch on the CPU.")
+    ] = 1,
 ) -> None:
     """Train one trial in this process, without Ray.
 
-    Every trial of a sweep writes its own trial file, which gives the same numbers
-    again on the same machine.
+    Of a sweep file it takes the trial as written. Every trial of a sweep has its
+    own trial file, which gives the same numbers again on the same machine. It
+    runs on the GPU where there is one.
 
     \b
     Examples:
       kdsweep trial search_spaces/digits.yaml
-      kdsweep trial runs/digits/trials/00007/trial.yaml --weights student.safetensors
+      kdsweep trial runs/digits/trials/00007/trial.yaml --weights s.safetensors
     """
     from kdsweep.sweep_file import load_trial
 

@@ -193,7 +193,9 @@ def _epochs(
         if not go_on:
             break
     step.student.eval()
-    return Trained(step.student, tuple(reports), step.objective.raw_weights(), stopped=not go_on)
+    # Told to stop after the last epoch, the student is trained all the same.
+    stopped = not go_on and epoch < train.epochs
+    return Trained(step.student, tuple(reports), step.objective.raw_weights(), stopped)
 
 
 def _one_epoch(

@@ -40,6 +40,7 @@ class Outcome:
     metrics: dict[str, float] = field(default_factory=dict)
     raw_weights: dict[str, float] = field(default_factory=dict)
     teacher: dict[str, Any] | None = None
+    """The card of a teacher that is new to this session; a session tells of each once."""
     error: str | None = None
     device: str = ""
     seconds: float = 0.0
@@ -60,6 +61,7 @@ class Session:
         self._teachers: OrderedDict[str, tuple[Teacher, TeacherCard, RememberedLogits | None]] = (
             OrderedDict()
         )
+        self._told: set[str] = set()
 
     def splits(self, trial: TrialSpec) -> Splits:
         """The trial's data on this session's device."""
@@ -117,11 +119,12 @@ class Session:
                 status="stopped" if trained.stopped else "complete",
                 metrics=metrics,
                 raw_weights=trained.raw_weights,
-                teacher=asdict(card) if card else None,
+                teacher=self._news_of(card),
                 device=device,
                 seconds=time.perf_counter() - started,
             )
-        except Exception as error:  # noqa: BLE001  # a trial fails alone: the lane lives on
+        except Exception as error:
+            self._let_through(error)
             return _ended_by(error, trial, device, started)
 
     def prepare(self, trial: TrialSpec, report: Report) -> Outcome:
@@ -129,7 +132,8 @@ class Session:
         started, device = time.perf_counter(), describe(self.device)
         try:
             _, card, _ = self.teacher(trial, report)
-        except Exception as error:  # noqa: BLE001  # as for a trial: the lane lives on
+        except Exception as error:
+            self._let_through(error)
             return _ended_by(error, trial, device, started)
         return Outcome(
             "complete", teacher=asdict(card), device=device, seconds=time.perf_counter() - started
@@ -152,6 +156,22 @@ class Session:
             ranks=self.ranks,
         )
         return trained, card
+
+    def _let_through(self, error: Exception) -> None:
+        """A trial fails alone and the lane lives on, unless its other workers cannot know.
+
+        What all workers run into alike is one of our own errors; after another one the rest would
+        wait for this worker for ever, so that the whole lane starts again.
+        """
+        if self.ranks.size > 1 and not isinstance(error, KdsweepError):
+            raise error
+
+    def _news_of(self, card: TeacherCard | None) -> dict[str, Any] | None:
+        """The card of a teacher that no outcome has told of: thousands of trials share one."""
+        if card is None or card.digest in self._told:
+            return None
+        self._told.add(card.digest)
+        return asdict(card)
 
     def _measure(self, student: nn.Module, trial: TrialSpec) -> dict[str, float]:
         shape = self.splits(trial).info.shape
