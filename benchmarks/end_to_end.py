@@ -8,10 +8,10 @@ whole sweep takes beyond its training.
             per trial: no epochs, no records, no weights, no tracking
 
 Both run the same trials in the same order. The teacher is trained beforehand; the actors read it
-before their first trial and wait for each other, so that both are up when the first trial starts. Wall time is from the first trial's start to the last
-one's end as the driver hears of it; start-up, from the command to the first trial's start, stands
-apart. ``bare`` is the sum of the trials' own seconds over two: what two slots that lose no time
-would take.
+before their first trial and wait for each other, so that both are up when the first trial starts.
+Wall time is from the first trial's start to the last one's end as the driver hears of it; start-up,
+from the command to the first trial's start, stands apart. ``bare`` is the sum of the trials' own
+seconds over two: what two slots that lose no time would take.
 
 The second part runs search_spaces/digits.yaml (40 trials, TPE) as it is: what the command takes,
 less its start-up, over the bare time of its trials.
@@ -89,49 +89,31 @@ def on_actors(place: Path) -> measure.Measured:
     """The trials in ``place`` on plain reused Tune actors, in this process."""
     trials = json.loads((place / "trials.json").read_text())
     import ray
+    from listed import Listed
     from ray import tune
-    from ray.tune.search import Searcher
 
-    class Listed(Searcher):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__(metric="accuracy", mode="max")
-            self.left = iter(enumerate(trials))
-            self.ends: list[tuple[float, float]] = []
-            self.accuracies: dict[int, float] = {}
+    ends: list[tuple[float, float]] = []
+    accuracies: dict[int, float] = {}
 
-        def suggest(self, trial_id: str) -> dict[str, Any] | str:
-            number, trial = next(self.left, (None, None))
-            return str(Searcher.FINISHED) if trial is None else {"number": number, "trial": trial}
+    def ended(result: dict[str, Any]) -> None:
+        if result["status"] != "complete":
+            raise SystemExit(f"a trial failed: {result}")
+        ends.append((time.time(), result["seconds"]))
+        accuracies[result["number"]] = result["accuracy"]
 
-        def on_trial_complete(
-            self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-        ) -> None:
-            if error or not result or result["status"] != "complete":
-                raise SystemExit(f"trial {trial_id} failed: {result}")
-            self.ends.append((time.time(), result["seconds"]))
-            self.accuracies[result["number"]] = result["accuracy"]
-
-        def save(self, checkpoint_path: str) -> None: ...
-
-        def restore(self, checkpoint_path: str) -> None: ...
-
-        def __getstate__(self) -> dict[str, Any]:
-            return {}
-
-    searcher = Listed()
+    numbered = [{"number": number, "trial": trial} for number, trial in enumerate(trials)]
     with ray.init(num_cpus=NUM_SLOTS, include_dashboard=False, log_to_driver=False):
         tune.Tuner(
             tune.with_resources(_trainable(trials[-1], place), {"CPU": 1}),
             tune_config=tune.TuneConfig(
-                search_alg=searcher,
+                search_alg=Listed(numbered, ended),
                 num_samples=-1,
                 max_concurrent_trials=NUM_SLOTS,
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(name="trials", storage_path=str(place), verbose=0),
         ).fit()
-    accuracies = [searcher.accuracies[number] for number in range(len(trials))]
-    return {"ends": searcher.ends, "accuracies": accuracies}
+    return {"ends": ends, "accuracies": [accuracies[number] for number in range(len(trials))]}
 
 
 def _trainable(any_trial: dict[str, Any], place: Path) -> Any:

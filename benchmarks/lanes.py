@@ -17,7 +17,6 @@ side, over the same time.
 """
 
 import json
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -25,7 +24,8 @@ from typing import Any
 
 import measure
 import trivial
-from processes import CpuMeter, cpus
+from clock import Clock
+from processes import cpus
 
 NUM_SLOTS = 2
 DOCUMENTED, LANES = "documented", "lanes"
@@ -41,17 +41,19 @@ TRIALS_PER_DOCUMENTED = 12
 def measure_one(side: str, trials: int) -> measure.Measured:
     """One side, in this process."""
     with tempfile.TemporaryDirectory() as scratch:
-        searcher = _counting_searcher(trials, Path(scratch) / "meet")
+        clock = Clock(trials, num_slots=NUM_SLOTS)
+        jobs = trivial.jobs(trials, Path(scratch) / "meet", num_slots=NUM_SLOTS)
         if side in (LANES, TUNED):
+            # First of all that imports Ray: it sets what Ray reads then.
             from kdsweep.search.cluster import connected
             from kdsweep.spec import ClusterSpec
 
             with connected(ClusterSpec()) as ray_is_up:
                 ray_is_up()
                 if side == LANES:
-                    _on_lanes(searcher, Path(scratch))
+                    _on_lanes(jobs, clock, Path(scratch))
                 else:
-                    _tune(_class_trainable(), {"CPU": 1}, searcher, scratch, reuse=True)
+                    _tune(_class_trainable(), {"CPU": 1}, jobs, clock, scratch, reuse=True)
         else:
             import ray
 
@@ -59,74 +61,17 @@ def measure_one(side: str, trials: int) -> measure.Measured:
                 if side == DOCUMENTED:
                     # A whole processor for the trial's worker: its driver must take none.
                     needs = {"memory": 2**20}
-                    _tune(_documented(scratch), needs, searcher, scratch, reuse=False)
+                    _tune(_documented(scratch), needs, jobs, clock, scratch, reuse=False)
                 else:
                     trainable = _class_trainable() if side == ACTORS[0] else trivial.on_tune
-                    _tune(trainable, {"CPU": 1}, searcher, scratch, reuse=True)
-    return searcher.measured()
+                    _tune(trainable, {"CPU": 1}, jobs, clock, scratch, reuse=True)
+    return clock.measured()
 
 
-def _counting_searcher(trials: int, place: Path) -> Any:
-    """Gives Tune so many trials, and notes when each one ends and in which processes it ran."""
-    from ray.tune.search import Searcher
-
-    class Counting(Searcher):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__(metric="epoch", mode="max")
-            self.numbers = iter(range(trials))
-            self.where: dict[str, str] = {}
-            self.ends: list[float] = []
-            self.pids: set[int] = set()
-            self.meter = CpuMeter(os.getpid())
-            self.cpu_s: list[float] = []
-
-        def suggest(self, trial_id: str) -> dict[str, Any] | str:
-            number = next(self.numbers, None)
-            if number is None:
-                return str(Searcher.FINISHED)
-            job = {
-                "key": f"{number:05d}",
-                "kind": "trivial:on_lane",
-                "meet": (str(place), NUM_SLOTS) if number < NUM_SLOTS else None,
-            }
-            return {"job": job, **self.where}
-
-        def on_trial_complete(
-            self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-        ) -> None:
-            epochs = result.get("epochs") or [result] if result else []
-            if error or not epochs or epochs[-1]["epoch"] != trivial.NUM_EPOCHS:
-                raise SystemExit(f"trial {trial_id} failed: {result}")
-            self.ends.append(time.perf_counter())
-            self.pids.add(result["pid"])
-            if len(self.ends) in (NUM_SLOTS, trials):
-                self.cpu_s.append(self.meter.seconds())
-
-        def measured(self) -> measure.Measured:
-            if len(self.ends) != trials or len(self.pids) < NUM_SLOTS:
-                raise SystemExit(
-                    f"{len(self.ends)} of {trials} trials ended, in processes {self.pids}"
-                )
-            num_trials = trials - NUM_SLOTS
-            return {
-                "trials": num_trials,
-                "s_per_trial": (self.ends[-1] - self.ends[NUM_SLOTS - 1]) / num_trials,
-                "cpu_s_per_trial": (self.cpu_s[1] - self.cpu_s[0]) / num_trials,
-            }
-
-        def save(self, checkpoint_path: str) -> None: ...
-
-        def restore(self, checkpoint_path: str) -> None: ...
-
-        def __getstate__(self) -> dict[str, Any]:
-            return {}
-
-    return Counting()
-
-
-def _on_lanes(searcher: Any, scratch: Path) -> None:
+def _on_lanes(jobs: list[dict[str, Any]], clock: Clock, scratch: Path) -> None:
     """As ``kdsweep.search.run`` does it, without sampler, records and tracking."""
     import ray
+    from listed import Listed
 
     from kdsweep.search import run
     from kdsweep.search.cluster import NAMESPACE, Fitted
@@ -140,7 +85,6 @@ def _on_lanes(searcher: Any, scratch: Path) -> None:
         gpus_per_worker=0,
     )
     board = board_actor("board")
-    searcher.where = {"board": "board", "namespace": NAMESPACE}
     lanes = Lanes(
         fitted, board="board", namespace=NAMESPACE, teachers=scratch / "t", storage=scratch
     )
@@ -149,20 +93,28 @@ def _on_lanes(searcher: Any, scratch: Path) -> None:
         time.sleep(0.1)
         if lanes.num_left < NUM_SLOTS:
             raise SystemExit(f"lanes are lost: {lanes.take_lost()}")
-    run._tune(searcher, fitted, scratch)
+    where = {"board": "board", "namespace": NAMESPACE}
+    run._tune(Listed([{**job, **where} for job in jobs], clock.ended), fitted, scratch)
     ray.get(board.close.remote())
     lanes.join(timeout_s=5.0)
 
 
 def _tune(
-    trainable: Any, needs: dict[str, float], searcher: Any, scratch: str, *, reuse: bool
+    trainable: Any,
+    needs: dict[str, float],
+    jobs: list[dict[str, Any]],
+    clock: Clock,
+    scratch: str,
+    *,
+    reuse: bool,
 ) -> None:
+    from listed import Listed
     from ray import tune
 
     tuner = tune.Tuner(
         tune.with_resources(trainable, tune.PlacementGroupFactory([needs])),
         tune_config=tune.TuneConfig(
-            search_alg=searcher,
+            search_alg=Listed(jobs, clock.ended),
             num_samples=-1,
             max_concurrent_trials=NUM_SLOTS,
             reuse_actors=reuse,

@@ -37,6 +37,7 @@ def options(doc: str, *, trials: int, repeats: int, quick_trials: int) -> argpar
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    given.load = os.getloadavg()[0]
     given.trials = given.trials or (quick_trials if given.quick else trials)
     given.repeats = given.repeats or (1 if given.quick else repeats)
     return given
@@ -116,12 +117,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def where() -> Measured:
-    """The machine and the packages, and how busy it is before the first measurement."""
+    """The machine and the packages."""
     return {
         "date": datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
         "cpu": _cpu_name(),
         "cpus": cpus(),
-        "load": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
     }
@@ -129,10 +129,11 @@ def where() -> Measured:
 
 def report(given: argparse.Namespace, found: Mapping[str, Any]) -> None:
     """Say where this ran, and keep the numbers if that was asked for."""
-    place = where()
+    place = {**where(), "load_before": round(given.load, 2)}
     packages = ", ".join(f"{name} {number}" for name, number in place["packages"].items())
     print(
-        f"\n{place['date']}: {place['cpus']} CPUs ({place['cpu']}), load {place['load']}, "
+        f"\n{place['date']}: {place['cpus']} CPUs ({place['cpu']}), "
+        f"load {place['load_before']} before, "
         f"Python {place['python']}, {packages}"
     )
     if given.json is not None:

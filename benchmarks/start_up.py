@@ -12,8 +12,9 @@ from the start of the command to what its own display is told:
 
 A further run, whose times are not used, is watched: every process below the command with its
 processor seconds and its greatest share of memory (PSS). Another runs under ``-X importtime``:
-modules and seconds of every Python process, and the packages that take most of them. Importing is
-slower there than it is without, and on a busy machine.
+modules and seconds of every Python process, and the packages that take most of them. It slows
+importing down, and modules that a worker of Ray imports before it has a log of its own are counted
+together, for all workers.
 """
 
 import re
@@ -72,22 +73,19 @@ class Watcher:
             seen = self.seen[process.pid]
             seen.cpu_s = process.cpu_s
             seen.memory_mb = max(seen.memory_mb, memory_mb(process.pid))
-            # A worker of Ray is named for what it does last but one: in the end it is idle.
-            title = named(process.title)
-            if not seen.title or title != "ray worker, idle":
-                seen.title = title
+            # In the end a worker of Ray is idle, and a process that has ended has no name.
+            if process.title and (not seen.title or "::IDLE" not in process.title):
+                seen.title = named(process.title)
 
 
 def named(command: str) -> str:
     """A process in a few words."""
-    if command.startswith("ray::"):
-        what = re.match(r"ray::(\w+)", command)
-        return f"ray worker, {what[1].lower() if what and what[1] == 'IDLE' else command[5:]}"
-    for script in ("observed.py", "default_worker.py", "agent.py", "main.py", "monitor.py"):
-        if script in command:
-            found = re.search(rf"(\w+)/(\w*{re.escape(script)})", command)
-            return "the driver" if script == "observed.py" else f"{found[1]}/{found[2]}"
-    return Path(command.split(" ")[0]).name if command else "?"
+    if "observed.py" in command:
+        return "the driver"
+    script = re.search(r"(\w+/\w+\.py)", command)
+    if command.startswith("ray::") or script is None:
+        return Path(command.split(" ")[0]).name
+    return script[1]
 
 
 def imports(log: str) -> measure.Measured | None:
@@ -105,11 +103,14 @@ def imports(log: str) -> measure.Measured | None:
 def imports_of(runs_dir: Path, ray_dir: Path, watcher: Watcher) -> list[measure.Measured]:
     """What every Python process of a run under ``-X importtime`` imported."""
     logs = [("the driver", runs_dir / "stderr")]
+    # What raylet starts writes here until it has a log of its own: several processes in one.
+    early = "all below raylet, at first"
     for log in sorted(ray_dir.glob("**/logs/*.err")):
         if log.parent.parent.is_symlink():
             continue  # session_latest is the session once more
         worker = _WORKER_LOG.search(log.name)
-        logs.append((watcher.seen[int(worker[1])].title if worker else log.stem, log))
+        title = early if log.stem == "raylet" else log.stem
+        logs.append((watcher.seen[int(worker[1])].title if worker else title, log))
     found = []
     for title, log in logs:
         imported = imports(log.read_text(errors="replace"))

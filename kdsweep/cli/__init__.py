@@ -16,9 +16,9 @@ different sizes in different ways and keeps, for every size, the best one.
 
 \b
 Examples:
-  kdsweep check search_spaces/digits.yaml        what would run, or all mistakes
+  kdsweep check search_spaces/digits.yaml        what would run
   kdsweep run search_spaces/digits.yaml          train; writes runs/digits
-  kdsweep front runs/digits                      the best student for every size
+  kdsweep front runs/digits                      the best one for every size
   kdsweep select runs/digits --max-params 20000  the best one that fits
   kdsweep ui                                     browse all trials in MLflow
   kdsweep COMMAND --help                         what a command takes

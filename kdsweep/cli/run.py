@@ -44,14 +44,14 @@ def run(
     """
     from kdsweep.results.store import RunStore
     from kdsweep.search.provenance import describe_run
-    from kdsweep.sweep_file import load
+    from kdsweep.sweep_file import check_room, load
 
     sweep = load(file)
-    run_name = _checked_name(name or sweep.spec.name)
+    run_name = _checked_name(sweep.spec.name if name is None else name)
     directory = runs_dir / run_name
     RunStore.refuse(directory, run_name)
     sweep = _at(sweep, address)
-    _check_room(sweep)
+    check_room(sweep)
     meta = describe_run(sweep, name=run_name, tracking_uri=_tracking_uri(sweep, runs_dir))
     _drive(
         sweep,
@@ -79,7 +79,7 @@ def resume(
     """
     from kdsweep.errors import ResultError
     from kdsweep.results.store import SWEEP_FILE, RunStore
-    from kdsweep.sweep_file import load
+    from kdsweep.sweep_file import check_room, load
 
     store = RunStore.open(directory)
     if store.meta.status == "complete":
@@ -89,7 +89,7 @@ def resume(
             source=directory,
         )
     sweep = _at(load(directory / SWEEP_FILE), address)
-    _check_room(sweep)
+    check_room(sweep)
     _drive(sweep, store.meta, lambda: store, done=store.read())
 
 
@@ -207,24 +207,6 @@ def _at(sweep: "Sweep", address: str | None) -> "Sweep":
 
     cluster = sweep.spec.cluster.model_copy(update={"address": address})
     return replace(sweep, spec=sweep.spec.model_copy(update={"cluster": cluster}))
-
-
-def _check_room(sweep: "Sweep") -> None:
-    """Complain before anything is started or written if the lanes do not fit this machine.
-
-    Raises:
-        SpecError: they do not; says the arithmetic.
-    """
-    from kdsweep.errors import SpecError
-    from kdsweep.sweep_file.plan import resources, this_machine
-
-    problem = resources(sweep.spec.cluster, this_machine()).problem
-    if problem is not None:
-        raise SpecError(
-            f"cluster: {problem}; lower concurrent_trials, workers_per_trial, cpus_per_worker or "
-            "gpus_per_worker, or give --address of a larger cluster",
-            source=sweep.path,
-        )
 
 
 def _tracking_uri(sweep: "Sweep", runs_dir: Path) -> str | None:

@@ -6,6 +6,7 @@ from math import floor
 
 import torch
 
+from kdsweep.errors import SpecError
 from kdsweep.spec import ClusterSpec, Component, TrialSpec
 from kdsweep.sweep_file.changes import put
 from kdsweep.sweep_file.fit import Measured
@@ -85,6 +86,21 @@ def controls(trial: TrialSpec) -> dict[str, TrialSpec]:
     """
     names = ("none", "kd") if trial.teacher is not None else ("none",)
     return {name: put(trial, {"strategy": Component(name=name).model_dump()}) for name in names}
+
+
+def check_room(sweep: Sweep) -> None:
+    """Complain, before anything is started or written, if the lanes do not fit this machine.
+
+    Raises:
+        SpecError: they do not; says the arithmetic.
+    """
+    problem = resources(sweep.spec.cluster, this_machine()).problem
+    if problem is not None:
+        raise SpecError(
+            f"cluster: {problem}; lower concurrent_trials, workers_per_trial, cpus_per_worker or "
+            "gpus_per_worker, or give --address of a larger cluster",
+            source=sweep.path,
+        )
 
 
 def resources(cluster: ClusterSpec, machine: Machine) -> Resources:

@@ -7,6 +7,7 @@ any number of times, also after a restart, without anything doubling.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from kdsweep.errors import ResultError
@@ -129,8 +130,9 @@ class Recorder:
                 self._client.update_run(run_id, "RUNNING")
         else:
             tags = entities.sweep_tags(meta)
+            begun = round(datetime.fromisoformat(meta.created).timestamp() * 1000)
             run_id = self._client.create_run(
-                self._experiment, tags=tags, run_name=meta.name
+                self._experiment, start_time=begun, tags=tags, run_name=meta.name
             ).info.run_id
             self._send(run_id, params=entities.sweep_params(meta))
             # The file may name a tracking server with its password.

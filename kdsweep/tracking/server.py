@@ -56,7 +56,9 @@ def runs_page(uri: str, address: str) -> str:
     except MlflowException as error:
         raise ResultError(f"MLflow cannot read its store: {error}", source=uri) from error
     if len(found) == 1:
-        return f"{address}/#/experiments/{found[0].experiment_id}/runs"
+        # Without the type the UI has the menu of its view for language models.
+        page = f"experiments/{found[0].experiment_id}/runs?workflowType=machine_learning"
+        return f"{address}/#/{page}"
     return f"{address}/#/experiments"
 
 

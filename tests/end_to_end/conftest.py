@@ -2,14 +2,14 @@ import shutil
 import subprocess
 
 import pytest
-from sweeps import DIGITS, finished, kdsweep
+from sweeps import DIGITS, TWO_LANES, finished, kdsweep
 
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory):
     """Where a person works: a git repository with a sweep file, and what its sweeps leave."""
     directory = tmp_path_factory.mktemp("home")
-    (directory / "digits.yaml").write_text(DIGITS)
+    (directory / "digits.yaml").write_text(DIGITS + TWO_LANES)
     if shutil.which("git"):
         person = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
         for arguments in (

@@ -8,6 +8,10 @@ import time
 from pathlib import Path
 
 from kdsweep.results.store import RunStore
+from kdsweep.sweep_file.plan import this_machine
+
+TWO_LANES = f"cluster: {{concurrent_trials: {min(2, this_machine().cpus)}}}\n"
+"""Also where there are more processors: what is seen here is the same everywhere."""
 
 # 2 controls and 6 trials; three sizes, of which the largest breaks the constraint.
 DIGITS = """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from sweeps import command, environment, finished, kdsweep, records, until
+from sweeps import TWO_LANES, command, environment, finished, kdsweep, records, until
 
 from kdsweep.tracking.where import default_uri
 
@@ -23,13 +23,13 @@ trial:
   data: {name: digits}
   student: {name: cnn, width: 4, stages: 2, hidden: 12}
   strategy: {name: none}
-  train: {epochs: 30, batch_size: 64}
+  train: {epochs: 40, batch_size: 64}
 space:
   student.width: {int: [2, 8]}
   train.lr: {loguniform: [1.0e-3, 3.0e-2]}
-search: {sampler: random, trials: 6, seed: 1}
+search: {sampler: random, trials: 8, seed: 1}
 """
-PLANNED = 7
+PLANNED = 9
 
 
 def marked(mark):
@@ -52,7 +52,7 @@ def statuses(run):
 def interrupted(tmp_path_factory):
     """Home, what the command said, its exit code, its mark, and the records after it."""
     home = tmp_path_factory.mktemp("long")
-    (home / "long.yaml").write_text(SWEEP)
+    (home / "long.yaml").write_text(SWEEP + TWO_LANES)
     mark = f"KDSWEEP_TEST_MARK={uuid.uuid4().hex}"
     name, _, value = mark.partition("=")
     process = subprocess.Popen(
@@ -150,4 +150,4 @@ def check_mlflow(home, meta, trials):
         assert float(child.data.params["train.lr"]) == trial.trial["train"]["lr"]
         assert child.data.metrics["accuracy"] == trial.metrics["accuracy"]
         steps = {p.step for p in client.get_metric_history(child.info.run_id, "accuracy")}
-        assert steps == set(range(1, 31))
+        assert steps == set(range(1, 41))

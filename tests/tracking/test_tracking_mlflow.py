@@ -295,7 +295,10 @@ def test_the_ui_opens_at_the_runs(uri, store, client, runs_root):
     experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
     assert store_under(runs_root) == uri
     page = runs_page(uri, "http://127.0.0.1:5000")
-    assert page == f"http://127.0.0.1:5000/#/experiments/{experiment}/runs"
+    assert (
+        page
+        == f"http://127.0.0.1:5000/#/experiments/{experiment}/runs?workflowType=machine_learning"
+    )
     assert command(uri, host="127.0.0.1", port=5001)[1:] == [
         "-m", "mlflow", "server", "--backend-store-uri", uri,
         "--default-artifact-root", f"{(runs_root / 'mlartifacts').as_uri()}",

@@ -1,0 +1,234 @@
+"""``kdsweep run``, ``resume`` and ``trial`` as far as they need no Ray: refusals, one trial."""
+
+import importlib
+import json
+import sys
+import uuid
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from kdsweep import cli
+from kdsweep.results.meta import RunMeta
+from kdsweep.results.store import RunStore
+from kdsweep.sweep_file.plan import Machine
+
+# The package has a function of this name too.
+plan_module = importlib.import_module("kdsweep.sweep_file.plan")
+
+SWEEP = """
+name: small
+trial:
+  data: {name: digits}
+  teacher: {model: {name: cnn, width: 4, stages: 2, hidden: 12}, train: {epochs: 1}}
+  student: {name: cnn, width: 2, stages: 2, hidden: 12}
+  strategy: {name: kd, temperature: 2.0, alpha: 0.5}
+  train: {epochs: 2, batch_size: 256}
+space:
+  student.width: {choice: [2, 4]}
+search: {trials: 2}
+tracking: {enabled: false}
+"""
+# 1 x 3x3 x 2 + 2, 2 x 3x3 x 4 + 4, 4 x 2x2 x 12 + 12, 12 x 10 + 10
+PARAMS = 20 + 76 + 204 + 130
+
+
+def run(*arguments):
+    """The exit code of ``kdsweep`` with these arguments, in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["kdsweep", *map(str, arguments)])
+        try:
+            cli.main()
+        except SystemExit as end:
+            return end.code or 0
+    return 0
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(SWEEP)
+    return tmp_path
+
+
+@pytest.fixture
+def no_ray(monkeypatch):
+    """Whoever goes on to a sweep after all fails at once."""
+    import kdsweep.search.run as search_run
+
+    def started(*given, **named):
+        raise AssertionError("Ray would have been started")
+
+    monkeypatch.setattr(search_run, "run", started)
+    monkeypatch.setattr(search_run, "connected", started)
+
+
+def store_of(home, **meta):
+    given = {
+        "sweep_id": uuid.uuid4().hex,
+        "name": "small",
+        "created": "2026-11-21T10:00:00+00:00",
+        "objectives": {"accuracy": "max", "params": "min"},
+        **meta,
+    }
+    return RunStore.create(home / "runs" / "small", meta=RunMeta(**given), sweep_text=SWEEP)
+
+
+def files_in(directory):
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
+
+
+@pytest.mark.usefixtures("no_ray")
+class TestRefusals:
+    """Exit code 2, one clear line, nothing started and nothing written."""
+
+    def refused(self, home, capsys, *arguments):
+        before = files_in(home)
+        assert run(*arguments) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert files_in(home) == before
+        return err
+
+    def test_a_file_that_is_not_there(self, home, capsys):
+        assert (
+            self.refused(home, capsys, "run", "absent.yaml") == "error: absent.yaml: no such file\n"
+        )
+
+    def test_a_mistake_in_the_file(self, home, capsys):
+        (home / "small.yaml").write_text(SWEEP.replace("epochs: 2", "epochs: 0"))
+        err = self.refused(home, capsys, "run", "small.yaml")
+        assert err.startswith("error: small.yaml: trial.train.epochs: ")
+
+    @pytest.mark.parametrize("name", ["", "..", "a/b", "-x", ".hidden", "a" * 65, "a b"])
+    def test_a_name_that_is_no_directory_of_its_own(self, home, capsys, name):
+        err = self.refused(home, capsys, "run", "small.yaml", f"--name={name}")
+        # An empty name is none: the sweep's own would be taken for it in silence.
+        assert err.startswith(f"error: --name: {name!r} is not allowed: must be 1 to 64 letters")
+
+    @pytest.mark.parametrize(
+        ("cluster", "arithmetic"),
+        [
+            ("concurrent_trials: 64",
+             "64 trials at once x 1 workers x 1 CPUs and 0 GPUs need 64 CPUs and 0 GPUs"),
+            ("cpus_per_worker: 64",
+             "1 trials at once x 1 workers x 64 CPUs and 0 GPUs need 64 CPUs and 0 GPUs"),
+            ("workers_per_trial: 3",
+             "1 trials at once x 3 workers x 1 CPUs and 0 GPUs need 3 CPUs and 0 GPUs"),
+        ],
+    )  # fmt: skip
+    def test_more_than_the_machine_has(self, home, capsys, monkeypatch, cluster, arithmetic):
+        monkeypatch.setattr(plan_module, "this_machine", lambda: Machine(2, 0))
+        (home / "small.yaml").write_text(SWEEP + f"cluster: {{{cluster}}}\n")
+        assert self.refused(home, capsys, "run", "small.yaml") == (
+            f"error: small.yaml: cluster: {arithmetic}; this machine has 2 and 0; lower "
+            "concurrent_trials, workers_per_trial, cpus_per_worker or gpus_per_worker, "
+            "or give --address of a larger cluster\n"
+        )
+
+    def test_a_directory_that_holds_a_run(self, home, capsys):
+        store_of(home)
+        err = self.refused(home, capsys, "run", "small.yaml")
+        assert "`kdsweep resume runs/small` goes on with it" in err
+        assert "`--name NAME` starts another beside it" in err
+
+    def test_a_directory_with_files_of_somebody(self, home, capsys):
+        (home / "runs" / "small").mkdir(parents=True)
+        (home / "runs" / "small" / "thesis.txt").write_text("")
+        err = self.refused(home, capsys, "run", "small.yaml")
+        assert "is not empty and holds no run" in err
+
+    def test_resume_without_a_run(self, home, capsys):
+        err = self.refused(home, capsys, "resume", "runs/small")
+        assert err.startswith("error: runs/small: does not exist; a run directory is what")
+
+    def test_resume_of_a_run_that_is_complete(self, home, capsys):
+        store_of(home, status="complete")
+        err = self.refused(home, capsys, "resume", "runs/small")
+        assert err == (
+            "error: runs/small: is complete; look at it with `kdsweep front runs/small`, "
+            "or run its sweep file again with --name\n"
+        )
+
+    def test_resume_on_a_machine_that_is_too_small(self, home, capsys, monkeypatch):
+        monkeypatch.setattr(plan_module, "this_machine", lambda: Machine(0, 0))
+        store_of(home, status="stopped")
+        err = self.refused(home, capsys, "resume", "runs/small")
+        assert "need 1 CPUs and 0 GPUs; this machine has 0 and 0" in err
+
+
+def test_resume_hands_on_every_record_and_counts_what_is_done(home, monkeypatch):
+    from test_cli_results import trial
+
+    import kdsweep.search.run as search_run
+
+    store = store_of(home, status="stopped", trials=5)
+    for number, status in enumerate(["complete", "failed", "stopped", "running"]):
+        store.write(trial(number, 0.5, 100, status=status))
+    given = {}
+
+    def instead(sweep, open_store, *, progress, done):
+        given.update(done=done, earlier=progress._state.earlier, planned=progress._state.planned)
+        return "complete", open_store()
+
+    monkeypatch.setattr(search_run, "run", instead)
+    assert run("resume", "runs/small") == 0
+    assert [result.status for result in given["done"]] == [
+        "complete", "failed", "stopped", "running",
+    ]  # fmt: skip
+    assert (given["earlier"], given["planned"]) == (2, 5)
+
+
+def test_a_sweep_that_was_stopped_ends_with_130_and_names_resume(home, monkeypatch, capsys):
+    import kdsweep.search.run as search_run
+
+    monkeypatch.setattr(search_run, "run", lambda *a, **k: ("stopped", store_of(home)))
+    assert run("run", "small.yaml") == 130
+    out, err = capsys.readouterr()
+    assert "small: the front" in out
+    assert err == "stopped; `kdsweep resume runs/small` goes on\n".replace(
+        "runs/small", str(home / "runs" / "small")
+    )
+
+
+def test_one_trial_in_this_process(home, capsys):
+    assert run("trial", "small.yaml", "--weights", "student.safetensors") == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[0].startswith("teacher 1/1: accuracy 0.")
+    assert [line.split(":")[0] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
+    assert "hard" in lines[1]
+    named = dict(line.split() for line in lines[3:])
+    assert int(named["params"]) == PARAMS
+    assert 0 < float(named["accuracy"]) < 1
+    assert sum(t.numel() for t in load_file(home / "student.safetensors").values()) == PARAMS
+    assert err == ""
+    assert torch.get_num_threads() == 1
+
+
+def test_one_trial_as_json_finds_the_teacher_and_gives_the_same_numbers(home, capsys):
+    found = []
+    for _ in range(2):
+        assert run("trial", "small.yaml", "--json") == 0
+        out, err = capsys.readouterr()
+        found.append(json.loads(out))
+        assert "epoch 2/2" in err
+    first, second = found
+    assert (first["status"], first["error"]) == ("complete", None)
+    assert (first["teacher"]["reused"], second["teacher"]["reused"]) == (False, True)
+    for outcome in found:
+        del outcome["metrics"]["latency_ms"]
+    assert first["metrics"] == second["metrics"]
+
+
+def test_a_trial_that_fails_says_why_without_a_traceback(home, capsys):
+    diverging = SWEEP.replace(
+        "epochs: 2, batch_size: 256",
+        "epochs: 9, batch_size: 16, lr: 100, optimizer: {name: sgd, momentum: 0.99}",
+    )
+    (home / "small.yaml").write_text(diverging)
+    assert run("trial", "small.yaml") == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: small.yaml: epoch 1: the training loss is not finite")
+    assert "Traceback" not in err

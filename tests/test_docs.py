@@ -1,0 +1,199 @@
+"""What README.md and docs/ print works: sweep files, classes, commands and links."""
+
+import re
+import shlex
+import struct
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from kdsweep.cli import app
+from kdsweep.errors import SpecError
+from kdsweep.spec import TrialSpec
+from kdsweep.sweep_file import load, load_trial, to_yaml
+from kdsweep.sweep_file.read import parse_yaml
+from kdsweep.train.loop import Verdict
+from kdsweep.train.session import Session
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {path.name: path.read_text(encoding="utf-8") for path in DOCUMENTS}
+USAGE_ERROR = typer.BadParameter.__base__
+# What a part of a file is put into; every part of the docs must be good in it.
+WHOLE = {
+    "name": "whole",
+    "trial": {
+        "data": {"name": "digits"},
+        "teacher": {"model": {"name": "cnn", "width": 8, "stages": 2}},
+        "student": {"name": "cnn", "width": 4, "stages": 2},
+    },
+    "space": {"train.lr": {"loguniform": [1e-3, 1e-2]}},
+    "cluster": {"concurrent_trials": 1},
+}
+
+
+def fenced(language):
+    """Every fenced block of a language, with the name of its document and its number there."""
+    return [
+        pytest.param(block, id=f"{name}-{number}")
+        for name, text in TEXTS.items()
+        for number, block in enumerate(re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S))
+    ]
+
+
+YAML, PYTHON = fenced("yaml"), fenced("python")
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """A directory with the images and classes that the documents speak of."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for number in range(20):
+        folder = tmp_path / "photos" / ("cat", "dog")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (70, 70), (9 * number, 40, 200)).save(folder / f"{number}.png")
+    raw = tmp_path / "data" / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part in ("train", "t10k"):
+        images = struct.pack(">IIII", 0x803, 100, 28, 28) + bytes(100 * 28 * 28)
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(images)
+        labels = struct.pack(">II", 0x801, 100) + bytes(number % 10 for number in range(100))
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(labels)
+    modules = [written(block.values[0], tmp_path) for block in PYTHON]
+    yield tmp_path
+    for module in modules:
+        sys.modules.pop(module, None)
+
+
+def written(block, directory):
+    """Write a block of Python to the file that its first line names; the module's name."""
+    name = re.match(r"# (\w+)\.py\n", block)
+    assert name, f"the first line must name the file, as in '# own.py': {block[:40]!r}"
+    (directory / f"{name[1]}.py").write_text(block, encoding="utf-8")
+    return name[1]
+
+
+def check(block, directory):
+    """Load a block as a sweep file or trial file, or as a part of one."""
+    given, problems = parse_yaml(block)
+    assert problems == []
+    path = directory / "printed.yaml"
+    path.write_text(block, encoding="utf-8")
+    if "space" in given and "trial" in given:
+        return load(path)
+    if "trial" in given:
+        return load_trial(path)
+    of_trial = {key: value for key, value in given.items() if key in TrialSpec.model_fields}
+    others = {key: value for key, value in given.items() if key not in of_trial}
+    path.write_text(to_yaml({**WHOLE, **others, "trial": {**WHOLE["trial"], **of_trial}}))
+    return load(path)
+
+
+@pytest.mark.parametrize("block", YAML)
+def test_a_printed_sweep_file_is_good(block, workplace):
+    check(block, workplace)
+
+
+def test_a_wrong_block_would_be_found(workplace):
+    for wrong in ("train: {epoch: 3}", "search: {sampler: tpee}", "trial: {data: digits}"):
+        with pytest.raises(SpecError):
+            check(wrong, workplace)
+
+
+@pytest.mark.parametrize("block", [block for block in YAML if block.values[0].startswith("trial:")])
+def test_a_printed_trial_trains(block, workplace):
+    trial = check(block, workplace)
+    session = Session(device=torch.device("cpu"), teachers=workplace / "teachers")
+    outcome = session.run(trial, lambda epoch: Verdict.CONTINUE)
+    assert outcome.status == "complete", outcome.error
+
+
+def test_there_is_an_example_of_each_own_class():
+    first_lines = {block.values[0].split("\n", 1)[0] for block in PYTHON}
+    assert first_lines == {"# two_layers.py", "# stripes.py", "# logit_matching.py"}
+
+
+def command_lines():
+    """Every ``kdsweep ...`` in code, inline or on a line of its own."""
+    found = {}
+    for name, text in TEXTS.items():
+        code = [
+            *re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text),
+            *re.findall(r"^ {4}(.+)$", text, re.M),
+        ]
+        for line in code:
+            match = re.search(r"^(?:.*&& )?(?:PYTHONPATH=\. )?(?:uv run )?kdsweep (.+)$", line)
+            if match:
+                found[match[1]] = pytest.param(match[1], id=f"{name}: {match[1]}")
+    return list(found.values())
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_a_printed_command_is_one_that_there_is(line):
+    parsed(line)
+
+
+def parsed(line):
+    """The command's name, all its arguments parsed; a wrong one raises."""
+    name, *arguments = shlex.split(line)
+    commands = typer.main.get_command(app).commands
+    assert name in commands
+    if arguments:  # else it is the command's name, in a sentence
+        commands[name].make_context(name, arguments)
+    sweep_files = [ROOT / part for part in arguments if part.startswith("search_spaces/")]
+    assert all(path.is_file() for path in sweep_files)
+    return name
+
+
+def test_every_command_is_printed_somewhere():
+    assert {parsed(line.values[0]) for line in command_lines()} == set(
+        typer.main.get_command(app).commands
+    )
+
+
+def test_a_wrong_command_would_be_found():
+    for wrong in ("frnt runs/digits", "front runs/digits --jsn", "select --json", "list a b"):
+        with pytest.raises((AssertionError, USAGE_ERROR)):
+            parsed(wrong)
+
+
+@pytest.mark.parametrize("name", ["", *typer.main.get_command(app).commands])
+def test_the_help_of_a_command_fits_80_columns_and_its_examples_are_good(name):
+    said = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "80"})
+    lines = said.stdout.splitlines()
+    assert said.exit_code == 0
+    assert [line for line in lines if len(line) > 80] == []
+    examples = [line.split("  ")[0] for line in map(str.strip, lines) if line[:8] == "kdsweep "]
+    assert examples
+    for example in examples:
+        if "COMMAND" not in example:
+            assert parsed(example.removeprefix("kdsweep ")) == (name or example.split()[1])
+
+
+def test_the_commands_of_the_readme_are_the_exact_ones():
+    for command in ("uv run kdsweep run search_spaces/digits.yaml", "uv run pytest"):
+        assert f"\n    pip install uv && {command}\n" in TEXTS["README.md"]
+
+
+def slug(heading):
+    """The anchor that a heading gets."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(path):
+    for target in re.findall(r"\]\(([^)\s]+)\)", TEXTS[path.name]):
+        if target.startswith("https://"):
+            continue
+        file, _, anchor = target.partition("#")
+        aim = path.parent / file if file else path
+        assert aim.exists(), f"{target} in {path.name}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", aim.read_text(encoding="utf-8"), re.M)
+            assert anchor in map(slug, headings), f"{target} in {path.name}"
