@@ -1,5 +1,6 @@
 """The command line. Torch and Ray are imported inside the commands: ``--help`` needs neither."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -66,6 +67,9 @@ results.register(app)
 
 def main() -> None:
     """Run the command line; a problem that a person can mend is printed without a traceback."""
+    # A component of one's own, package.module:Class, lies where one works; last, so that it hides
+    # nothing that is installed.
+    sys.path.append(os.getcwd())
     try:
         app()
     except KdsweepError as error:

@@ -162,6 +162,7 @@ class Journal:
                         size_bytes=card["size_bytes"],
                         seconds=card["seconds"],
                         reused=card["reused"],
+                        weights=f"../teachers/{card['digest']}/teacher.safetensors",
                     ),
                     data_fingerprint=card["data"],
                 )

@@ -53,9 +53,16 @@ def starts(sweep: Sweep) -> list[Start]:
 
 
 def _strategies(sweep: Sweep) -> Iterator[str]:
-    """The names among the labels of the choice of the whole strategy."""
-    for dimension in sweep.space.dimensions():
-        if dimension.path == "strategy" and dimension.kind == "choice":
-            for label in dimension.labels:
-                if isinstance(label, str) and label in catalog.names("strategy"):
-                    yield label
+    """The names of the members of the choice of the whole strategy, each once.
+
+    Of two members of one name the labels are numbered: ``kd#2``.
+    """
+    labels = (
+        label
+        for dimension in sweep.space.dimensions()
+        if dimension.path == "strategy" and dimension.kind == "choice"
+        for label in dimension.labels
+        if isinstance(label, str)
+    )
+    names = dict.fromkeys(label.partition("#")[0] for label in labels)
+    yield from (name for name in names if name in catalog.names("strategy"))

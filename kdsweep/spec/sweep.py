@@ -76,6 +76,15 @@ class ClusterSpec(Settings):
             raise ValueError(f"gpus_per_worker is {gpus}: above 1 it must be a whole number")
         return self
 
+    @model_validator(mode="after")
+    def _one_lane_per_group(self) -> "ClusterSpec":
+        if self.workers_per_trial > 1 and (self.lanes_per_run or 1) > 1:
+            raise ValueError(
+                f"lanes_per_run is {self.lanes_per_run}: lanes of several workers have a run each, "
+                "remove it or set workers_per_trial to 1"
+            )
+        return self
+
 
 class TrackingSpec(Settings):
     """Where MLflow keeps the trials; without ``uri`` beside the run directories."""

@@ -12,6 +12,9 @@ from kdsweep.sweep_file.changes import put
 from kdsweep.sweep_file.fit import Measured
 from kdsweep.sweep_file.load import Sweep
 
+MOST_WORKERS_ON_A_GPU = 4
+"""Unless the file says otherwise: each holds half a gigabyte of the GPU before it trains."""
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -106,7 +109,7 @@ def check_room(sweep: Sweep) -> None:
 def resources(cluster: ClusterSpec, machine: Machine) -> Resources:
     """Lanes for what the cluster settings ask, on one machine of ``cpus`` and ``gpus``.
 
-    GPUs that nobody asked for are shared evenly by as many lanes as the processors allow.
+    GPUs that nobody asked for are shared evenly by up to four workers each.
     """
     workers, cpus = cluster.workers_per_trial, cluster.cpus_per_worker
     if cluster.address is not None:
@@ -144,10 +147,10 @@ def gpu_shares(gpus: float, each: float) -> int:
 
 
 def _shared(gpus: int, workers: int) -> float:
-    """The share of a GPU for each worker: a whole one at most, and the same on every GPU."""
+    """The share of a GPU for each worker: a whole one at most, a quarter at least."""
     if gpus == 0:
         return 0.0
-    per_gpu = -(-workers // gpus)
+    per_gpu = min(-(-workers // gpus), MOST_WORKERS_ON_A_GPU)
     return 1.0 / per_gpu
 
 

@@ -47,7 +47,7 @@ class Student(nn.Module):
         if self.units == 7 and self.num_calls == 15:
             killed = HERE / "killed"
             if not killed.exists():
-                killed.touch()
+                killed.write_text(str(os.getpid()))
                 os.kill(os.getpid(), signal.SIGKILL)
         if self.units == 13:
             raise RuntimeError("thirteen units bring bad luck")
@@ -127,11 +127,11 @@ def test_a_loss_that_is_not_a_number_fails_the_trial(by_units):
 
 def test_a_worker_that_was_killed_costs_no_trial(ended, by_units):
     _, home = ended
-    assert (home / "killed").exists()
+    killed = (home / "killed").read_text()
     trial = by_units[7]
     assert trial.status == "complete"
     assert [epoch.epoch for epoch in trial.epochs] == [1, 2, 3]
-    assert len(list((home / "interpreters").iterdir())) > 2
+    assert {path.name for path in (home / "interpreters").iterdir()} > {killed}
 
 
 def test_the_others_are_complete(by_units):

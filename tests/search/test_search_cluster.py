@@ -31,7 +31,7 @@ def on(monkeypatch):
         ((3, 0), {"cpus_per_worker": 0.3}, 10, 0),
         ((8, 0), {"workers_per_trial": 3}, 2, 0),
         ((8, 0), {"concurrent_trials": 5}, 5, 0),
-        ((8, 1), {}, 8, 1 / 8),
+        ((8, 1), {}, 4, 1 / 4),
         ((8, 4), {}, 8, 1 / 2),
         ((4, 8), {}, 4, 1),
         ((16, 2), {"gpus_per_worker": 0.5}, 4, 0.5),
@@ -108,7 +108,7 @@ def test_lanes_share_a_train_run_as_the_settings_say(on):
     assert on(2, 0, lanes_per_run=50).lanes_per_run == 2
     assert on(64, 0, address="auto").lanes_per_run == LANES_PER_RUN_ON_A_CLUSTER
     # Several workers of a trial are a run of their own.
-    assert on(8, 0, workers_per_trial=2, lanes_per_run=4).lanes_per_run == 1
+    assert on(8, 0, workers_per_trial=2).lanes_per_run == 1
 
 
 def test_the_arithmetic_of_lanes_that_do_not_come_up(monkeypatch):
