@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kdsweep import __version__
-from kdsweep.cli import check, results, run
+from kdsweep.cli import check, results, run, sync
 from kdsweep.errors import KdsweepError
 
 _HELP = """Sweep students and ways of distilling them; get the Pareto front.
@@ -63,6 +63,7 @@ def _root(
 app.command()(check.check)
 run.register(app)
 results.register(app)
+app.command()(sync.sync)
 
 
 def main() -> None:

@@ -72,7 +72,8 @@ class Tracker:
             return True
         self._warn(
             f"MLflow at {redacted(self._uri)} did not take everything in time; the records in "
-            f"{self._store.directory} are complete, and `kdsweep resume` sends what is missing"
+            f"{self._store.directory} are complete: `kdsweep sync {self._store.directory}` sends "
+            "the rest"
         )
         return False
 

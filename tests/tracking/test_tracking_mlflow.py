@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from tracking_trials import epochs, trial
+from typer.testing import CliRunner
 
+from kdsweep.cli import app
 from kdsweep.errors import ResultError
 from kdsweep.results.pareto import front
 from kdsweep.results.store import RunStore
@@ -225,6 +227,18 @@ def test_a_server_that_is_down_delays_nothing_and_loses_nothing(uri, store, clie
         sync(store, "http://127.0.0.1:9", EXPERIMENT)
     assert sync(store, uri, EXPERIMENT) == 3
     assert set(runs_of(client, store)[1]) == {"t0", "t1", "t2"}
+
+
+def test_the_sync_command_sends_what_is_missing(uri, store, client):
+    store.write(trial(1))
+    for _ in range(2):
+        done = CliRunner().invoke(app, ["sync", str(store.directory), "--uri", uri])
+        assert (done.exit_code, done.stdout) == (
+            0,
+            f"{store.directory}: MLflow has all 1 records\n",
+        )
+    _, children = runs_of(client, store)
+    assert set(children) == {"t1"}
 
 
 def test_a_refused_record_does_not_hold_up_the_others(uri, store, client, monkeypatch):

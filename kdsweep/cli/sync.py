@@ -1,0 +1,34 @@
+"""``kdsweep sync``: what MLflow has not got of a run, from the run's own records."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def sync(
+    directory: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    uri: Annotated[
+        str | None, typer.Option("--uri", help="Send it there; else where the sweep file says.")
+    ] = None,
+) -> None:
+    """Send to MLflow what it lacks of a run; nothing is sent twice.
+
+    A sweep never waits for MLflow: what it could not send stays in its records.
+
+    \b
+    Example:
+      kdsweep sync runs/digits
+    """
+    from kdsweep.results.store import RunStore
+    from kdsweep.spec import TrackingSpec
+    from kdsweep.sweep_file.read import parse_yaml
+    from kdsweep.tracking.tracker import sync as send
+    from kdsweep.tracking.where import default_uri
+
+    store = RunStore.open(directory)
+    raw, _ = parse_yaml(store.sweep_text)
+    tracking = TrackingSpec.model_validate(raw.get("tracking") or {})
+    place = uri or tracking.uri or default_uri(directory.parent)
+    sent = send(store, place, tracking.experiment)
+    typer.echo(f"{directory}: MLflow has all {sent} records")
