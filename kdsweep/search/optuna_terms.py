@@ -1,23 +1,19 @@
 """Our search space and settings in Optuna's terms: its samplers, trials and distributions."""
 
-import os
 import warnings
 
 import numpy as np
-
-from kdsweep.spec.dimension import Dimension, Label
-from kdsweep.spec.sweep import SearchSpec
-
-# The samplers' small matrix products gain nothing from threads that the lanes need.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import optuna
+import torch
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
+
+from kdsweep.spec.dimension import Dimension, Label
+from kdsweep.spec.sweep import SearchSpec
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -41,6 +37,8 @@ def make_sampler(search: SearchSpec, *, num_known: int = 0) -> optuna.samplers.B
         if search.sampler == "nsga3":
             return optuna.samplers.NSGAIIISampler(seed=seed, population_size=search.population)
         if search.sampler == "gp":
+            # Its small matrix products gain nothing from threads that the lanes need.
+            torch.set_num_threads(1)
             return optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False)
         return optuna.samplers.RandomSampler(seed=seed)
 
