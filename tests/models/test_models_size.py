@@ -4,6 +4,7 @@ from torch import nn
 
 from kdsweep import catalog
 from kdsweep.errors import SpecError
+from kdsweep.models import size
 from kdsweep.models.size import (
     check_takes,
     count_macs,
@@ -80,16 +81,24 @@ def test_sizes_on_meta_are_those_of_the_network(name):
     }
 
 
-def test_sizes_allocate_nothing_and_draw_nothing():
-    before, made = torch.get_rng_state(), []
+def test_sizes_of_a_large_network_allocate_nothing(monkeypatch):
+    made: list[nn.Module] = []
 
     def remembered() -> nn.Module:
         made.append(build())
         return made[-1]
 
+    monkeypatch.setattr(size, "_LARGE", 1)
     sizes(remembered, SHAPE)
     assert [parameter.is_meta for parameter in made[0].parameters()] == [True] * 10
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("large", [1, 10**9])
+def test_sizes_are_the_same_on_either_device_and_draw_nothing(large, monkeypatch):
+    before, expected = torch.get_rng_state(), sizes(build, SHAPE)
+    monkeypatch.setattr(size, "_LARGE", large)
+    assert sizes(build, SHAPE) == expected
     assert torch.equal(before, torch.get_rng_state())
 
 
