@@ -5,6 +5,7 @@ It imports nothing but the standard library, so that it is up before anything el
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,19 +84,24 @@ class Switchboard:
                 await self._changed.wait()
         return None
 
-    async def report(self, key: str, epoch: dict[str, Any], of_teacher: bool = False) -> bool:
-        """An epoch of a job; the answer is whether to go on."""
+    async def report(
+        self, key: str, epochs: list[dict[str, Any]], of_teacher: bool = False
+    ) -> bool:
+        """Epochs of a job; the answer is whether to go on."""
         progress = self._jobs.get(key)
         if progress is None:
             return False
-        (progress.teacher_epochs if of_teacher else progress.epochs).append(epoch)
+        (progress.teacher_epochs if of_teacher else progress.epochs).extend(epochs)
         progress.news.set()
         return not (progress.stopped or self._closed)
 
-    async def finish(self, key: str, outcome: dict[str, Any]) -> None:
-        """The end of a job."""
+    async def finish(
+        self, key: str, outcome: dict[str, Any], epochs: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        """The end of a job, with its last epochs."""
         progress = self._jobs.get(key)
         if progress is not None and progress.outcome is None:
+            progress.epochs.extend(epochs)
             progress.outcome = outcome
             progress.news.set()
             self._wake()

@@ -6,7 +6,7 @@ from typing import Any
 import ray
 from ray.tune import Trainable
 
-NEWS_EVERY_S = 0.5
+NEWS_EVERY_S = 1.0
 """Shortest time between two results of a trial: Tune's event loop pays for each of them."""
 
 

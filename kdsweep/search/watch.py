@@ -15,6 +15,9 @@ from kdsweep.search.searcher import TEACHER_KEY
 from kdsweep.spec import TrialSpec
 
 LOOK_EVERY_S = 0.25
+LOOK_WHEN_SETTLED_EVERY_S = 1.0
+"""When all lanes are up and the teacher is there: each look costs the switchboard milliseconds."""
+
 NO_LANE_AFTER_S = 55.0
 """A lane is up in ten to thirty seconds; after this its placement group is still waiting."""
 
@@ -62,11 +65,14 @@ class Watch:
 
     def __exit__(self, *error: object) -> None:
         self._over.set()
+        self._wanted_stop.set()  # wakes the thread
         self._thread.join(5.0)
 
     def _loop(self) -> None:
         while not self._over.is_set():
-            if self._wanted_stop.wait(LOOK_EVERY_S):
+            if self._wanted_stop.wait(self._pause_s()):
+                if self._over.is_set():
+                    return
                 self.stopped = True
                 self._end("the sweep was stopped")
                 return
@@ -79,6 +85,10 @@ class Watch:
                 self._fail(f"the teacher's record cannot be written: {error}")
             if self.failure is not None:
                 return
+
+    def _pause_s(self) -> float:
+        settled = not self._teacher_pending and self._num_lanes_up >= self._fitted.lanes
+        return LOOK_WHEN_SETTLED_EVERY_S if settled else LOOK_EVERY_S
 
     def _look(self) -> None:
         up = ray.get(self._board.lanes.remote())

@@ -18,6 +18,7 @@ def lane_loop(config: dict[str, Any]) -> None:
     import torch
     from ray import train as ray_train
 
+    from kdsweep.search.reporter import Reporter
     from kdsweep.train.device import describe
     from kdsweep.train.ranks import ALONE, Ranks
     from kdsweep.train.session import Session
@@ -43,43 +44,38 @@ def lane_loop(config: dict[str, Any]) -> None:
         if taken is None:
             return
         had, job = taken
-        outcome = _run(session, board, job)
+        reporter = Reporter(board, job["key"])
+        outcome = _run(session, reporter, job)
         if ranks.is_first:
-            ray.get(board.finish.remote(job["key"], outcome))
+            reporter.end(outcome)
 
 
-def _run(session: Any, board: Any, job: dict[str, Any]) -> dict[str, Any]:
+def _run(session: Any, reporter: Any, job: dict[str, Any]) -> dict[str, Any]:
     """The outcome of a job: a ``trial``, a ``teacher``, or what ``module:function`` makes of it.
 
     Such a function takes the job and a function that reports an epoch and answers whether to go on.
     """
-    import ray
-
     module, colon, function = job["kind"].partition(":")
     if colon:
-        own: dict[str, Any] = getattr(import_module(module), function)(
-            job, lambda epoch: ray.get(board.report.remote(job["key"], epoch))
-        )
+        own: dict[str, Any] = getattr(import_module(module), function)(job, reporter.epoch)
         return own
 
     from kdsweep.results.record import EpochMetrics
     from kdsweep.spec import TrialSpec
     from kdsweep.train.loop import Verdict
 
-    def tell(epoch: EpochMetrics, of_teacher: bool) -> Verdict:
-        report = board.report.remote(job["key"], epoch.model_dump(), of_teacher)
-        return Verdict.CONTINUE if ray.get(report) else Verdict.STOP
+    def on_epoch(epoch: EpochMetrics) -> Verdict:
+        return Verdict.CONTINUE if reporter.epoch(epoch.model_dump()) else Verdict.STOP
+
+    def on_teacher(epoch: EpochMetrics) -> Verdict:
+        return Verdict.CONTINUE if reporter.teacher_epoch(epoch.model_dump()) else Verdict.STOP
 
     trial = TrialSpec.model_validate(job["trial"])
     if job["kind"] == "teacher":
-        outcome = session.prepare(trial, lambda epoch: tell(epoch, True))
+        outcome = session.prepare(trial, on_teacher)
     else:
-        outcome = session.run(
-            trial,
-            lambda epoch: tell(epoch, False),
-            on_teacher=lambda epoch: tell(epoch, True),
-            weights=Path(job["weights"]),
-        )
+        weights = Path(job["weights"])
+        outcome = session.run(trial, on_epoch, on_teacher=on_teacher, weights=weights)
     plain: dict[str, Any] = outcome.plain()
     return plain
 

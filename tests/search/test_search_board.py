@@ -85,10 +85,14 @@ def test_a_report_is_answered_with_the_end_once_somebody_wants_it(how):
         await board.submit(job("1"))
         await board.submit(job("2"))
         await board.take("a", 0)
-        before = await board.report("1", {"epoch": 1})
+        before = await board.report("1", [{"epoch": 1}])
         call = getattr(board, how)
         await (call() if how == "close" else call("1"))
-        return before, await board.report("1", {"epoch": 2}), await board.report("2", {"epoch": 1})
+        return (
+            before,
+            await board.report("1", [{"epoch": 2}]),
+            await board.report("2", [{"epoch": 1}]),
+        )
 
     others_go_on = how in ("stop", "forget")
     assert on_a_board(scenario) == (True, False, others_go_on)
@@ -97,9 +101,9 @@ def test_a_report_is_answered_with_the_end_once_somebody_wants_it(how):
 def test_epochs_of_a_teacher_are_kept_apart():
     async def scenario(board):
         await board.submit(job("1"))
-        await board.report("1", {"epoch": 1, "of": "teacher"}, True)
-        await board.report("1", {"epoch": 2, "of": "teacher"}, True)
-        await board.report("1", {"epoch": 1})
+        await board.report("1", [{"epoch": 1, "of": "teacher"}], True)
+        await board.report("1", [{"epoch": 2, "of": "teacher"}], True)
+        await board.report("1", [{"epoch": 1}])
         return await board.look("1")
 
     assert on_a_board(scenario) == {
@@ -115,10 +119,10 @@ def test_news_come_in_batches_and_only_what_was_not_seen():
         await board.submit(job("1"))
         waiting = asyncio.create_task(board.news("1", 0, 0.01))
         before = await settled(waiting)
-        await board.report("1", {"epoch": 1})
-        await board.report("1", {"epoch": 2})
+        await board.report("1", [{"epoch": 1}])
+        await board.report("1", [{"epoch": 2}])
         first = await waiting
-        await board.report("1", {"epoch": 3})
+        await board.report("1", [{"epoch": 3}])
         second = await board.news("1", 2, 0.0)
         return before, first["epochs"], second["epochs"], second["outcome"]
 
@@ -132,7 +136,7 @@ def test_the_outcome_is_told_at_once_with_the_epochs_before_it():
         # An hour: the answer can only come from the outcome.
         waiting = asyncio.create_task(board.news("1", 0, 3600.0))
         await settled(waiting)
-        await board.report("1", {"epoch": 1})
+        await board.report("1", [{"epoch": 1}])
         unfinished = await settled(waiting)
         await board.finish("1", {"status": "complete"})
         await board.finish("1", {"status": "failed"})

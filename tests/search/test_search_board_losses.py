@@ -12,7 +12,7 @@ def test_a_lane_that_comes_back_finds_its_job_at_the_front_without_its_epochs():
         for key in ("1", "2"):
             await board.submit(job(key))
         await board.take("a", 0)
-        await board.report("1", {"epoch": 1})
+        await board.report("1", [{"epoch": 1}])
         await board.hello("a", {"pid": 2})
         return await board.look("1"), await board.take("a", 0), await board.lanes()
 
@@ -81,7 +81,7 @@ def test_a_job_that_is_submitted_again_goes_on_as_it_is():
     async def scenario(board):
         await board.submit(job("1"))
         await board.take("a", 0)
-        await board.report("1", {"epoch": 1})
+        await board.report("1", [{"epoch": 1}])
         await board.submit(job("1"))
         news = await board.news("1", 0, 0.0)
         waiting = asyncio.create_task(board.take("b", 0))

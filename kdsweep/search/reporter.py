@@ -1,0 +1,45 @@
+"""A lane's reports to the switchboard: several epochs at a time where epochs are short."""
+
+import time
+from typing import Any
+
+import ray
+
+REPORT_EVERY_S = 0.25
+"""Epochs within so long of the last call wait for the next one: a call costs milliseconds of two
+processes, as much as a tenth of an epoch of a small student."""
+
+
+class Reporter:
+    """Tells the switchboard of one job's epochs and hears whether to go on.
+
+    The first epoch is told at once. What is left at the end goes with the outcome.
+    """
+
+    def __init__(self, board: Any, key: str) -> None:
+        self._board, self._key = board, key
+        self._unsent: list[dict[str, Any]] = []
+        self._last_call = float("-inf")
+        self._go_on = True
+
+    def epoch(self, metrics: dict[str, Any]) -> bool:
+        """An epoch of the trial; the answer is whether to go on, as last heard."""
+        self._unsent.append(metrics)
+        if time.monotonic() - self._last_call >= REPORT_EVERY_S:
+            epochs, self._unsent = self._unsent, []
+            self._ask(epochs, of_teacher=False)
+        return self._go_on
+
+    def teacher_epoch(self, metrics: dict[str, Any]) -> bool:
+        """An epoch of a teacher that is made first; only the newest of those is ever looked at."""
+        if time.monotonic() - self._last_call >= REPORT_EVERY_S:
+            self._ask([metrics], of_teacher=True)
+        return self._go_on
+
+    def end(self, outcome: dict[str, Any]) -> None:
+        """How the job ended, with the epochs that nobody has heard of."""
+        ray.get(self._board.finish.remote(self._key, outcome, self._unsent))
+
+    def _ask(self, epochs: list[dict[str, Any]], *, of_teacher: bool) -> None:
+        self._go_on = ray.get(self._board.report.remote(self._key, epochs, of_teacher))
+        self._last_call = time.monotonic()
