@@ -187,3 +187,11 @@ def arithmetic(fitted: Fitted) -> str:
         f"{total.get('CPU', 0):g} CPUs ({free.get('CPU', 0):g} free) and "
         f"{total.get('GPU', 0):g} GPUs ({free.get('GPU', 0):g} free)"
     )
+
+
+def waits_for_room() -> bool:
+    """Whether something of this cluster has asked for resources that are not there."""
+    from ray.util import placement_group_table
+
+    groups = placement_group_table().values()
+    return any(group["state"] in ("PENDING", "RESCHEDULING") for group in groups)

@@ -22,7 +22,7 @@ from kdsweep.search.journal import Journal
 from kdsweep.search.quiet import chatter_in, hushed
 from kdsweep.search.starts import starts
 from kdsweep.sweep_file import Sweep, resolved
-from kdsweep.tracking.tracker import Tracker
+from kdsweep.tracking.tracker import Tracker, import_mlflow
 from kdsweep.tracking.where import default_uri
 
 
@@ -45,7 +45,7 @@ def run(
     """
     progress.phase("starting Ray")
     with hushed(), connected(sweep.spec.cluster) as ray_is_up:
-        import_what_ray_needs()
+        _import_while_ray_starts(tracking=sweep.spec.tracking.enabled)
         fitted = ray_is_up()
         store = open_store()
         with store.hold(), chatter_in(store.directory / "logs"), _scratch() as scratch:
@@ -53,9 +53,12 @@ def run(
     return status, store
 
 
-def import_what_ray_needs() -> None:
-    """Import the slow modules, while Ray starts in the background."""
+def _import_while_ray_starts(*, tracking: bool) -> None:
+    """The slow modules: this process would only wait."""
     from kdsweep.search import lanes, sampler, searcher, trainable, watch  # noqa: F401
+
+    if tracking:
+        import_mlflow()
 
 
 def _recorded(
@@ -128,7 +131,7 @@ def _on_ray(
         journal,
         trial,
         close_search=searcher.close,
-        # Importing MLflow and making its tables takes seconds that the lanes need to come up.
+        # Making MLflow's tables takes seconds that the lanes need to come up.
         on_up=tracker.start if tracker is not None else lambda: None,
     )
     with _interrupts(watch.stop), watch:

@@ -8,7 +8,7 @@ from typing import Any
 
 import ray
 
-from kdsweep.search.cluster import Fitted, arithmetic
+from kdsweep.search.cluster import Fitted, arithmetic, waits_for_room
 from kdsweep.search.journal import Journal
 from kdsweep.search.lanes import Lanes
 from kdsweep.search.searcher import TEACHER_KEY
@@ -19,7 +19,10 @@ LOOK_WHEN_SETTLED_EVERY_S = 1.0
 """When all lanes are up and the teacher is there: each look costs the switchboard milliseconds."""
 
 NO_LANE_AFTER_S = 55.0
-"""A lane is up in ten to thirty seconds; after this its placement group is still waiting."""
+"""A lane is up in ten to thirty seconds; where there is no room for it, it never will be."""
+
+LANES_STUCK_AFTER_S = 600.0
+"""Lanes that have their room are up by then, or something is wrong with the nodes."""
 
 
 class Watch:
@@ -104,15 +107,24 @@ class Watch:
             ray.get(self._board.lost.remote(list(lost), self._why))
         if self._lanes.num_left == 0:
             self._fail(f"all lanes are lost: {self._why}")
-        elif not up and time.monotonic() - self._started > NO_LANE_AFTER_S and not self._said:
+        elif not up and not self._said and self._nothing_moves():
             self._say_that_nothing_moves()
         if self._teacher_pending and self.failure is None:
             self._look_at_teacher(bool(up))
 
+    def _nothing_moves(self) -> bool:
+        """No room for the lanes after a while, or room but no lanes after a long while.
+
+        Workers that have their room may take minutes to start where the machine is busy.
+        """
+        waited = time.monotonic() - self._started
+        return waited > LANES_STUCK_AFTER_S or (waited > NO_LANE_AFTER_S and waits_for_room())
+
     def _say_that_nothing_moves(self) -> None:
         """On this machine nothing will change; a cluster may grow, so there the sweep waits on."""
         self._said = True
-        why = f"no lane came up within {NO_LANE_AFTER_S:.0f} s: {arithmetic(self._fitted)}"
+        waited = time.monotonic() - self._started
+        why = f"no lane came up within {waited:.0f} s: {arithmetic(self._fitted)}"
         advice = "lower cluster.concurrent_trials or cpus_per_worker"
         if self._fitted.may_grow:
             self._progress.message(f"{why}; waiting for the cluster (Ctrl-C stops), or {advice}")

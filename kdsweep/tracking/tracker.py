@@ -148,6 +148,12 @@ class Tracker:
             return self._last_tries < 2
 
 
+def import_mlflow() -> None:
+    """Import MLflow now, for a process that has nothing better to do: it takes over a second."""
+    prepare_environment()
+    import mlflow.tracking  # noqa: F401
+
+
 def sync(store: RunStore, uri: str, experiment: str) -> int:
     """Bring MLflow up to the records of a run; how many records there are.
 
