@@ -151,6 +151,7 @@ def test_lanes_that_have_their_room_may_take_longer(scene, monkeypatch):
     watch = scene.watch()
     scene.ends(watch, then=lambda: (until(lambda: scene.board.looks >= 3), watch.stop()))
     assert watch.failure is None
+    scene.closed.clear()
     monkeypatch.setattr(watch_module, "LANES_STUCK_AFTER_S", 0.0)
     assert scene.ends(scene.watch()).startswith("no lane came up within 0 s: the arithmetic")
 
