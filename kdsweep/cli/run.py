@@ -117,8 +117,11 @@ def trial(
       kdsweep trial search_spaces/digits.yaml
       kdsweep trial runs/digits/trials/00007/trial.yaml --weights s.safetensors
     """
+    from kdsweep.errors import SpecError, TrialError
     from kdsweep.sweep_file import load_trial
 
+    if weights is not None and weights.suffix != ".safetensors":
+        raise SpecError(f"--weights: {str(weights)!r} is not allowed: must end in .safetensors")
     spec = load_trial(file)
     import torch
 
@@ -146,14 +149,16 @@ def trial(
         on_teacher=lambda epoch: show(epoch, "teacher", teacher_epochs),
     )
     if outcome.status == "failed":
-        from kdsweep.errors import TrialError
-
         raise TrialError(outcome.error or "the trial failed", source=file)
     if as_json:
         typer.echo(json.dumps(outcome.plain(), indent=2))
         return
+    if outcome.teacher is not None:
+        typer.echo(f"{'teacher_accuracy':16} {outcome.teacher['accuracy']:.6g}")
     for name, value in outcome.metrics.items():
-        typer.echo(f"{name:12} {value:.6g}")
+        typer.echo(f"{name:16} {value:.6g}")
+    if weights is not None:
+        typer.echo(f"{'weights':16} {weights}")
 
 
 def _drive(
@@ -189,6 +194,9 @@ def _print_front(store: "RunStore") -> None:
     meta = store.meta
     console = Console()
     found = front(store.read(), meta.objectives, constraints=meta.constraints)
+    if not found:
+        typer.echo(f"{store.directory}: no trial is complete yet, so there is no front")
+        return
     console.print(front_table(found, meta.objectives, title=f"{meta.name}: the front"))
     console.print(
         f"{store.directory}: the records; kdsweep ui: browse them; "

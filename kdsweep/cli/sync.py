@@ -20,6 +20,7 @@ def sync(
     Example:
       kdsweep sync runs/digits
     """
+    from kdsweep.results.meta import redacted
     from kdsweep.results.store import RunStore
     from kdsweep.spec import TrackingSpec
     from kdsweep.sweep_file.read import parse_yaml
@@ -31,4 +32,4 @@ def sync(
     tracking = TrackingSpec.model_validate(raw.get("tracking") or {})
     place = uri or tracking.uri or default_uri(directory.parent)
     sent = send(store, place, tracking.experiment)
-    typer.echo(f"{directory}: MLflow has all {sent} records")
+    typer.echo(f"{directory}: MLflow at {redacted(place)} has all {sent} records")

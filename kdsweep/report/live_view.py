@@ -18,6 +18,7 @@ from kdsweep.results.record import EpochMetrics, Status, TrialResult
 
 _MOST_RUNNING = 8
 _MOST_BEST = 3
+_FEWEST_FOR_A_PACE = 2
 
 
 @dataclass
@@ -31,7 +32,7 @@ class SweepState:
     """Trials that were finished before this display began."""
     phase: str = "starting"
     began: float = field(default_factory=lambda: time.monotonic())
-    first_trial: float | None = None
+    first_epoch: float | None = None
     running: dict[str, str] = field(default_factory=dict)
     running_epochs: dict[str, tuple[EpochMetrics, int]] = field(default_factory=dict)
     ended: Counter[Status] = field(default_factory=Counter)
@@ -43,13 +44,22 @@ class SweepState:
 
     @property
     def done(self) -> int:
-        """Trials that ended, before this display and since."""
-        return self.earlier + self.ended.total()
+        """Trials that are complete or failed, before this display and since; stopped ones go on."""
+        return self.earlier + self._ended_well
+
+    @property
+    def _ended_well(self) -> int:
+        return self.ended.total() - self.ended["stopped"]
 
     def begin(self, trial_id: str, name: str) -> None:
-        """Note a trial that runs; the first one starts the clock of ``seconds_left``."""
-        self.first_trial = self.first_trial or time.monotonic()
+        """Note a trial that was handed to the lanes."""
         self.running[trial_id] = name
+
+    def epoch(self, trial_id: str, metrics: EpochMetrics, epochs: int) -> None:
+        """Note an epoch; the first one of all starts the clock of ``seconds_left``."""
+        if self.first_epoch is None:
+            self.first_epoch = time.monotonic() - metrics.seconds
+        self.running_epochs[trial_id] = (metrics, epochs)
 
     def end(self, result: TrialResult, front: Sequence[TrialResult]) -> None:
         """Note a trial that ended; the teacher is no trial and counts as none."""
@@ -64,11 +74,11 @@ class SweepState:
         self.results.append(result.model_copy(update={"epochs": ()}))
 
     def seconds_left(self) -> float | None:
-        """At the pace so far; none before a trial has ended."""
-        ended = self.ended.total()
-        if self.first_trial is None or not ended:
+        """At the pace since the first epoch; none before a few trials have ended, or at the end."""
+        ended = self._ended_well
+        if self.first_epoch is None or ended < _FEWEST_FOR_A_PACE or self.ended["stopped"]:
             return None
-        pace = (time.monotonic() - self.first_trial) / ended
+        pace = (time.monotonic() - self.first_epoch) / ended
         return max(0, self.planned - self.done) * pace
 
 
@@ -97,8 +107,12 @@ def _header(state: SweepState) -> Text:
     return text
 
 
-def _bar(state: SweepState, width: int) -> ProgressBar:
-    return ProgressBar(total=max(1, state.planned), completed=state.done, width=min(width, 76))
+def _bar(state: SweepState, width: int) -> Table:
+    """In a grid of its own: a bar ends without a new line, and what follows would stick to it."""
+    bar = ProgressBar(total=max(1, state.planned), completed=state.done, width=min(width, 76))
+    line = Table.grid()
+    line.add_row(bar)
+    return line
 
 
 def _running(state: SweepState) -> Table:

@@ -124,7 +124,8 @@ def _dress(
         notes.append(f"front over {', '.join(objectives)}, projected")
     hidden = _show_the_front(plot, groups, [teacher] if teacher else [])
     if hidden:
-        notes.append(f"{hidden} trials lie outside the picture")
+        lie = "trial lies" if hidden == 1 else "trials lie"
+        notes.append(f"{hidden} {lie} outside the picture")
     plot.set_title(title, fontsize=12, loc="left", fontweight="bold")
     plot.set_title("; ".join(notes), fontsize=8.5, loc="right", color="#64748b")
     plot.grid(True, which="major", color="#e2e8f0", lw=0.7, zorder=0)

@@ -68,7 +68,7 @@ class Progress:
     def trial_epoch(self, trial_id: str, metrics: EpochMetrics, epochs: int) -> None:
         """A running trial finished one of its ``epochs``."""
         with self._lock:
-            self._state.running_epochs[trial_id] = (metrics, epochs)
+            self._state.epoch(trial_id, metrics, epochs)
 
     def trial_ended(self, result: TrialResult, front: Sequence[TrialResult]) -> None:
         """A trial is complete, failed or stopped, and this is the front with it."""

@@ -53,6 +53,10 @@ def _strategy_words(trial: Mapping[str, Any]) -> str:
 
 
 def _size_words(student: Mapping[str, Any]) -> list[str]:
+    """The sizes of a family, short; of a class of one's own all numbers, with their names."""
+    if ":" in str(student.get("name")):
+        numbers = {k: v for k, v in student.items() if isinstance(v, int | float)}
+        return [f"{key}={value}" for key, value in numbers.items()]
     return [f"{key[0]}{student[key]}" for key in _SIZES if student.get(key) is not None]
 
 

@@ -135,7 +135,7 @@ def _relaxed_alone(
     near = [s for s in fitting if math.isfinite(limit.excess(s))]
     if not near:
         return None
-    nearest = min(near, key=limit.excess)
+    nearest = min(near, key=lambda s: (limit.excess(s), -s.metrics.get("accuracy", 0.0)))
     return f"{_relaxed(limit, nearest)} lets trial {nearest.number} ({nearest.name}) fit"
 
 

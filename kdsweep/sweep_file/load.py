@@ -66,6 +66,12 @@ def load(path: str | Path) -> Sweep:
     path = Path(path)
     text = read_text(path)
     raw, problems = _parse(text, path)
+    if set(raw) == {"trial"}:
+        raise SpecError(
+            "is the file of one trial, with nothing to vary: train it with "
+            f"`kdsweep trial {path}`, or give it a name and a space",
+            source=path,
+        )
     spec, more = _validated(SweepSpec, raw)
     problems += more
     space, more = _space(raw)
@@ -73,7 +79,7 @@ def load(path: str | Path) -> Sweep:
     trial, fitting = _trial(raw), Fitting()
     problems += _written_as_text(raw, trial)
     if trial is not None:
-        base = trial_problems(trial, fitting)
+        base = _not_taken_out(trial_problems(trial, fitting), problems)
         problems += [f"trial.{problem}" for problem in base]
         if space is not None:
             problems += corner_problems(trial, space, fitting, known=base)
@@ -163,6 +169,13 @@ def _trial(raw: Mapping[str, Any]) -> TrialSpec | None:
 
 def _written_as_text(raw: Mapping[str, Any], trial: TrialSpec | None) -> list[str]:
     return list(coerced(raw["trial"], trial.model_dump(), "trial")) if trial else []
+
+
+def _not_taken_out(found: list[str], before: list[str]) -> list[str]:
+    """Without a teacher that is missing only because its settings were refused."""
+    if any(problem.startswith("trial.teacher") for problem in before):
+        return [problem for problem in found if not problem.startswith("teacher: is missing")]
+    return found
 
 
 def _remove(data: Any, path: Sequence[object]) -> None:

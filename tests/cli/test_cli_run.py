@@ -186,7 +186,7 @@ def test_a_sweep_that_was_stopped_ends_with_130_and_names_resume(home, monkeypat
     monkeypatch.setattr(search_run, "run", lambda *a, **k: ("stopped", store_of(home)))
     assert run("run", "small.yaml") == 130
     out, err = capsys.readouterr()
-    assert "small: the front" in out
+    assert out.endswith("runs/small: no trial is complete yet, so there is no front\n")
     assert err == "stopped; `kdsweep resume runs/small` goes on\n".replace(
         "runs/small", str(home / "runs" / "small")
     )
@@ -202,9 +202,18 @@ def test_one_trial_in_this_process(home, capsys):
     named = dict(line.split() for line in lines[3:])
     assert int(named["params"]) == PARAMS
     assert 0 < float(named["accuracy"]) < 1
+    assert 0 < float(named["teacher_accuracy"]) < 1
+    assert named["weights"] == "student.safetensors"
     assert sum(t.numel() for t in load_file(home / "student.safetensors").values()) == PARAMS
     assert err == ""
     assert torch.get_num_threads() == 1
+
+
+def test_weights_of_a_trial_are_safetensors(home, capsys):
+    assert run("trial", "small.yaml", "--weights", "student.pt") == 2
+    err = capsys.readouterr().err
+    assert err == "error: --weights: 'student.pt' is not allowed: must end in .safetensors\n"
+    assert not (home / "student.pt").exists()
 
 
 def test_one_trial_as_json_finds_the_teacher_and_gives_the_same_numbers(home, capsys):

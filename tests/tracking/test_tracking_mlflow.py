@@ -235,7 +235,7 @@ def test_the_sync_command_sends_what_is_missing(uri, store, client):
         done = CliRunner().invoke(app, ["sync", str(store.directory), "--uri", uri])
         assert (done.exit_code, done.stdout) == (
             0,
-            f"{store.directory}: MLflow has all 1 records\n",
+            f"{store.directory}: MLflow at {uri} has all 1 records\n",
         )
     _, children = runs_of(client, store)
     assert set(children) == {"t1"}
