@@ -73,6 +73,9 @@ def main() -> None:
     sys.path.append(os.getcwd())
     try:
         app()
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
     except KdsweepError as error:
         for problem in str(error).splitlines():
             print(f"error: {problem}", file=sys.stderr)

@@ -21,6 +21,13 @@ def refuse_what_is_there(directory: Path, name: str) -> None:
             f"`--name NAME` starts another beside it (for example `--name {name}-2`)",
             source=directory,
         )
+    above = next(parent for parent in directory.absolute().parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise ResultError(
+            f"no run can be made here: {above} is not a directory that can be written to; "
+            "give another with --runs-dir",
+            source=directory,
+        )
     if not os.path.lexists(directory):
         return
     if not directory.is_dir():

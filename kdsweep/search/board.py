@@ -48,6 +48,7 @@ class Switchboard:
         self._lanes: dict[str, dict[str, Any]] = {}
         self._assigned: dict[str, list[str]] = {}
         self._lives: dict[str, int] = {}
+        self._forgotten: set[str] = set()
         self._changed = asyncio.Event()
         self._closed = False
 
@@ -111,9 +112,10 @@ class Switchboard:
     async def submit(self, job: Job) -> None:
         """Put a job at the end of the queue; one that is there already goes on as it is.
 
-        The second time it comes from a trial whose own actor died, not its lane.
+        The second time it comes from a trial whose own actor died, not its lane, or from an actor
+        that Tune started too many. A job that has ended does not begin again.
         """
-        if job["key"] in self._jobs:
+        if job["key"] in self._jobs or job["key"] in self._forgotten:
             return
         progress = self._jobs[job["key"]] = _Progress(job)
         if self._closed:
@@ -147,6 +149,7 @@ class Switchboard:
     async def forget(self, key: str) -> None:
         """Drop a finished job."""
         self._jobs.pop(key, None)
+        self._forgotten.add(key)
         with suppress(ValueError):
             self._waiting.remove(key)
 

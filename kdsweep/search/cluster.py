@@ -1,5 +1,6 @@
 """Ray: started on this machine, or joined at an address; and how many lanes fit."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ LANES_PER_RUN_ON_A_CLUSTER = 1
 """Lanes whose workers restart together when one of them dies: where machines come and go, none."""
 
 NAMESPACE = "kdsweep"
+
+KNOCK_TIMEOUT_S = 10.0
 
 OBJECT_STORE_BYTES = 200 * 2**20
 """Trials and reports are small: a local Ray needs no share of the memory for them."""
@@ -99,12 +102,24 @@ def _connect(cluster: ClusterSpec) -> None:
             )
         return
     try:
+        _knock(cluster.address)
         ray.init(address=cluster.address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise SpecError(
             f"cluster.address: no Ray cluster answers at {cluster.address!r} ({error}); start "
             "one with `ray start --head`, or leave the address out to use this machine"
         ) from None
+
+
+def _knock(address: str) -> None:
+    """See whether anything listens at ``HOST:PORT``: Ray itself would try for minutes.
+
+    Raises:
+        OSError: nothing does.
+    """
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit() and "/" not in address:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_TIMEOUT_S).close()
 
 
 @contextmanager

@@ -118,10 +118,11 @@ class _DriverControlled:
             with _construction:
                 # Read by the constructor alone; left in the environment they would give every
                 # worker an environment of its own, and with it a process that is not yet started.
-                poll = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": str(self.poll_s)}
-                os.environ.update(_CONTROLLER | poll)
+                wanted = _CONTROLLER | {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": str(self.poll_s)}
+                unset = {name: value for name, value in wanted.items() if name not in os.environ}
+                os.environ.update(unset)
                 controller = _Controller(**arguments)
-                for name in _CONTROLLER | poll:
+                for name in unset:
                     del os.environ[name]
             await controller.run()
             return controller.get_result()

@@ -15,7 +15,8 @@ class LaneTrial(Trainable):  # type: ignore[misc]
 
     ``config`` holds the ``job`` (see ``board``), and where the switchboard is. A trial that fails
     ends like any other, with ``status: failed`` in its last result: raising here would cost a new
-    process.
+    process. An actor that goes away stops nothing: Tune may start one too many for a trial and
+    remove it again while another one listens.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -38,10 +39,6 @@ class LaneTrial(Trainable):  # type: ignore[misc]
         # As text: Tune flattens nested results on their way to the searcher.
         outcome = json.dumps(news["outcome"]) if done else None
         return {**news, "outcome": outcome, "key": self._key, "done": done}
-
-    def cleanup(self) -> None:
-        """Tune is done with this trial, finished or not."""
-        self._board.stop.remote(self._key)
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """Nothing is kept here: what a trial needs to go on is the lane's."""

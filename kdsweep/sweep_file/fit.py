@@ -37,7 +37,7 @@ class Fitting:
         """The student's size, or what keeps it from the trial's data."""
         info = self.info(trial.data)
         if isinstance(info, list):
-            return [f"data: {problem}" for problem in info]
+            return [p if p.startswith("data.") else f"data: {p}" for p in info]
         student = self._network(trial.student, trial.data, info)
         if isinstance(student, list):
             return [f"student: {problem}" for problem in student]
@@ -47,7 +47,7 @@ class Fitting:
         """What keeps the teacher from the trial's data, or its weights from it."""
         info = self.info(trial.data)
         if isinstance(info, list):
-            return [f"data: {problem}" for problem in info]
+            return [p if p.startswith("data.") else f"data: {p}" for p in info]
         return self._teacher(trial.teacher, trial.data, info) if trial.teacher else []
 
     def info(self, data: Component) -> DataInfo | list[str]:

@@ -56,9 +56,7 @@ def tags_of(result: TrialResult, meta: RunMeta) -> dict[str, str]:
         "lane": result.lane,
         "error": result.error or "",
     }
-    return {
-        key: value[:_TAG_LENGTH] for key, value in {**_shared_tags(meta), **own}.items() if value
-    }
+    return _tags({**_shared_tags(meta), **own})
 
 
 def sweep_tags(meta: RunMeta) -> dict[str, str]:
@@ -71,9 +69,7 @@ def sweep_tags(meta: RunMeta) -> dict[str, str]:
         "sweep_sha256": meta.sweep_sha256,
         "data_fingerprint": meta.data_fingerprint or "",
     }
-    return {
-        key: value[:_TAG_LENGTH] for key, value in {**_shared_tags(meta), **own}.items() if value
-    }
+    return _tags({**_shared_tags(meta), **own})
 
 
 def epoch_points(result: TrialResult, *, after: int) -> list[Point]:

@@ -189,3 +189,17 @@ def test_abort_ends_every_job_here_and_now_but_not_what_has_ended():
 
     stopped = {"status": "stopped", "error": "somebody pressed Ctrl-C"}
     assert on_a_board(scenario) == (True, [{"status": "complete"}, stopped, stopped], None)
+
+
+def test_a_job_that_was_ended_and_forgotten_does_not_begin_again():
+    async def scenario(board):
+        await board.submit(job("1"))
+        await board.take("a", 0)
+        await board.finish("1", {"status": "complete"})
+        await board.forget("1")
+        # An actor that Tune started too many for this trial submits it when it comes up.
+        await board.submit(job("1"))
+        await board.submit(job("2"))
+        return await board.take("a", 1)
+
+    assert on_a_board(scenario) == (2, job("2"))

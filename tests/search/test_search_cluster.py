@@ -1,10 +1,12 @@
 """How many lanes fit: the arithmetic, and the sentences where they do not."""
 
+import socket
+
 import pytest
 
 from kdsweep.errors import SpecError
 from kdsweep.search import cluster as cluster_module
-from kdsweep.search.cluster import LANES_PER_RUN_ON_A_CLUSTER, Fitted, arithmetic, fit
+from kdsweep.search.cluster import LANES_PER_RUN_ON_A_CLUSTER, Fitted, arithmetic, connected, fit
 from kdsweep.spec import ClusterSpec
 from kdsweep.sweep_file.plan import Machine
 
@@ -136,3 +138,13 @@ def test_an_address_where_no_cluster_answers(monkeypatch):
         "cluster.address: no Ray cluster answers at '10.0.0.1:6379' (refused); start one with "
         "`ray start --head`, or leave the address out to use this machine"
     )
+
+
+def test_an_address_where_nothing_listens_is_refused_at_once():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with connected(ClusterSpec(address=address)) as ray_is_up, pytest.raises(SpecError) as no:
+            ray_is_up()
+    assert str(no.value).startswith(f"cluster.address: no Ray cluster answers at {address!r} (")
+    assert "start one with `ray start --head`" in str(no.value)

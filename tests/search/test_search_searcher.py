@@ -5,6 +5,7 @@ import pickle
 import uuid
 
 import pytest
+from ray.tune import Trainable
 from ray.tune.search import Searcher
 from search_sweeps import changed, epoch, sampler_of
 
@@ -14,6 +15,7 @@ from kdsweep.results.store import RunStore
 from kdsweep.search import searcher as searcher_module
 from kdsweep.search.journal import Journal
 from kdsweep.search.searcher import TEACHER_KEY, FrontSearcher
+from kdsweep.search.trainable import LaneTrial
 from kdsweep.spec import TrialSpec
 
 
@@ -144,3 +146,8 @@ def test_a_full_batch_is_waited_for(scene, conditional):
 def test_what_tune_pickles_of_it_is_nothing(scene):
     searcher, _, _ = scene
     assert pickle.loads(pickle.dumps(searcher)).__dict__ == {}  # noqa: S301
+
+
+def test_a_tune_actor_that_goes_away_stops_no_trial():
+    # Tune may start one actor too many for a trial, and remove it while another one listens.
+    assert LaneTrial.cleanup is Trainable.cleanup
