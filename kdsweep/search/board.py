@@ -51,6 +51,7 @@ class Switchboard:
         self._forgotten: set[str] = set()
         self._changed = asyncio.Event()
         self._closed = False
+        self._why_closed = "the sweep has ended"
 
     # --- what a lane calls
 
@@ -119,7 +120,7 @@ class Switchboard:
             return
         progress = self._jobs[job["key"]] = _Progress(job)
         if self._closed:
-            progress.outcome = {"status": "stopped", "error": "the sweep has ended"}
+            progress.outcome = {"status": "stopped", "error": self._why_closed}
             return
         self._waiting.append(job["key"])
         self._wake()
@@ -180,6 +181,7 @@ class Switchboard:
     async def abort(self, why: str) -> None:
         """End every job here and now, and take no more: the sweep is cut short."""
         self._waiting.clear()
+        self._why_closed = why
         for progress in self._jobs.values():
             if progress.outcome is None:
                 progress.outcome = {"status": "stopped", "error": why}

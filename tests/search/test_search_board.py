@@ -191,6 +191,15 @@ def test_abort_ends_every_job_here_and_now_but_not_what_has_ended():
     assert on_a_board(scenario) == (True, [{"status": "complete"}, stopped, stopped], None)
 
 
+def test_a_job_that_comes_after_an_abort_ends_for_the_same_reason():
+    async def scenario(board):
+        await board.abort("somebody pressed Ctrl-C")
+        await board.submit(job("1"))
+        return (await board.look("1"))["outcome"]
+
+    assert on_a_board(scenario) == {"status": "stopped", "error": "somebody pressed Ctrl-C"}
+
+
 def test_a_job_that_was_ended_and_forgotten_does_not_begin_again():
     async def scenario(board):
         await board.submit(job("1"))
