@@ -218,11 +218,11 @@ def _at(sweep: "Sweep", address: str | None) -> "Sweep":
 
 
 def _tracking_uri(sweep: "Sweep", runs_dir: Path) -> str | None:
-    from kdsweep.tracking.where import default_uri
+    from kdsweep.tracking.where import uri_of
 
     if not sweep.spec.tracking.enabled:
         return None
-    return sweep.spec.tracking.uri or default_uri(runs_dir)
+    return uri_of(sweep.spec.tracking, runs_dir)
 
 
 def _checked_name(name: str) -> str:

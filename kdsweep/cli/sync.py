@@ -25,11 +25,11 @@ def sync(
     from kdsweep.spec import TrackingSpec
     from kdsweep.sweep_file.read import parse_yaml
     from kdsweep.tracking.tracker import sync as send
-    from kdsweep.tracking.where import default_uri
+    from kdsweep.tracking.where import uri_of
 
     store = RunStore.open(directory)
     raw, _ = parse_yaml(store.sweep_text)
     tracking = TrackingSpec.model_validate(raw.get("tracking") or {})
-    place = uri or tracking.uri or default_uri(directory.parent)
+    place = uri or uri_of(tracking, directory.parent)
     sent = send(store, place, tracking.experiment)
     typer.echo(f"{directory}: MLflow at {redacted(place)} has all {sent} records")

@@ -23,7 +23,7 @@ from kdsweep.search.quiet import chatter_in, hushed
 from kdsweep.search.starts import starts
 from kdsweep.sweep_file import Sweep, resolved
 from kdsweep.tracking.tracker import Tracker, import_mlflow
-from kdsweep.tracking.where import default_uri
+from kdsweep.tracking.where import uri_of
 
 
 def run(
@@ -73,7 +73,7 @@ def _recorded(
     tracking = sweep.spec.tracking
     tracker = None
     if tracking.enabled:
-        uri = tracking.uri or default_uri(store.directory.parent)
+        uri = uri_of(tracking, store.directory.parent)
         tracker = Tracker(uri, tracking.experiment, store, warn=progress.message)
     journal = Journal(store, progress, tracker, done=done)
     started, status, in_a_hurry = time.monotonic(), "failed", False

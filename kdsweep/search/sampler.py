@@ -75,15 +75,6 @@ class Sampler:
         for result in done:
             self._remember(result)
 
-    @property
-    def num_planned(self) -> int:
-        """Trials that this sampler will have proposed in the end, controls included."""
-        return (
-            self._next_number
-            + self._num_left_to_search()
-            + sum(start.role == "control" for start in self._starts)
-        )
-
     def ask(self) -> Proposal | None:
         """The next trial; ``None`` if results must come in first, or if there are no more.
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from kdsweep.spec import TrackingSpec
+
 _SQLITE = "sqlite:///"
 _ENVIRONMENT = {
     # With its defaults the client tries for about four minutes per call when a server is down.
@@ -22,6 +24,11 @@ _ENVIRONMENT = {
 def default_uri(runs_root: Path) -> str:
     """One SQLite store for all runs under ``runs_root``: the UI shows all sweeps at once."""
     return f"{_SQLITE}{(runs_root / 'mlflow.db').resolve()}"
+
+
+def uri_of(tracking: TrackingSpec, runs_root: Path) -> str:
+    """Where the runs under ``runs_root`` are tracked, as the sweep file says or by default."""
+    return tracking.uri or default_uri(runs_root)
 
 
 def sqlite_file(uri: str) -> Path | None:
