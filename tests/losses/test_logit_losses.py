@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.autograd import gradcheck
 
+from kdsweep.batch import UNLABELLED
 from kdsweep.errors import TrialError
 from kdsweep.losses.logits import hard_labels, kl_divergence, soft_targets
 
@@ -167,3 +168,48 @@ def test_different_shapes_are_refused(loss):
 def test_labels_of_another_shape_are_refused(labels):
     with pytest.raises(TrialError, match=r"cross-entropy takes logits \[N, C\] and labels \[N\]"):
         hard_labels(torch.zeros(4, 10), labels)
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.2])
+def test_unlabelled_examples_have_no_hard_loss_and_no_gradient(label_smoothing):
+    logits = random_logits(4, 5).requires_grad_()
+    labels = torch.tensor([3, UNLABELLED, 0, UNLABELLED])
+    got = hard_labels(logits, labels, label_smoothing)
+    labelled = hard_labels(logits[[0, 2]], labels[[0, 2]], label_smoothing)
+    assert torch.equal(got[[0, 2]], labelled)
+    assert torch.equal(got[[1, 3]], torch.zeros(2))
+    got.sum().backward()
+    assert torch.equal(logits.grad[[1, 3]], torch.zeros(2, 5))
+
+
+def test_dense_losses_are_averaged_over_positions():
+    student, teacher = random_logits(3, 5, 2, 4, seed=1), random_logits(3, 5, 2, 4, seed=2)
+    labels = torch.arange(24).reshape(3, 2, 4) % 5
+    rows = [z.permute(0, 2, 3, 1).reshape(-1, 5) for z in (student, teacher)]
+    for dense, flat in (
+        (kl_divergence(student, teacher), kl_divergence(*rows)),
+        (soft_targets(student, teacher, 4.0), soft_targets(*rows, 4.0)),
+        (hard_labels(student, labels, 0.1), hard_labels(rows[0], labels.flatten(), 0.1)),
+    ):
+        torch.testing.assert_close(dense, flat.reshape(3, 8).mean(1))
+
+
+def test_a_dense_hard_loss_is_the_mean_over_the_labelled_positions():
+    logits = random_logits(2, 5, 1, 3)
+    labels = torch.tensor([[[4, UNLABELLED, 1]], [[UNLABELLED] * 3]])
+    each = hard_labels(logits[0].flatten(1).T, torch.tensor([4, 0, 1]))
+    expected = torch.stack([(each[0] + each[2]) / 2, torch.tensor(0.0)])
+    torch.testing.assert_close(hard_labels(logits, labels), expected)
+
+
+def test_dense_gradients_are_those_of_finite_differences():
+    student = random_logits(2, 3, 2, 2, seed=1, dtype=torch.float64).requires_grad_()
+    teacher = random_logits(2, 3, 2, 2, seed=2, dtype=torch.float64).requires_grad_()
+    labels = torch.tensor([[[0, 2], [UNLABELLED, 1]], [[1, 1], [0, 2]]])
+    assert gradcheck(kl_divergence, (student, teacher))
+    assert gradcheck(lambda s: hard_labels(s, labels, 0.1), (student,))
+
+
+def test_labels_of_examples_are_not_labels_of_positions():
+    with pytest.raises(TrialError, match=r"\[N, C, H, W\] and \[N, H, W\]"):
+        hard_labels(torch.zeros(4, 10, 2, 2), torch.zeros(4).long())
