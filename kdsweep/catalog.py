@@ -10,7 +10,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 from torch import nn
 
-from kdsweep.data.base import DataSet
+from kdsweep.batch import Shape, in_words, modality
+from kdsweep.data.base import DataInfo, DataSet
 from kdsweep.errors import SpecError, unknown_name
 from kdsweep.models.base import Family
 from kdsweep.spec import Component, Settings
@@ -96,9 +97,14 @@ def _extra_problems(component: Component, given: Mapping[str, Any], name: str) -
     if name == component.name:
         return [f"{name}: is the main strategy already: a strategy is given once"]
     try:
-        find("strategy", name)
+        cls = find("strategy", name)
     except SpecError as error:
         return [f"{name}: {problem}" for problem in error.problems]
+    if not cls.needs.data or cls.changed is not Strategy.changed:
+        return [
+            f"{name}: decides what both networks see, which only the main strategy can: "
+            f"make it the main one (name: {name})"
+        ]
     if settings is not None and not isinstance(settings, Mapping):
         return [f"{name}: {settings!r} is not allowed: must be its settings, {{}} or null (absent)"]
     return [
@@ -113,17 +119,20 @@ def dataset(component: Component) -> DataSet:
     return made
 
 
-def model(component: Component, *, shape: tuple[int, int, int], num_classes: int) -> nn.Module:
-    """The network of a component, for images of ``shape`` ``(D, H, W)``.
+def model(component: Component, *, shape: Shape, num_classes: int) -> nn.Module:
+    """The network of a component, for inputs of ``shape``.
 
     A user's ``nn.Module`` without ``Params`` gets its settings as keyword arguments, and ``shape``
     and ``num_classes`` where its constructor has them.
 
     Raises:
-        SpecError: its settings are wrong, or it cannot be built for such images.
+        SpecError: its settings are wrong, or it cannot be built for such inputs.
     """
     cls = find("model", component.name)
     settings = params("model", component)
+    reads = getattr(cls, "reads", modality(shape))
+    if reads != modality(shape):
+        raise SpecError(f"{component.name} takes {reads}, and the data set has {in_words(shape)}")
     if hasattr(cls, "Params"):
         made: nn.Module = cls(settings, shape=shape, num_classes=num_classes)
         return made
@@ -135,6 +144,26 @@ def model(component: Component, *, shape: tuple[int, int, int], num_classes: int
     except (TypeError, ValueError, RuntimeError) as error:
         raise SpecError(f"{component.name} cannot be built: {error}") from error
     return own
+
+
+def model_for(component: Component, info: DataInfo) -> nn.Module:
+    """The network of a component, for the inputs of a data set that it reads; as ``model``."""
+    return model(component, shape=shape_for(component, info), num_classes=info.num_classes)
+
+
+def shape_for(component: Component, info: DataInfo) -> Shape:
+    """The shape of what a network reads of a data set.
+
+    Raises:
+        SpecError: no such network, or the data set has nothing that it reads.
+    """
+    cls = find("model", component.name)
+    shapes = info.shapes
+    reads = getattr(cls, "reads", next(iter(shapes)))
+    if reads not in shapes:
+        have = " and ".join(in_words(shape) for shape in shapes.values())
+        raise SpecError(f"{component.name} takes {reads}, and the data set has {have}")
+    return shapes[reads]
 
 
 def strategy(component: Component, probe: Probe) -> Strategy:

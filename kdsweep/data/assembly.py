@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,12 +25,22 @@ _RECIPE = 1
 class Part:
     """Images ``[N, D, H, W]`` uint8 and labels ``[N]`` int64 of one split, in the order of ids.
 
-    ``texts`` says of each sample what it shows, where the data set knows.
+    ``texts`` says of each sample what it shows, where the data set knows; ``tokens`` ``[N, S]``
+    are the same as ids for a network that reads.
     """
 
     images: NDArray[Any]
     labels: Index
     texts: tuple[str, ...] = ()
+    tokens: NDArray[Any] | None = None
+
+    @property
+    def contents(self) -> Iterator[str]:
+        """Digests of all that networks may see of it."""
+        yield digest(self.labels)
+        yield digest(self.images)
+        if self.tokens is not None:
+            yield digest(self.tokens)
 
 
 def check(info: DataInfo, params: ImageSettings, augment: Augment) -> None:
@@ -39,14 +49,15 @@ def check(info: DataInfo, params: ImageSettings, augment: Augment) -> None:
     Raises:
         SpecError: mean or std do not fit the channels, or crop or cutout the size.
     """
-    problems = [*settings_problems(params, info.shape[0]), *fit_problems(augment, info.shape)]
+    shape = info.image_shape
+    problems = [*settings_problems(params, shape[0]), *fit_problems(augment, shape)]
     if problems:
         raise SpecError(problems)
 
 
 def in_memory(info: DataInfo, parts: tuple[Part, Part, Part], treatment: Treatment) -> Splits:
     """Train, validation and test as tensors on the device of the treatment."""
-    contents = (digest(array) for part in parts for array in (part.labels, part.images))
+    contents = (each for part in parts for each in part.contents)
     name = fingerprint(info, treatment, contents)
     train, validation, test = (
         InMemorySplit(
@@ -54,6 +65,7 @@ def in_memory(info: DataInfo, parts: tuple[Part, Part, Part], treatment: Treatme
             torch.from_numpy(part.labels),
             treatment,
             texts=part.texts,
+            tokens=part.tokens,
         )
         for part in parts
     )
@@ -74,4 +86,9 @@ def fingerprint(info: DataInfo, treatment: Treatment, contents: Iterable[str]) -
         "augment": treatment.augment.model_dump() if treatment.augment.active else None,
         "contents": list(contents),
     }
+    return named(said)
+
+
+def named(said: Mapping[str, Any]) -> str:
+    """SHA-256 of what a data set follows from."""
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -1,13 +1,14 @@
 """What a data set promises to the rest of the house."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
-from kdsweep.batch import Batch
+from kdsweep.batch import Batch, Modality, Shape, Tokens, in_words, modality
 from kdsweep.spec import Settings
 
 
@@ -15,18 +16,34 @@ from kdsweep.spec import Settings
 class DataInfo:
     """What can be known of a data set before it is read whole.
 
-    ``shape`` is ``(D, H, W)`` of one image as the networks see it.
+    ``shape`` is that of one input as the networks see it, ``(D, H, W)`` for images; ``also`` are
+    the shapes of what else comes with each sample, as the text that goes with an image.
     """
 
     num_classes: int
     class_names: tuple[str, ...]
-    shape: tuple[int, int, int]
+    shape: Shape
+    also: Mapping[Modality, Shape] = field(default_factory=dict)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """``(D, H, W)`` of its images; raises ``ValueError`` where the main input is text."""
+        if isinstance(self.shape, Tokens):
+            raise ValueError(f"no images: {in_words(self.shape)}")
+        return self.shape
+
+    @property
+    def shapes(self) -> dict[Modality, Shape]:
+        """Every input's shape, the main one first."""
+        return {modality(self.shape): self.shape, **self.also}
 
 
 class Split(ABC):
     """One of train, validation, test, ready to be read in batches on a device."""
 
     num_samples: int
+    labels: Tensor
+    """Of every sample by id, ``[N]`` int64; on the host or the device."""
 
     @abstractmethod
     def shuffled(
@@ -79,6 +96,17 @@ class DataSet(ABC):
         Raises:
             SpecError: the files are missing or not a data set; says where and what to do.
         """
+
+    def promised(self) -> DataInfo:
+        """What ``describe`` says where the files are, told without looking for them.
+
+        For checking what will run on another machine; the classes may be named by numbers. A set
+        that can only be known from its files says the same as ``describe``.
+
+        Raises:
+            SpecError: the settings are wrong, or do not tell.
+        """
+        return self.describe()
 
     @abstractmethod
     def load(self, device: torch.device) -> Splits:

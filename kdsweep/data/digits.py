@@ -14,7 +14,8 @@ from kdsweep.data.partition import Shares, stratified, stratified_subset
 from kdsweep.data.treatment import ImageSettings, Treatment, normalisation
 from kdsweep.data.views import Augment
 
-_INFO = DataInfo(num_classes=10, class_names=tuple("0123456789"), shape=(1, 8, 8))
+_SHAPE = (1, 8, 8)
+_INFO = DataInfo(num_classes=10, class_names=tuple("0123456789"), shape=_SHAPE)
 _WHITE = 16
 """The largest value in the set: the number of set pixels in a 4x4 block of the scan."""
 
@@ -41,7 +42,7 @@ class Digits(DataSet):
         table = _table()
         labels = table[:, -1]
         # A whole factor, so that the seventeen greys stay evenly spaced.
-        images = (table[:, :-1] * (255 // _WHITE)).astype(np.uint8).reshape(-1, *info.shape)
+        images = (table[:, :-1] * (255 // _WHITE)).astype(np.uint8).reshape(-1, *_SHAPE)
         cut = stratified(
             labels,
             validation=params.validation,

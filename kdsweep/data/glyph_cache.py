@@ -11,19 +11,14 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
-from platformdirs import user_cache_dir
 
+from kdsweep.data.cache import cache_folder
 from kdsweep.data.glyph_render import RECORD, recipe_digest, render
 
 _log = logging.getLogger(__name__)
 _HEADER = struct.Struct("<8sQ32s")
 """Magic, number of records, SHA-256 of the records; the records follow."""
 _MAGIC = b"kdglyph1"
-
-
-def cache_folder() -> Path:
-    """Where rendered data are kept: ``KDSWEEP_CACHE``, else the user's cache directory."""
-    return Path(os.environ.get("KDSWEEP_CACHE") or user_cache_dir("kdsweep"))
 
 
 def open_glyphs() -> NDArray[Any]:

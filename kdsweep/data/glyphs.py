@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from kdsweep.data.assembly import Part, check, in_memory
 from kdsweep.data.base import DataInfo, DataSet, Splits
+from kdsweep.data.character_names import NAME_SHAPE, NameTexts, encode_names
 from kdsweep.data.glyph_cache import open_glyphs
 from kdsweep.data.glyph_render import SIZE
 from kdsweep.data.glyph_scripts import SCRIPTS
@@ -25,7 +26,8 @@ class Glyphs(DataSet):
     """About 45,000 grey images of 32x32, in 25 classes: the script or block of a character.
 
     All styles of a character are in one split, and no picture occurs twice, so that a test image
-    is of a character that was never trained on. ``texts`` of each split are the Unicode names.
+    is of a character that was never trained on. ``texts`` of each split are the Unicode names;
+    batches have them too, letter by letter, if the setting ``texts`` says so.
     """
 
     class Params(ImageSettings, Shares):
@@ -33,6 +35,9 @@ class Glyphs(DataSet):
 
         classes: tuple[str, ...] | None = Field(None, description="only these scripts")
         augment: Augment = Field(Augment(crop=2), description="a mirrored letter is another")
+        texts: NameTexts | None = Field(
+            None, description="with each image the character's name, for networks that read"
+        )
 
         @field_validator("classes")
         @classmethod
@@ -51,7 +56,10 @@ class Glyphs(DataSet):
         """The chosen scripts, without rendering; raises ``SpecError`` for unfit settings."""
         chosen = self.params.classes or _CLASSES
         info = DataInfo(
-            num_classes=len(chosen), class_names=tuple(sorted(chosen)), shape=(1, SIZE, SIZE)
+            num_classes=len(chosen),
+            class_names=tuple(sorted(chosen)),
+            shape=(1, SIZE, SIZE),
+            also={} if self.params.texts is None else {"tokens": NAME_SHAPE},
         )
         check(info, self.params, self.params.augment)
         return info
@@ -65,15 +73,17 @@ class Glyphs(DataSet):
         parts = _by_character(code_points, labels, info, params)
         kept = parts[0][stratified_subset(labels[parts[0]], params.limit)]
         train, validation, test = (
-            Part(
-                records["image"][index][:, None],
-                labels[index],
-                tuple(unicodedata.name(chr(code_point)) for code_point in code_points[index]),
-            )
+            _part(records["image"][index], labels[index], code_points[index], params.texts)
             for index in (kept, *parts[1:])
         )
         treatment = Treatment(normalisation(params, train.images), params.augment, device)
         return in_memory(info, (train, validation, test), treatment)
+
+
+def _part(images: NDArray[Any], labels: Index, code_points: Index, texts: NameTexts | None) -> Part:
+    names = tuple(unicodedata.name(chr(code_point)) for code_point in code_points)
+    tokens = None if texts is None else encode_names(names, texts)
+    return Part(images[:, None], labels, names, tokens)
 
 
 def _labels(scripts: NDArray[Any], class_names: tuple[str, ...]) -> Index:

@@ -79,7 +79,7 @@ class ImageFolder(DataSet):
         info, params = self.describe(), self.params
         found = {part: list_images(self.path, at) for part, at in parts_of(self.path).items()}
         names = [name for each in found.values() for name, _ in each]
-        files = _Files(self.path, names, info.shape)
+        files = _Files(self.path, names, info.image_shape)
         labels = {
             "train" if part == "all" else part: np.array([label for _, label in each], np.int64)
             for part, each in found.items()

@@ -1,47 +1,77 @@
 """A split that lives as tensors on the training device and is augmented there."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import repeat
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kdsweep.batch import Batch
 from kdsweep.data.base import Split
 from kdsweep.data.order import batches_of, permutation, rank_batches
+from kdsweep.data.text.table import TextTable
 from kdsweep.data.treatment import Treatment
+
+_CPU = torch.device("cpu")
 
 
 class InMemorySplit(Split):
     """Images ``[N, D, H, W]`` uint8 and labels ``[N]`` int64, moved whole to the device.
 
     ``texts`` says of each sample, by id, what it shows; empty where the data set does not know.
+    ``tokens`` ``[N, S]`` are the same in ids for a network: batches then have both inputs.
     Reading never makes the host wait for the device.
     """
 
     def __init__(
-        self, images: Tensor, labels: Tensor, treatment: Treatment, *, texts: Sequence[str] = ()
+        self,
+        images: Tensor,
+        labels: Tensor,
+        treatment: Treatment,
+        *,
+        texts: Sequence[str] = (),
+        tokens: NDArray[Any] | None = None,
     ) -> None:
         self.num_samples = len(labels)
         self.images = images.to(treatment.device)
         self.labels = labels.to(treatment.device)
         self.treatment = treatment
         self.texts = texts
+        self.table = None if tokens is None else TextTable(tokens, treatment.device)
 
     def shuffled(
         self, *, batch_size: int, epoch: int, seed: int, rank: int = 0, num_ranks: int = 1
     ) -> Iterator[Batch]:
         """The augmented batches of an epoch; see ``Split.shuffled``."""
-        order = permutation(self.num_samples, epoch=epoch, seed=seed, device=self.treatment.device)
-        batches = rank_batches(order, batch_size=batch_size, rank=rank, num_ranks=num_ranks)
-        return self._read(batches, self.treatment.slot(epoch))
+
+        def order(device: torch.device) -> Tensor:
+            return permutation(self.num_samples, epoch=epoch, seed=seed, device=device)
+
+        device = self.treatment.device
+        share = rank_batches(order(device), batch_size=batch_size, rank=rank, num_ranks=num_ranks)
+        # The same order worked out twice costs less than the host's waiting for the device's.
+        on_host = batches_of(order(_CPU), batch_size) if self.table is not None else ()
+        return self._read(share, on_host, self.treatment.slot(epoch))
 
     def in_order(self, *, batch_size: int, view: int | None = None) -> Iterator[Batch]:
         """Every sample once; see ``Split.in_order``."""
         self.treatment.check_slot(view)
         ids = torch.arange(self.num_samples, device=self.treatment.device)
-        return self._read(batches_of(ids, batch_size), view)
+        on_host = batches_of(torch.arange(self.num_samples), batch_size)
+        return self._read(batches_of(ids, batch_size), on_host, view)
 
-    def _read(self, batches: Iterable[Tensor], slot: int | None) -> Iterator[Batch]:
-        for ids in batches:
+    def _read(
+        self, batches: Iterable[Tensor], on_host: Iterable[Tensor], slot: int | None
+    ) -> Iterator[Batch]:
+        widths = repeat(0) if self.table is None else self.table.widths(on_host)
+        # A last batch that a rank leaves out is on the host's list still.
+        for ids, width in zip(batches, widths, strict=False):
             images, labels = self.images.index_select(0, ids), self.labels.index_select(0, ids)
-            yield self.treatment.batch(images, labels, ids, slot)
+            batch = self.treatment.batch(images, labels, ids, slot)
+            if self.table is not None:
+                both = {**batch.inputs, "tokens": self.table.read(ids, width)}
+                batch = replace(batch, inputs=both)
+            yield batch

@@ -22,7 +22,7 @@ from kdsweep.data.torchvision_parts import (
     labels_of,
     open_parts,
 )
-from kdsweep.data.torchvision_sets import LAYOUTS
+from kdsweep.data.torchvision_sets import KNOWN, LAYOUTS
 from kdsweep.data.views import Augment
 from kdsweep.errors import SpecError
 from kdsweep.spec.settings import LocalPath
@@ -66,6 +66,28 @@ class Torchvision(DataSet):
         check(info, self.params, self._augment)
         return info
 
+    def promised(self) -> DataInfo:
+        """Classes, by number, and shape of a well-known set; of others by opening the set.
+
+        Raises:
+            SpecError: the settings are wrong, or the set is opened and its files are missing.
+        """
+        params = self.params
+        if params.dataset not in KNOWN or params.options:
+            return self.describe()
+        self._check()
+        num_classes, own = KNOWN[params.dataset]
+        size = params.size or (own and own[1:])
+        if size is None:
+            raise SpecError(
+                f"data.size: is missing: the images of {params.dataset} differ in size; "
+                "give [H, W] to resize and cut them to"
+            )
+        shape = (params.channels or (own[0] if own else 3), *size)
+        info = DataInfo(num_classes, tuple(map(str, range(num_classes))), shape)
+        check(info, params, self._augment_for(shape))
+        return info
+
     def load(self, device: torch.device) -> Splits:
         """In memory on the device where the images fit, else streamed."""
         info = self.describe()
@@ -85,6 +107,16 @@ class Torchvision(DataSet):
     @cached_property
     def _parts(self) -> dict[str, Opened]:
         params = self.params
+        self._check()
+        return open_parts(
+            params.dataset,
+            root=Path(params.root).expanduser(),
+            download=params.download,
+            options=params.options,
+        )
+
+    def _check(self) -> None:
+        params = self.params
         constructor(params.dataset)
         check_options(params.dataset, params.options, download=params.download)
         layout = LAYOUTS[params.dataset]
@@ -94,12 +126,6 @@ class Torchvision(DataSet):
         )
         if problems:
             raise SpecError(problems)
-        return open_parts(
-            params.dataset,
-            root=Path(params.root).expanduser(),
-            download=params.download,
-            options=params.options,
-        )
 
     @cached_property
     def _labels(self) -> dict[str, Index]:
@@ -126,9 +152,12 @@ class Torchvision(DataSet):
 
     @property
     def _augment(self) -> Augment:
+        return self._augment_for(self._images.shape)
+
+    def _augment_for(self, shape: tuple[int, int, int]) -> Augment:
         if self.params.augment is not None:
             return self.params.augment
-        _, height, width = self._images.shape
+        _, height, width = shape
         return Augment(crop=min(height, width) // 8, flip=LAYOUTS[self.params.dataset].mirrors)
 
     def _relabelled(self, part: str) -> Index:

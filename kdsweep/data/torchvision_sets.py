@@ -73,3 +73,25 @@ LAYOUTS: Mapping[str, Layout] = {
     "USPS": _by_flag(mirrors=False),
 }
 """The classification sets by the names of their classes in ``torchvision.datasets``."""
+
+KNOWN: Mapping[str, tuple[int, tuple[int, int, int] | None]] = {
+    "CIFAR10": (10, (3, 32, 32)),
+    "CIFAR100": (100, (3, 32, 32)),
+    "EMNIST": (47, (1, 28, 28)),
+    "EuroSAT": (10, (3, 64, 64)),
+    "FashionMNIST": (10, (1, 28, 28)),
+    "Flowers102": (102, None),
+    "Food101": (101, None),
+    "ImageNet": (1000, None),
+    "KMNIST": (10, (1, 28, 28)),
+    "MNIST": (10, (1, 28, 28)),
+    "OxfordIIITPet": (37, None),
+    "PCAM": (2, (3, 96, 96)),
+    "QMNIST": (10, (1, 28, 28)),
+    "StanfordCars": (196, None),
+    "STL10": (10, (3, 96, 96)),
+    "SVHN": (10, (3, 32, 32)),
+    "USPS": (10, (1, 16, 16)),
+}
+"""Classes and ``(D, H, W)`` of sets without options, known without files; no shape where images
+differ in size."""

@@ -51,7 +51,7 @@ class Treatment:
             images = apply(images, ids, slot, self.augment)
         # Two exactly rounded operations: a fused one could differ with the size of the batch.
         normal = images.sub(self._offset).div_(self._scale)
-        return Batch(images=normal, labels=labels, ids=ids, view=slot or 0)
+        return Batch({"images": normal}, labels, ids, view=slot or 0)
 
     def slot(self, epoch: int) -> int:
         """The number among the replayable views that stands for an epoch."""

@@ -15,8 +15,14 @@ from kdsweep.models.stages import stages
 __all__ = ["FeatureTap", "stages"]
 
 
+OF_INPUT = ":input"
+"""Behind a path: what the module takes, not what it gives."""
+
+
 class FeatureTap:
     """What modules give during the last forward of a network, until detached.
+
+    A path with ``:input`` behind it reads the first input of the module in place of its output.
 
     Each forward of the network begins by forgetting the one before. Of a module called several
     times in one forward the last call counts. The tensors are the network's own, with their
@@ -36,7 +42,8 @@ class FeatureTap:
         # The same module may hang at several paths.
         modules = dict(network.named_modules(remove_duplicate=False))
         del modules[""]
-        wrong = [_unknown_path(path, network, modules) for path in paths if path not in modules]
+        bare = [path.removesuffix(OF_INPUT) for path in paths]
+        wrong = [_unknown_path(path, network, modules) for path in bare if path not in modules]
         if wrong:
             raise SpecError(wrong)
         self.paths = tuple(dict.fromkeys(paths))
@@ -45,7 +52,13 @@ class FeatureTap:
         if self.paths:
             self._handles.append(network.register_forward_pre_hook(self._forget))
         for path in self.paths:
-            self._handles.append(modules[path].register_forward_hook(partial(self._keep, path)))
+            module = modules[path.removesuffix(OF_INPUT)]
+            keep = partial(self._keep, path)
+            self._handles.append(
+                module.register_forward_pre_hook(keep)
+                if path.endswith(OF_INPUT)
+                else module.register_forward_hook(keep)
+            )
 
     @property
     def features(self) -> dict[str, Tensor]:
@@ -84,13 +97,17 @@ class FeatureTap:
     def _forget(self, network: nn.Module, inputs: object) -> None:
         self._seen.clear()
 
-    def _keep(self, path: str, module: nn.Module, inputs: object, output: object) -> None:
-        if not isinstance(output, Tensor):
+    def _keep(self, path: str, module: nn.Module, inputs: object, *outputs: object) -> None:
+        """Called with the inputs before a module's forward, with its output too after it."""
+        given = inputs[0] if isinstance(inputs, tuple) and inputs else None
+        found = outputs[0] if outputs else given
+        if not isinstance(found, Tensor):
             raise SpecError(
-                f"no features at {path!r}: {type(module).__name__} gives a "
-                f"{type(output).__name__}, not a tensor; name a module inside it"
+                f"no features at {path!r}: {type(module).__name__} "
+                f"{'gives' if outputs else 'takes'} a {type(found).__name__}, not a tensor; "
+                "name a module inside it"
             )
-        self._seen[path] = output
+        self._seen[path] = found
 
 
 def _unknown_path(path: str, network: nn.Module, modules: dict[str, nn.Module]) -> str:

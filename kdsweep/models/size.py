@@ -1,4 +1,4 @@
-"""How large a network is, how long it takes, and whether it fits the images at all."""
+"""How large a network is, how long it takes, and whether it fits the inputs at all."""
 
 import time
 from collections.abc import Callable
@@ -10,11 +10,10 @@ from torch.utils import flop_counter
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from kdsweep.batch import Shape, Tokens, in_words
 from kdsweep.errors import SpecError
 from kdsweep.models.eager import spare_compiler
 from kdsweep.models.modes import evaluating
-
-Shape = tuple[int, int, int]
 
 # A forward on the meta device imports torch's compiler: a small network runs in less time.
 _LARGE = 30_000_000
@@ -41,7 +40,7 @@ def size_bytes(network: nn.Module) -> int:
 
 
 def count_macs(network: nn.Module, shape: Shape) -> int:
-    """Multiply-adds of convolutions, matrix products and attention, for one image of ``shape``.
+    """Multiply-adds of convolutions, matrix products and attention, for one input of ``shape``.
 
     Nothing is computed where the network is on the meta device.
     """
@@ -51,7 +50,7 @@ def count_macs(network: nn.Module, shape: Shape) -> int:
 def check_takes(
     network: nn.Module, shape: Shape, num_classes: int, *, name: str | None = None
 ) -> None:
-    """Pass if the network gives logits ``[1, num_classes]`` for one image of ``shape``.
+    """Pass if the network gives logits ``[1, num_classes]`` for one input of ``shape``.
 
     ``name`` is what the error calls the network; its class if not given.
 
@@ -69,7 +68,7 @@ def sizes(
     num_classes: int | None = None,
     name: str | None = None,
 ) -> dict[str, int]:
-    """``params``, ``macs`` and ``size_bytes`` of what ``build`` makes, for images of ``shape``.
+    """``params``, ``macs`` and ``size_bytes`` of what ``build`` makes, for inputs of ``shape``.
 
     A large network is built on the meta device, so that no weight is allocated or drawn; a small
     one, and one that cannot be, on the CPU, with the random state as before afterwards. With
@@ -103,14 +102,14 @@ def sizes(
 def measure_latency_ms(
     network: nn.Module, shape: Shape, device: torch.device, *, budget_s: float = 0.15
 ) -> float:
-    """Median milliseconds for one image of ``shape`` on ``device``, in evaluation mode.
+    """Median milliseconds for one input of ``shape`` on ``device``, in evaluation mode.
 
     The network is moved to ``device``, run three times to warm up, then timed until ``budget_s``
     is spent, but at least five times. The device is synchronised around each run; on a CPU the
     time depends on torch's number of threads.
     """
     network.to(device)
-    image = _image(network, shape)
+    image = example(network, shape)
     taken: list[float] = []
     with evaluating(network), torch.inference_mode():
         for _ in range(3):
@@ -133,7 +132,7 @@ def _counted_forward(network: nn.Module, shape: Shape) -> tuple[object, int]:
     counter = FlopCounterMode(display=False)
     try:
         with evaluating(network), torch.no_grad(), counter:
-            output = network(_image(network, shape))
+            output = network(example(network, shape))
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
     return output, counter.get_total_flops() // 2
@@ -145,7 +144,7 @@ def _accepted_forward(network: nn.Module, shape: Shape, name: str | None) -> tup
     except _REFUSALS as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise SpecError(
-            f"{name or type(network).__name__} does not take images of {_times(shape)}: {reason}; "
+            f"{name or type(network).__name__} does not take {in_words(shape)}: {reason}; "
             "change the model's settings or the data's shape"
         ) from error
 
@@ -155,23 +154,19 @@ def _check_logits(output: object, shape: Shape, num_classes: int, name: str) -> 
         return
     found = list(output.shape) if isinstance(output, Tensor) else f"a {type(output).__name__}"
     raise SpecError(
-        f"{name} gives {found} for one image of {_times(shape)}: with {num_classes} classes its "
+        f"{name} gives {found} for one of the {in_words(shape)}: with {num_classes} classes its "
         f"forward must give logits of shape [1, {num_classes}]"
     )
 
 
-def _image(network: nn.Module, shape: Shape) -> Tensor:
-    """One empty image where the network is."""
-    for parameter in network.parameters():
-        if parameter.is_floating_point():
-            return torch.zeros(1, *shape, device=parameter.device, dtype=parameter.dtype)
-    return torch.zeros(1, *shape)
+def example(network: nn.Module, shape: Shape) -> Tensor:
+    """One empty image where the network is, or one text of full length."""
+    weight = next((p for p in network.parameters() if p.is_floating_point()), torch.empty(0))
+    if isinstance(shape, Tokens):
+        return torch.ones(1, shape.length, device=weight.device, dtype=torch.int64)
+    return torch.zeros(1, *shape, device=weight.device, dtype=weight.dtype)
 
 
 def _synchronise(device: torch.device) -> None:
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
-
-
-def _times(shape: Shape) -> str:
-    return "x".join(map(str, shape))

@@ -50,8 +50,10 @@ def stages(network: nn.Module, images: Tensor) -> tuple[str, ...]:
     there are others. Maps with channels last (Swin) are not recognised, and activations called as
     functions in the network's own ``forward`` cannot be seen: then the convolution before is named.
 
-    A network without maps has no stages: ``()``.
+    A network without maps, as one of texts, has no stages: ``()``.
     """
+    if images.ndim != 4:
+        return ()
     last: dict[tuple[int, int], str] = {}
     for call in _units(_record(network, images)):
         if call.size is None:

@@ -43,3 +43,13 @@ def _absolute(path: str) -> str:
 
 LocalPath = Annotated[str, Field(min_length=1), AfterValidator(_absolute)]
 """A path as the file gives it, made absolute against the working directory; addresses stay."""
+
+
+def _absolute_if_local(name: str) -> str:
+    path = Path(name).expanduser()
+    local = path.exists() or name.startswith((".", "~", "/"))
+    return str(Path.cwd() / path) if local else name
+
+
+PathOrHubName = Annotated[str, Field(min_length=1), AfterValidator(_absolute_if_local)]
+"""What is there, or looks like a path, made absolute; all else is the name of a model."""

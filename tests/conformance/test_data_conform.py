@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 
 from kdsweep import catalog
-from kdsweep.data.base import DataSet, Split, Splits
+from kdsweep.batch import PADDING, Batch, Tokens
+from kdsweep.data.base import DataInfo, DataSet, Split, Splits
 from kdsweep.errors import SpecError
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import Component, TrialSpec
@@ -54,13 +55,46 @@ def glyphs(root: Path) -> dict[str, Any]:
     return {"name": "glyphs", "limit": 60, "classes": FEW_SCRIPTS}
 
 
+def reviews(root: Path) -> dict[str, Any]:
+    """Short texts with a second one each, in three classes, none like another."""
+    words = {"bad": "dull poor", "fair": "decent usual", "good": "fine lovely"}
+    lines = [
+        f"{label},{words[label].split()[number % 2]} film number {number},seen on day {number}\n"
+        for number in range(40) for label in words
+    ]  # fmt: skip
+    root.mkdir(parents=True)
+    (root / "reviews.csv").write_text("".join(["label,text,more\n", *lines]))
+    tokenizer = {"vocabulary": 150}
+    return {
+        "name": "text_files", "path": str(root / "reviews.csv"), "length": 16,
+        "tokenizer": tokenizer,
+    }  # fmt: skip
+
+
+def pairs_in_two_files(root: Path) -> dict[str, Any]:
+    made = reviews(root)
+    header, *lines = (root / "reviews.csv").read_text().splitlines(keepends=True)
+    for name, part in (("train", lines[:90]), ("test", lines[90:])):
+        (root / f"{name}.csv").write_text("".join([header, *part]))
+    files = {part: str(root / f"{part}.csv") for part in ("train", "test")}
+    return {**made, "path": files, "pair": "more", "length": 24}
+
+
+def named_glyphs(root: Path) -> dict[str, Any]:
+    return {**glyphs(root), "texts": "names_without_class"}
+
+
 def made_here() -> dict[str, Callable[[Path], dict[str, Any]]]:
     """Every data set with settings that need nothing from elsewhere; by its name alone at least."""
     own = {
         "digits, augmented": augmented(lambda root: {"name": "digits"}),
+        "docstrings": lambda root: {"name": "docstrings", "limit": 300, "length": 24},
         "glyphs": glyphs,
+        "glyphs, with names": named_glyphs,
         "image_folder": class_folders,
         "image_folder, streamed": augmented(streamed(class_folders)),
+        "text_files": reviews,
+        "text_files, pairs": pairs_in_two_files,
         "torchvision": fake,
         "torchvision, streamed": streamed(fake),
     }
@@ -93,16 +127,44 @@ def parts(splits: Splits) -> dict[str, Split]:
     return {"train": splits.train, "validation": splits.validation, "test": splits.test}
 
 
-def contents(split: Split) -> list[bytes]:
-    return [
-        image.numpy().tobytes()
-        for batch in split.in_order(batch_size=512)
-        for image in batch.images
+def contents(split: Split, view: int | None = None, batch_size: int = 512) -> list[bytes]:
+    """All inputs of each sample, by id."""
+    batches = split.in_order(batch_size=batch_size, view=view)
+    return [each for batch in batches for each in samples(batch)]
+
+
+def samples(batch: Batch) -> list[bytes]:
+    """All inputs of each sample; texts without their padding, which differs between batches."""
+    columns = [
+        [(row[row != PADDING] if name == "tokens" else row).numpy().tobytes() for row in values]
+        for name, values in batch.inputs.items()
     ]
+    return [b"".join(parts) for parts in zip(*columns, strict=True)]
 
 
-def test_the_data_sets_of_the_first_release_are_all_found():
-    assert {"digits", "glyphs", "image_folder", "torchvision"} <= set(NAMES)
+def check_inputs(batch: Batch, info: DataInfo) -> None:
+    """Every input is of its shape and kind."""
+    assert list(batch.inputs) == list(info.shapes)
+    for name, values in batch.inputs.items():
+        shape = info.shapes[name]
+        if isinstance(shape, Tokens):
+            assert values.dtype == torch.int64
+            assert values.shape[0] == len(batch)
+            assert values.shape[1] == min(shape.length, -(-values.shape[1] // 8) * 8)
+            assert values.min() >= 0
+            assert values.max() < shape.vocabulary
+            used = values != PADDING
+            assert used[:, 0].all()
+            assert (used.int().diff(dim=1) <= 0).all()
+        else:
+            assert values.shape == (len(batch), *shape)
+            assert values.dtype == torch.float32
+            assert values.isfinite().all()
+
+
+def test_the_data_sets_are_all_found():
+    expected = {"digits", "docstrings", "glyphs", "image_folder", "text_files", "torchvision"}
+    assert expected <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -123,9 +185,8 @@ def test_it_is_what_it_says_before_it_is_read(component, splits):
     labels = set()
     for split in parts(splits).values():
         for batch in split.in_order(batch_size=300):
-            assert batch.images.shape == (len(batch), *info.shape)
-            assert (batch.images.dtype, batch.labels.dtype) == (torch.float32, torch.int64)
-            assert batch.images.isfinite().all()
+            check_inputs(batch, info)
+            assert batch.labels.dtype == torch.int64
             labels |= set(batch.labels.tolist())
     assert labels == set(range(info.num_classes))
 
@@ -135,43 +196,42 @@ def test_every_class_is_trained_and_every_split_is_read_whole(splits):
         batches = list(split.in_order(batch_size=37))
         assert torch.cat([b.ids for b in batches]).tolist() == list(range(split.num_samples))
         assert split.num_samples > 1
+        assert torch.equal(torch.cat([b.labels for b in batches]), split.labels)
         if name == "train":
             found = torch.cat([b.labels for b in batches]).unique()
             assert len(found) == splits.info.num_classes
 
 
-def test_no_picture_is_in_two_splits(splits):
+def test_no_sample_is_in_two_splits(splits):
     found = {name: set(contents(split)) for name, split in parts(splits).items()}
     assert not found["train"] & found["validation"]
     assert not (found["train"] | found["validation"]) & found["test"]
 
 
 def test_images_are_normalised_by_the_training_split(splits):
+    if "images" not in splits.info.shapes:
+        pytest.skip("has no images")
     (batch,) = splits.train.in_order(batch_size=splits.train.num_samples)
     std, mean = torch.std_mean(batch.images, dim=(0, 2, 3), correction=0)
     torch.testing.assert_close(mean, torch.zeros_like(mean), rtol=0, atol=1e-4)
     torch.testing.assert_close(std, torch.ones_like(std), rtol=1e-4, atol=0)
 
 
-def test_a_view_shows_the_same_pixels_in_order_and_shuffled(splits):
+def test_a_view_shows_the_same_in_order_and_shuffled(splits):
     for epoch in range(splits.num_views + 1):
         for batch in splits.train.shuffled(batch_size=400, epoch=epoch, seed=epoch):
-            ordered = splits.train.in_order(batch_size=123, view=batch.view)
-            images = torch.cat([each.images for each in ordered])
-            assert torch.equal(batch.images, images[batch.ids])
             assert 0 <= batch.view < splits.num_views
+            check_inputs(batch, splits.info)
+            ordered = contents(splits.train, batch.view, batch_size=123)
+            assert samples(batch) == [ordered[number] for number in batch.ids.tolist()]
 
 
 def test_views_differ_where_there_are_several(splits):
-    (plain,) = splits.train.in_order(batch_size=splits.train.num_samples)
-    seen = [
-        next(splits.train.in_order(batch_size=splits.train.num_samples, view=view)).images
-        for view in range(splits.num_views)
-    ]
+    seen = [contents(splits.train, view) for view in range(splits.num_views)]
     if splits.num_views == 1:
-        assert torch.equal(seen[0], plain.images)
+        assert seen[0] == contents(splits.train)
     else:
-        assert not any(torch.equal(one, two) for one, two in pairwise(seen))
+        assert not any(one == two for one, two in pairwise(seen))
 
 
 def test_reading_it_again_gives_the_same(component, splits):
@@ -181,7 +241,7 @@ def test_reading_it_again_gives_the_same(component, splits):
         assert contents(one) == contents(other)
     first, second = (s.train.shuffled(batch_size=50, epoch=3, seed=7) for s in (splits, again))
     for one, other in zip(first, second, strict=True):
-        assert torch.equal(one.images, other.images)
+        assert samples(one) == samples(other)
         assert torch.equal(one.labels, other.labels)
 
 
@@ -190,18 +250,24 @@ def test_another_split_has_another_name(component, splits):
     assert catalog.dataset(other).load(CPU).fingerprint != splits.fingerprint
 
 
+NETWORKS = {
+    "images": {"name": "cnn", "stages": 2, "hidden": 8},
+    "tokens": {"name": "text_cnn", "filters": 4, "kernels": [1, 2]},
+}
+"""A small network for each kind of input, with a width to choose."""
+
+
 def test_a_student_is_distilled_on_it(component, splits):
-    info, network = splits.info, {"name": "cnn", "stages": 2, "hidden": 8}
+    """By a teacher that takes the main input, into a student that takes the last."""
+    kinds = list(splits.info.shapes)
     trial = TrialSpec(
         data=component,
-        student={**network, "width": 2},
+        student={**NETWORKS[kinds[-1]], "width": 2},
         strategy="kd",
         train={"epochs": 1, "batch_size": 64},
     )
     torch.manual_seed(0)
-    big = catalog.model(
-        Component(**network, width=4), shape=info.shape, num_classes=info.num_classes
-    )
+    big = catalog.model_for(Component(**NETWORKS[kinds[0]], width=4), splits.info)
     teacher = Teacher(big, digest="drawn", accuracy=0.0)
     seen: list[EpochMetrics] = []
 

@@ -1,3 +1,4 @@
+import pickle
 import struct
 from pathlib import Path
 
@@ -43,6 +44,24 @@ def write_mnist(root: Path) -> tuple[np.ndarray, np.ndarray]:
         write_idx(folder / f"{part}-images-idx3-ubyte", images)
         write_idx(folder / f"{part}-labels-idx1-ubyte", labels)
     return images, labels
+
+
+def write_cifar(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both CIFAR sets in their files' layout, one image of each class in each file."""
+    for name, num_classes, key, meta in (
+        ("CIFAR10", 10, "labels", "label_names"),
+        ("CIFAR100", 100, "fine_labels", "fine_label_names"),
+    ):
+        own = getattr(datasets, name)
+        folder = root / own.base_folder
+        folder.mkdir(parents=True)
+        for file, _ in (*own.train_list, *own.test_list):
+            pixels = np.zeros((num_classes, 3072), np.uint8)
+            content = {"data": pixels, key: list(range(num_classes))}
+            (folder / file).write_bytes(pickle.dumps(content))
+        names = {meta: [f"class {number}" for number in range(num_classes)]}
+        (folder / own.meta["filename"]).write_bytes(pickle.dumps(names))
+    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
 
 
 def write_images(folder: Path, num: int, *, side: int = 64, seed: int = 0) -> None:
@@ -179,6 +198,53 @@ def test_missing_files_say_what_to_do(tmp_path: Path) -> None:
         "or set data.download: true"
     )
     assert not list(tmp_path.iterdir())
+
+
+def test_a_promise_is_what_opening_the_set_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_mnist(tmp_path)
+    write_cifar(tmp_path, monkeypatch)
+    for name, settings in (
+        ("MNIST", {}), ("MNIST", {"size": 16, "channels": 3}), ("CIFAR10", {}), ("CIFAR100", {})
+    ):  # fmt: skip
+        opened = data(name, tmp_path, **settings).describe()
+        promised = data(name, tmp_path / "elsewhere", **settings).promised()
+        assert (promised.num_classes, promised.shape) == (opened.num_classes, opened.shape)
+        assert len(promised.class_names) == promised.num_classes
+
+
+@pytest.mark.parametrize("name", ["MNIST", "FashionMNIST", "KMNIST", "QMNIST", "EMNIST"])
+def test_promised_classes_are_torchvisions(name: str, tmp_path: Path) -> None:
+    own = getattr(datasets, name)
+    classes = own.classes_split_dict["balanced"] if name == "EMNIST" else own.classes
+    assert data(name, tmp_path).promised().num_classes == len(classes)
+
+
+def test_a_promise_needs_no_files_but_right_settings(tmp_path: Path) -> None:
+    imagenet = data("ImageNet", tmp_path, size=224).promised()
+    assert (imagenet.num_classes, imagenet.shape) == (1000, (3, 224, 224))
+    for name, settings, sentence in (
+        ("ImageNet", {}, "data.size: is missing: the images of ImageNet differ in size; give [H, "
+         "W] to resize and cut them to"),
+        ("ImageNet", {"size": 64, "test": 0.3},
+         "data.test: 0.3 is not allowed: ImageNet has a test part of its own"),
+        ("CIFAR10", {"mean": (0.5,)}, "data.mean: [0.5] is not allowed: the images have 3 "
+         "channels, give one value for each"),
+        ("CIFAR10", {"options": {"train": True}}, "data.options.train: CIFAR10 has no options"),
+    ):  # fmt: skip
+        with pytest.raises(SpecError) as caught:
+            data(name, tmp_path, **settings).promised()
+        assert caught.value.problems == (sentence,)
+
+
+def test_what_is_not_known_is_opened(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="the files of DTD are not whole"):
+        data("DTD", tmp_path, size=32).promised()
+    fake = data("FakeData", tmp_path, options={"size": 60, "image_size": [1, 8, 8]})
+    assert fake.promised() == fake.describe()
+    with pytest.raises(SpecError, match="the files of EMNIST are not whole"):
+        data("EMNIST", tmp_path, options={"split": "letters"}).promised()
 
 
 def test_sets_that_download_by_themselves_are_told_not_to(

@@ -36,7 +36,7 @@ def build(shape=(3, 32, 32), num_classes=100, **settings) -> nn.Module:
 def test_published_size(settings, params, macs):
     found = sizes(lambda: build(**settings), (3, 32, 32))
     assert round(found["params"] / 1e6, 3) == params
-    assert found["macs"] / 1e6 == pytest.approx(macs, rel=0.005)
+    assert round(found["macs"] / 1e6, 1) == macs
 
 
 @pytest.mark.parametrize("name", ["resnet", "wide_resnet"])
