@@ -5,12 +5,11 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from kdsweep.batch import Batch, Outputs
 from kdsweep.losses.attention import attention_transfer
-from kdsweep.strategies.adapters import to_smaller
-from kdsweep.strategies.base import Layers, Needs, Probe, Strategy, Weight, present
-from kdsweep.strategies.pairing import PairedLayers, layers_of, pair_layers
-from kdsweep.strategies.weighting import TermWeight
+from kdsweep.strategies.base import Layers, Needs, Probe, Seen, Strategy, Weight
+from kdsweep.strategies.parts.adapters import to_smaller
+from kdsweep.strategies.parts.pairing import PairedLayers, layers_of, pair_layers
+from kdsweep.strategies.parts.weighting import TermWeight
 
 
 class AttentionTransfer(Strategy):
@@ -49,13 +48,11 @@ class AttentionTransfer(Strategy):
         """The hard-label loss as it is, and the weight of the attention."""
         return {"hard": Weight(1.0), "attention": self.weight}
 
-    def terms(
-        self, batch: Batch, student: Outputs, teacher: Outputs | None
-    ) -> Mapping[str, Tensor]:
+    def terms(self, seen: Seen) -> Mapping[str, Tensor]:
         """``attention``: the maps' mean squared differences, summed over layers."""
-        theirs = present(teacher).features
+        ours, theirs = seen.student.features, seen.teacher.features
         losses = [
-            attention_transfer(*to_smaller(student.features[pair.student], theirs[pair.teacher]))
+            attention_transfer(*to_smaller(ours[pair.student], theirs[pair.teacher]))
             for pair in self.pairs
         ]
         return {"attention": sum(losses[1:], start=losses[0])}

@@ -5,12 +5,11 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from kdsweep.batch import Batch, Outputs
 from kdsweep.losses.features import hint
-from kdsweep.strategies.adapters import Adapter
-from kdsweep.strategies.base import Layers, Needs, Probe, Strategy, Weight, present
-from kdsweep.strategies.pairing import PairedLayers, layers_of, pair_layers
-from kdsweep.strategies.weighting import TermWeight
+from kdsweep.strategies.base import Layers, Needs, Probe, Seen, Strategy, Weight
+from kdsweep.strategies.parts.adapters import Adapter
+from kdsweep.strategies.parts.pairing import PairedLayers, layers_of, pair_layers
+from kdsweep.strategies.parts.weighting import TermWeight
 
 
 class FitNet(Strategy):
@@ -51,13 +50,11 @@ class FitNet(Strategy):
         """The hard-label loss as it is, and the weight of the hints."""
         return {"hard": Weight(1.0), "hint": self.weight}
 
-    def terms(
-        self, batch: Batch, student: Outputs, teacher: Outputs | None
-    ) -> Mapping[str, Tensor]:
+    def terms(self, seen: Seen) -> Mapping[str, Tensor]:
         """``hint``: the squared differences' means, summed over layers."""
-        theirs = present(teacher).features
+        theirs = seen.teacher.features
         losses = [
-            hint(adapter(student.features[pair.student]), theirs[pair.teacher])
+            hint(adapter(seen.student.features[pair.student]), theirs[pair.teacher])
             for pair, adapter in zip(self.pairs, self.adapters, strict=True)
         ]
         return {"hint": sum(losses[1:], start=losses[0])}

@@ -1,40 +1,54 @@
 """Knowledge distillation by softened logits (Hinton, Vinyals, Dean)."""
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from torch import Tensor
 
-from kdsweep.batch import Batch, Outputs
-from kdsweep.errors import SpecError
-from kdsweep.losses.logits import soft_targets
-from kdsweep.spec import Settings
-from kdsweep.strategies.base import Needs, Probe, Strategy, Weight, present, probed_teacher
+from kdsweep.losses.distances import (
+    jensen_shannon,
+    logit_mse,
+    reverse_kl_divergence,
+    soft_cross_entropy,
+)
+from kdsweep.losses.logits import at_temperature, kl_divergence
+from kdsweep.losses.standardise import standardise
+from kdsweep.strategies.base import Needs, Probe, Seen, Strategy, Weight
+from kdsweep.strategies.parts.classes import check_standardised, shared_classes
+from kdsweep.strategies.parts.softening import Softening
+
+_SOFTENED: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "kl": kl_divergence,
+    "soft_cross_entropy": soft_cross_entropy,
+    "reverse_kl": reverse_kl_divergence,
+    "jensen_shannon": jensen_shannon,
+}
 
 
 class KnowledgeDistillation(Strategy):
     """``L = alpha CE + (1 - alpha) T^2 KL(p_t^T || p_s^T)``: the teacher's softened classes.
 
-    alpha is the weight of the hard-label loss; libraries disagree. ``w_ce`` and ``w_kd`` replace
-    ``alpha`` and ``1 - alpha`` by weights that need not sum to one.
+    alpha is the weight of the hard-label loss; libraries disagree. ``distance`` puts another
+    distance in the place of KL: with the factor ``T^2`` where it is one of softened probabilities,
+    and without where it is of the logits as they are, ``mse``. ``standardise`` brings the logits of
+    both networks to mean zero and deviation one first (LSKD, arXiv:2403.01427).
     """
 
-    class Params(Settings):
-        """Softening of both networks, and the hard label's share of the loss."""
+    class Params(Softening):
+        """Softening of both networks, their distance, and the hard label's share of the loss."""
 
-        temperature: float = Field(4.0, gt=0, le=1000)
-        alpha: float = Field(0.1, ge=0, le=1, description="weight of the hard-label loss")
-        w_ce: float | None = Field(None, ge=0, description="weight of CE, in place of alpha")
-        w_kd: float | None = Field(None, ge=0, description="weight of KD, in place of 1 - alpha")
+        distance: Literal["kl", "soft_cross_entropy", "reverse_kl", "jensen_shannon", "mse"] = "kl"
+        standardise: bool = False
 
         @model_validator(mode="after")
-        def _one_way_of_weighting(self) -> "KnowledgeDistillation.Params":
-            if (self.w_ce is None) != (self.w_kd is None):
-                missing = "w_ce" if self.w_ce is None else "w_kd"
-                raise ValueError(f"w_ce and w_kd go together: {missing} is missing")
-            if self.w_ce is not None and "alpha" in self.model_fields_set:
-                raise ValueError("give either alpha, or w_ce and w_kd, not both")
+        def _a_temperature_only_where_there_is_one(self) -> "KnowledgeDistillation.Params":
+            given = "temperature" in self.model_fields_set or self.temperature_end is not None
+            if self.distance == "mse" and given:
+                raise ValueError(
+                    "distance: mse compares the logits as they are: leave the temperature out, "
+                    "or choose another distance"
+                )
             return self
 
     needs: ClassVar[Needs] = Needs()
@@ -45,26 +59,28 @@ class KnowledgeDistillation(Strategy):
         """Check that both networks tell the same number of classes apart.
 
         Raises:
-            SpecError: there is no teacher, or its classes are not the student's.
+            SpecError: there is no teacher, its classes are not the student's, or there are too few
+                to be standardised.
         """
         super().__init__(params, probe)
-        ours, theirs = probe.student.logits.shape[-1], probed_teacher(probe).logits.shape[-1]
-        if ours != theirs:
-            raise SpecError(
-                f"the student has {ours} classes and the teacher {theirs}: softened logits can "
-                "only be compared over the same classes; use a teacher trained on this data set"
-            )
+        num_classes = shared_classes(probe)
+        if params.standardise:
+            check_standardised(num_classes)
 
     def weights(self) -> Mapping[str, Weight]:
         """``alpha`` and ``1 - alpha``, or the two untied weights."""
-        params = self.params
-        if params.w_ce is not None and params.w_kd is not None:
-            return {"hard": Weight(params.w_ce), "soft": Weight(params.w_kd)}
-        return {"hard": Weight(params.alpha), "soft": Weight(1 - params.alpha)}
+        return self.params.weights()
 
-    def terms(
-        self, batch: Batch, student: Outputs, teacher: Outputs | None
-    ) -> Mapping[str, Tensor]:
-        """``soft``: ``T^2 KL`` of the softened logits."""
-        logits = present(teacher).logits
-        return {"soft": soft_targets(student.logits, logits, self.params.temperature)}
+    def factors(self, progress: float) -> Mapping[str, float]:
+        """``alpha`` and ``1 - alpha`` where they move."""
+        return self.params.factors(progress)
+
+    def terms(self, seen: Seen) -> Mapping[str, Tensor]:
+        """``soft``: ``T^2`` times the distance of the softened logits, or that of the logits."""
+        ours, theirs = seen.student.logits, seen.teacher.logits
+        if self.params.standardise:
+            ours, theirs = standardise(ours), standardise(theirs)
+        if self.params.distance == "mse":
+            return {"soft": logit_mse(ours, theirs)}
+        temperature = self.params.temperature_at(seen.progress)
+        return {"soft": at_temperature(_SOFTENED[self.params.distance], ours, theirs, temperature)}

@@ -5,9 +5,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from kdsweep.batch import Batch, Outputs
 from kdsweep.spec import Settings
-from kdsweep.strategies.base import Needs, Strategy, Weight
+from kdsweep.strategies.base import Needs, Seen, Strategy, Weight
 
 
 class NoDistillation(Strategy):
@@ -23,8 +22,6 @@ class NoDistillation(Strategy):
         """The hard-label loss as it is."""
         return {"hard": Weight(1.0)}
 
-    def terms(
-        self, batch: Batch, student: Outputs, teacher: Outputs | None
-    ) -> Mapping[str, Tensor]:
+    def terms(self, seen: Seen) -> Mapping[str, Tensor]:
         """No terms of its own."""
         return {}

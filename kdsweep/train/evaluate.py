@@ -11,14 +11,14 @@ EVALUATION_BATCH = 1024
 
 
 def evaluate(network: nn.Module, split: Split) -> tuple[float, float]:
-    """``(accuracy 0..1, cross-entropy in nats)`` on the plain images of ``split``.
+    """``(accuracy 0..1, cross-entropy in nats)`` on the plain samples of ``split``.
 
     Sums stay on the device and are read once. Every module's mode is put back.
     """
     sums: torch.Tensor | None = None
     with evaluating(network), torch.inference_mode():
         for batch in split.in_order(batch_size=EVALUATION_BATCH):
-            logits = network(batch.images).float()
+            logits = network(batch.seen_by(network)).float()
             correct = (logits.argmax(dim=1) == batch.labels).sum()
             loss = F.cross_entropy(logits, batch.labels, reduction="sum")
             seen = torch.stack((correct.double(), loss.double()))

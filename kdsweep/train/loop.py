@@ -2,30 +2,41 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
 
 import torch
 from torch import Tensor, nn
 
 from kdsweep import catalog
-from kdsweep.batch import Batch, Outputs
+from kdsweep.batch import Batch
 from kdsweep.data.base import Splits
 from kdsweep.errors import TrialError
-from kdsweep.models.features import FeatureTap
 from kdsweep.results.record import EpochMetrics
-from kdsweep.spec import TrainSpec, TrialSpec
+from kdsweep.spec import TrialSpec
+from kdsweep.spec.trial import MAIN_TEACHER
+from kdsweep.train.batches import (
+    CALIBRATION_BATCHES,
+    Batches,
+    OwnBatches,
+    TrainingData,
+    blank_batch,
+    first_batches,
+)
 from kdsweep.train.device import forked_random
 from kdsweep.train.evaluate import evaluate
+from kdsweep.train.labels import labelled
+from kdsweep.train.needs import needs_of
 from kdsweep.train.objective import Objective
-from kdsweep.train.optimize import optimizer, scheduler, steps_in_epoch
+from kdsweep.train.optimize import Optimizers
 from kdsweep.train.probe import probe
 from kdsweep.train.ranks import ALONE, Ranks
-from kdsweep.train.teacher import RememberedLogits, Teacher
+from kdsweep.train.step import Step
+from kdsweep.train.teacher import RememberedLogits, Source, Teacher
 
-CALIBRATION_BATCHES = 4
+_FAR = 1_000_003
+"""Seeds of workers lie this far apart: replicates of a trial have seeds that follow each other."""
 
 
 class Verdict(StrEnum):
@@ -48,26 +59,6 @@ class Trained:
     stopped: bool
 
 
-class _Step(nn.Module):
-    """Student and objective as one module, so that several workers can share its gradients."""
-
-    def __init__(self, student: nn.Module, objective: Objective) -> None:
-        super().__init__()
-        self.student = student
-        self.objective = objective
-        self.tap = FeatureTap(student, objective.layers.student)
-
-    def seen(self, batch: Batch) -> Outputs:
-        """What the student gives for a batch, with the maps that the objective reads."""
-        return Outputs(self.student(batch.images), self.tap.features)
-
-    def forward(self, batch: Batch, teacher: Outputs | None) -> tuple[Tensor, Tensor]:
-        """The total of each example ``[N]`` and the sums of ``total`` and of every term."""
-        total, terms = self.objective(batch, self.seen(batch), teacher)
-        sums = torch.stack([total.detach().sum(), *(term.sum() for term in terms.values())])
-        return total, sums
-
-
 def train(
     trial: TrialSpec,
     report: Report,
@@ -76,104 +67,93 @@ def train(
     device: torch.device,
     teacher: Teacher | None = None,
     remembered: RememberedLogits | None = None,
+    others: Mapping[str, Source] | None = None,
     ranks: Ranks = ALONE,
 ) -> Trained:
     """Train the trial's student; ``report`` hears of every epoch and may end the training.
 
-    ``remembered`` serves strategies that need no more than the teacher's logits. The same trial
-    gives the same numbers on the same machine, whatever ran before in this process.
+    ``remembered`` serves strategies that need no more than the teacher's logits; ``others`` are
+    the further teachers that the strategy reads. The same trial gives the same numbers on the same
+    machine, whatever ran before in this process.
 
     Raises:
         SpecError: student and teacher cannot be paired as the strategy asks.
-        TrialError: a loss is no longer finite; names the epoch and the term.
+        TrialError: a loss is no longer finite, or the strategy finds that training has failed;
+            names the epoch and the term.
     """
+    main = {} if teacher is None else {MAIN_TEACHER: Source(teacher, remembered)}
+    sources = {**main, **(others or {})}
     with forked_random(device):
         torch.manual_seed(trial.seed)
-        info = splits.info
-        student = catalog.model(trial.student, shape=info.shape, num_classes=info.num_classes)
-        student.to(device)
-        first = _first_batches(splits, trial)
-        objective = Objective(
-            trial.strategy,
-            probe(student, teacher, first[0], info.num_classes),
-            label_smoothing=trial.train.label_smoothing,
-        ).to(device)
-        ask = _teacher_for(objective, teacher, remembered)
-        step = _Step(student, objective)
         try:
-            if objective.needs_calibration:
-                _calibrate(step, first, ask, device)
-            return _epochs(trial, report, step, ask, splits, device, ranks)
+            step, first = _built(trial, splits, device, sources, ranks)
+            with step.tap:
+                if step.objective.needs_calibration:
+                    with forked_random(device):
+                        step.calibrate(first or [trial.train.batch_size] * CALIBRATION_BATCHES)
+                if ranks.rank:
+                    # Drawn alike so far; what is drawn in training must differ between workers.
+                    torch.manual_seed(trial.seed + ranks.rank * _FAR)
+                return _epochs(trial, report, step, splits, device, ranks)
         finally:
-            step.tap.detach()
-            if teacher is not None:
-                teacher.detach()
+            for source in sources.values():
+                source.teacher.detach()
 
 
-Ask = Callable[[Batch], Outputs | None]
-
-
-def _teacher_for(
-    objective: Objective, teacher: Teacher | None, remembered: RememberedLogits | None
-) -> Ask:
-    """How this objective gets the teacher's side of a batch, as cheaply as it can."""
-    if teacher is None or not objective.needs.teacher:
-        return lambda batch: None
-    if remembered is not None and not objective.needs.features:
-        return remembered.outputs
-    return lambda batch: teacher.outputs(batch, objective.layers.teacher)
-
-
-def _first_batches(splits: Splits, trial: TrialSpec) -> list[Batch]:
-    batches = splits.train.shuffled(batch_size=trial.train.batch_size, epoch=0, seed=trial.seed)
-    first = list(islice(batches, CALIBRATION_BATCHES))
-    if not first:
-        raise TrialError("the training split holds fewer than two samples")
-    return first
-
-
-def _calibrate(step: _Step, batches: list[Batch], ask: Ask, device: torch.device) -> None:
-    """Measure the terms on the first batches; all of the student is left as it was, but its mode.
-
-    In training mode: fresh batch norm in evaluation mode does not normalise, and the losses of a
-    deep network would be measured orders of magnitude too large.
-    """
-    buffers = {name: value.clone() for name, value in step.student.named_buffers()}
-    step.student.train()
-    with torch.no_grad(), forked_random(device):
-        step.objective.calibrate((batch, step.seen(batch), ask(batch)) for batch in batches)
-        for name, value in step.student.named_buffers():
-            value.copy_(buffers[name])
+def _built(
+    trial: TrialSpec,
+    splits: Splits,
+    device: torch.device,
+    sources: Mapping[str, Source],
+    ranks: Ranks,
+) -> tuple[Step, list[Batch]]:
+    """Student and objective before their first step, and training data to calibrate with."""
+    info, own = splits.info, needs_of(trial.strategy)
+    student = catalog.model_for(trial.student, info).to(device)
+    known, num_samples, scale = None, 0, 1.0
+    first: list[Batch] = []
+    if own.data:
+        first, num_samples = first_batches(splits, trial), splits.train.num_samples
+        known = labelled(trial, splits.train, device)
+        scale = 1.0 if known is None else num_samples / int(known.sum())
+    shown = first[0] if first else blank_batch(info, device)
+    seen = probe(trial, student, sources, shown, info, num_samples=num_samples)
+    objective = Objective(
+        trial.strategy, seen, label_smoothing=trial.train.label_smoothing, hard_scale=scale
+    ).to(device)
+    main = sources.get(MAIN_TEACHER)
+    objective.begin(student, None if main is None else main.teacher.network)
+    return Step(student, objective, sources, ranks, labelled=known), first
 
 
 def _epochs(
     trial: TrialSpec,
     report: Report,
-    step: _Step,
-    ask: Ask,
+    step: Step,
     splits: Splits,
     device: torch.device,
     ranks: Ranks,
 ) -> Trained:
     train, step = trial.train, step.to(device).train()
-    adam = optimizer(train, step.parameters())
-    num_samples = splits.train.num_samples
-    steps_per_epoch = steps_in_epoch(num_samples, train.batch_size, ranks.size)
-    rates = scheduler(train, adam, num_steps=steps_per_epoch * train.epochs)
+    batches: Batches = (
+        TrainingData(trial, splits, ranks)
+        if step.objective.needs.data
+        else OwnBatches(trial, step.objective.main.batches_per_epoch, ranks)
+    )
+    optimizers = Optimizers(
+        train,
+        step,
+        [(learner.module, learner.lr) for learner in step.objective.learners()],
+        num_steps=batches.steps * train.epochs,
+    )
     shared = ranks.share_gradients(step)
     reports: list[EpochMetrics] = []
     go_on = True
     for epoch in range(1, train.epochs + 1):
-        started, lr = time.perf_counter(), adam.param_groups[0]["lr"]
-        batches = splits.train.shuffled(
-            batch_size=train.batch_size,
-            epoch=epoch,
-            seed=trial.seed,
-            rank=ranks.rank,
-            num_ranks=ranks.size,
-        )
-        sums = _one_epoch(batches, shared, ask, adam, rates, train, ranks, num_samples=num_samples)
+        started, lr = time.perf_counter(), optimizers.lr
+        sums = _one_epoch(batches, epoch, shared, optimizers, ranks)
         means = _means(sums, step.objective, epoch)
+        step.objective.check(means, epoch)
         accuracy = loss = math.nan
         if ranks.is_first:
             accuracy, loss = evaluate(step.student, splits.validation)
@@ -199,34 +179,22 @@ def _epochs(
 
 
 def _one_epoch(
-    batches: Iterator[Batch],
-    step: nn.Module,
-    ask: Ask,
-    adam: torch.optim.Optimizer,
-    rates: torch.optim.lr_scheduler.LRScheduler,
-    train: TrainSpec,
-    ranks: Ranks,
-    *,
-    num_samples: int,
+    batches: Batches, epoch: int, step: nn.Module, optimizers: Optimizers, ranks: Ranks
 ) -> Tensor:
     """Sums over the epoch's examples of ``[total, *terms, 1]``, float64, read by nobody yet."""
-    parameters = [p for group in adam.param_groups for p in group["params"]]
     epoch_sums: Tensor | None = None
-    for i, batch in enumerate(batches):
-        total, sums = step(batch, ask(batch))
-        adam.zero_grad(set_to_none=True)
+    all_steps = batches.steps * batches.trial.train.epochs
+    for i, batch in enumerate(batches.of(epoch)):
+        total, sums = step(batch, ((epoch - 1) * batches.steps + i) / all_steps)
         # Workers average their gradients: each weighs its share by the size of the whole batch, so
         # that an uneven last batch gives the gradient that one worker would have had.
-        whole = min(train.batch_size, num_samples - i * train.batch_size)
-        (total.sum() * (ranks.size / whole)).backward()
-        if train.clip_norm is not None:
-            nn.utils.clip_grad_norm_(parameters, train.clip_norm)
-        adam.step()
-        rates.step()
-        seen = torch.cat((sums.double(), sums.new_full((1,), len(batch), dtype=torch.float64)))
-        epoch_sums = seen if epoch_sums is None else epoch_sums + seen
+        whole = min(batches.batch_size, batches.num_samples - i * batches.batch_size)
+        optimizers.step(total.sum() * (ranks.size / whole))
+        epoch_sums = sums.double() if epoch_sums is None else epoch_sums + sums.double()
     if epoch_sums is None:
-        raise TrialError(f"{num_samples} training samples are too few for {ranks.size} workers")
+        raise TrialError(
+            f"{batches.num_samples} training samples are too few for {ranks.size} workers"
+        )
     return ranks.sum(epoch_sums)
 
 

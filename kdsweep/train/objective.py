@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from itertools import chain
 from typing import cast
 
@@ -9,28 +11,22 @@ import torch
 from torch import Tensor, nn
 
 from kdsweep import catalog
-from kdsweep.batch import Batch, Outputs
+from kdsweep.batch import Outputs
 from kdsweep.errors import SpecError, TrialError
 from kdsweep.losses.logits import hard_labels
 from kdsweep.spec import Component
-from kdsweep.strategies.base import Layers, Needs, Probe, Strategy, Weight, probed_teacher
-
-Seen = tuple[Batch, Outputs, Outputs | None]
-"""A batch with what the student and the teacher gave for it."""
+from kdsweep.strategies.base import (
+    Layers,
+    Learner,
+    Probe,
+    Seen,
+    Strategy,
+    Weight,
+    probed_teacher,
+)
+from kdsweep.train.needs import together
 
 _HARD = "hard"
-
-
-def needs_of(component: Component) -> Needs:
-    """What a strategy and its extras together ask of the two networks, before any is built.
-
-    Raises:
-        SpecError: no strategy of that name.
-    """
-    return _together(
-        catalog.find("strategy", each.name).needs
-        for each in (component, *catalog.extras(component).values())
-    )
 
 
 class Objective(nn.Module):
@@ -44,17 +40,28 @@ class Objective(nn.Module):
 
     raw: Tensor
 
-    def __init__(self, component: Component, probe: Probe, *, label_smoothing: float = 0.0) -> None:
-        """Build the strategies for the probed networks; ``label_smoothing`` is of ``hard`` only.
+    def __init__(
+        self,
+        component: Component,
+        probe: Probe,
+        *,
+        label_smoothing: float = 0.0,
+        hard_scale: float = 1.0,
+    ) -> None:
+        """Build the strategies for the probed networks.
+
+        ``label_smoothing`` and ``hard_scale`` are of ``hard`` only: where not all examples have a
+        label, the scale makes its mean over all examples that over those that have one.
 
         Raises:
             SpecError: a strategy cannot be built for these networks, or is given twice.
         """
         super().__init__()
         self.label_smoothing = label_smoothing
+        self.hard_scale = hard_scale
         named = _build(component, probe)
         self.strategies = nn.ModuleList(strategy for _, strategy in named)
-        self.needs = _together(strategy.needs for _, strategy in named)
+        self.needs = together(strategy.needs for _, strategy in named)
         self.layers = _union([strategy.layers for _, strategy in named])
         self._weights = _weights(named)
         self._names = _term_names(named)
@@ -63,22 +70,40 @@ class Objective(nn.Module):
         self.register_load_state_dict_post_hook(_note_loaded_weights)  # type: ignore[no-untyped-call]
         self.needs_calibration = any(weight.relative for weight in self._weights.values())
 
-    def forward(
-        self, batch: Batch, student: Outputs, teacher: Outputs | None
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    @property
+    def main(self) -> Strategy:
+        """The strategy that the trial names; the others are its extras."""
+        return cast(Strategy, self.strategies[0])
+
+    def learners(self) -> tuple[Learner, ...]:
+        """What the strategies train by optimizers of their own."""
+        return tuple(chain.from_iterable(cast(Strategy, s).learners() for s in self.strategies))
+
+    def begin(self, student: nn.Module, teacher: nn.Module | None) -> None:
+        """Let the strategies set the student up; raises ``SpecError`` where one cannot."""
+        for strategy in self.strategies:
+            cast(Strategy, strategy).begin(student, teacher)
+
+    def check(self, means: Mapping[str, float], epoch: int) -> None:
+        """Show each strategy the means of its terms; raises ``TrialError`` if one objects."""
+        for strategy, names in zip(self.strategies, self._names, strict=True):
+            own = {key: means[name] for key, name in names.items()}
+            cast(Strategy, strategy).check({_HARD: means[_HARD], **own}, epoch)
+
+    def forward(self, seen: Seen) -> tuple[Tensor, dict[str, Tensor]]:
         """The total of every example ``[N]``, and every term ``[N]``, unweighted and detached.
 
-        No gradient reaches the teacher.
+        No gradient reaches a teacher.
 
         Raises:
             TrialError: relative weights are not yet calibrated, or a tensor has a wrong shape.
         """
         if self.needs_calibration:
             raise TrialError("the relative weights of the loss terms have not been calibrated")
-        terms = self._terms(batch, student, teacher)
-        stacked = torch.stack(list(terms.values()), dim=1)
-        total = (stacked * self.raw).sum(dim=1)
-        return total, dict(zip(terms, stacked.detach().unbind(dim=1), strict=True))
+        terms, factors = self._terms(seen), self._factors(seen.progress)
+        parts = [term * factors[n] if n in factors else term for n, term in terms.items()]
+        total = (torch.stack(parts, dim=1) * self.raw).sum(dim=1)
+        return total, {name: term.detach() for name, term in terms.items()}
 
     @torch.no_grad()
     def calibrate(self, seen: Iterable[Seen]) -> None:
@@ -92,10 +117,10 @@ class Objective(nn.Module):
             TrialError: a term is not finite, or ``seen`` holds no example.
         """
         sums = torch.zeros(len(self._weights) + 1, dtype=torch.float64, device=self.raw.device)
-        for batch, student, teacher in seen:
-            terms = self._terms(batch, student, teacher)
+        for each in seen:
+            terms = self._terms(each)
             sums[:-1] += torch.stack([term.double().sum() for term in terms.values()])
-            sums[-1] += len(batch)
+            sums[-1] += len(each.batch)
         *totals, count = sums.tolist()
         if count == 0:
             raise TrialError("no examples to calibrate the weights of the loss terms with")
@@ -114,15 +139,33 @@ class Objective(nn.Module):
             raise TrialError("the relative weights of the loss terms have not been calibrated")
         return dict(zip(self._weights, self.raw.tolist(), strict=True))
 
-    def _terms(self, batch: Batch, student: Outputs, teacher: Outputs | None) -> dict[str, Tensor]:
-        terms = {_HARD: hard_labels(student.logits, batch.labels, self.label_smoothing)}
-        frozen = None if teacher is None else _detached(teacher)
+    def _terms(self, seen: Seen) -> dict[str, Tensor]:
+        hard = hard_labels(seen.student.logits, seen.batch.labels, self.label_smoothing)
+        terms = {_HARD: hard * self.hard_scale if self.hard_scale != 1 else hard}
+        if self.needs.data:
+            seen = _detached(seen)
+        else:
+            # There are no labels, and a gradient of zeros would move the student by its momentum.
+            terms[_HARD] = terms[_HARD].detach()
+        # Inputs with a gradient are made by a strategy that learns from them: its extras rest.
+        rest = any(inputs.requires_grad for inputs in seen.batch.inputs.values())
         for module, names in zip(self.strategies, self._names, strict=True):
             strategy = cast(Strategy, module)
-            own = strategy.terms(batch, student, frozen)
-            _check_terms(strategy, own, names, len(batch))
+            with torch.no_grad() if rest and strategy is not self.main else nullcontext():
+                own = strategy.terms(seen)
+            _check_terms(strategy, own, names, len(seen.batch))
             terms |= {name: own[key] for key, name in names.items()}
         return terms
+
+    def _factors(self, progress: float) -> dict[str, float]:
+        """By the names of the objective; of ``hard`` the main strategy's alone."""
+        found: dict[str, float] = {}
+        for strategy, names in zip(self.strategies, self._names, strict=True):
+            own = cast(Strategy, strategy).factors(progress)
+            found |= {name: own[key] for key, name in names.items() if key in own}
+            if strategy is self.main and _HARD in own:
+                found[_HARD] = own[_HARD]
+        return found
 
 
 def _build(component: Component, probe: Probe) -> list[tuple[str, Strategy]]:
@@ -143,11 +186,6 @@ def _build(component: Component, probe: Probe) -> list[tuple[str, Strategy]]:
     if problems:
         raise SpecError(problems)
     return built
-
-
-def _together(needs: Iterable[Needs]) -> Needs:
-    each = tuple(needs)
-    return Needs(teacher=any(n.teacher for n in each), features=any(n.features for n in each))
 
 
 def _union(layers: Sequence[Layers]) -> Layers:
@@ -201,6 +239,11 @@ def _raw(name: str, weight: Weight, means: Mapping[str, float]) -> float:
     hard, loss = means[_HARD], abs(means[name])
     if loss == 0:
         return weight.value
+    if hard == 0:
+        raise TrialError(
+            f"the weight of {name!r} is relative to the hard-label loss, and there is none: "
+            "use raw_weight"
+        )
     raw = weight.value * hard / loss
     if raw > torch.finfo(torch.float32).max or raw != raw:
         raise TrialError(
@@ -211,7 +254,13 @@ def _raw(name: str, weight: Weight, means: Mapping[str, float]) -> float:
     return raw
 
 
-def _detached(outputs: Outputs) -> Outputs:
+def _detached(seen: Seen) -> Seen:
+    own = None if seen.teacher_outputs is None else _without_gradient(seen.teacher_outputs)
+    teachers = {name: _without_gradient(each) for name, each in seen.teachers.items()}
+    return replace(seen, teacher_outputs=own, teachers=teachers)
+
+
+def _without_gradient(outputs: Outputs) -> Outputs:
     features = {path: map_.detach() for path, map_ in outputs.features.items()}
     return Outputs(outputs.logits.detach(), features)
 

@@ -2,11 +2,11 @@
 
 import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from kdsweep.models.eager import spare_compiler
 from kdsweep.spec import TrainSpec
@@ -63,6 +63,51 @@ def factor(schedule: Schedule) -> Callable[[float], float]:
         return float(schedule.factor ** sum(progress >= m for m in schedule.milestones))
 
     return at
+
+
+class Optimizers:
+    """One optimizer for the student and what adapts it, and one for each further learner.
+
+    Each learner's gradient is clipped by itself: none takes the other's share of ``clip_norm``.
+    """
+
+    def __init__(
+        self,
+        train: TrainSpec,
+        step: nn.Module,
+        learners: Sequence[tuple[nn.Module, float | None]],
+        *,
+        num_steps: int,
+    ) -> None:
+        """Take the modules that learn apart, each with its learning rate or ``None`` for ours."""
+        apart = {id(p) for module, _ in learners for p in module.parameters()}
+        groups = [(train, [p for p in step.parameters() if id(p) not in apart])]
+        for module, lr in learners:
+            own = train if lr is None else train.model_copy(update={"lr": lr})
+            groups.append((own, list(module.parameters())))
+        self._clip_norm = train.clip_norm
+        self._optimizers = [optimizer(own, parameters) for own, parameters in groups]
+        self._rates = [
+            scheduler(own, each, num_steps=num_steps)
+            for (own, _), each in zip(groups, self._optimizers, strict=True)
+        ]
+
+    @property
+    def lr(self) -> float:
+        """The student's learning rate at the next step."""
+        return float(self._optimizers[0].param_groups[0]["lr"])
+
+    def step(self, loss: Tensor) -> None:
+        """One step of every optimizer down the gradient of ``loss``."""
+        for each in self._optimizers:
+            each.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        for each, rate in zip(self._optimizers, self._rates, strict=True):
+            if self._clip_norm is not None:
+                parameters = [p for group in each.param_groups for p in group["params"]]
+                nn.utils.clip_grad_norm_(parameters, self._clip_norm)
+            each.step()
+            rate.step()
 
 
 def steps_in_epoch(num_samples: int, batch_size: int, num_ranks: int = 1) -> int:

@@ -36,6 +36,22 @@ class Ranks:
             dist.all_reduce(values)
         return values
 
+    def gather(self, values: Tensor) -> Tensor:
+        """Every worker's ``values`` ``[n, ...]`` one after another, without gradient.
+
+        The workers may have different ``n``.
+        """
+        values = values.detach()
+        if self.size == 1:
+            return values
+        counts = [values.new_zeros(1, dtype=torch.int64) for _ in range(self.size)]
+        dist.all_gather(counts, counts[0].new_tensor([len(values)]))
+        most = int(torch.cat(counts).max())
+        padded = torch.cat((values, values.new_zeros(most - len(values), *values.shape[1:])))
+        parts = [torch.empty_like(padded) for _ in range(self.size)]
+        dist.all_gather(parts, padded.contiguous())
+        return torch.cat([part[: int(n)] for part, n in zip(parts, counts, strict=True)])
+
     def told_by_first(self, value: float, device: torch.device) -> float:
         """The first worker's value, on every worker."""
         if self.size == 1:

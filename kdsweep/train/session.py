@@ -4,7 +4,7 @@ import json
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,11 +18,12 @@ from kdsweep.errors import KdsweepError
 from kdsweep.models.size import count_macs, count_params, measure_latency_ms, size_bytes
 from kdsweep.results.record import Status
 from kdsweep.spec import TrialSpec
+from kdsweep.spec.trial import MAIN_TEACHER
 from kdsweep.train.device import describe
 from kdsweep.train.loop import Report, Trained, Verdict, train
-from kdsweep.train.objective import needs_of
+from kdsweep.train.needs import teachers_of
 from kdsweep.train.ranks import ALONE, Ranks
-from kdsweep.train.teacher import RememberedLogits, Teacher, can_be_remembered
+from kdsweep.train.teacher import RememberedLogits, Source, can_be_remembered
 from kdsweep.train.teacher_store import TeacherCard, TeacherStore
 from kdsweep.train.weights import save_weights
 
@@ -39,8 +40,8 @@ class Outcome:
     status: Status
     metrics: dict[str, float] = field(default_factory=dict)
     raw_weights: dict[str, float] = field(default_factory=dict)
-    teacher: dict[str, Any] | None = None
-    """The card of a teacher that is new to this session; a session tells of each once."""
+    teachers: tuple[dict[str, Any], ...] = ()
+    """The cards of teachers that are new to this session, the main one first; each told once."""
     error: str | None = None
     device: str = ""
     seconds: float = 0.0
@@ -58,9 +59,7 @@ class Session:
         self.ranks = ranks
         self._store = TeacherStore(teachers)
         self._splits: OrderedDict[str, Splits] = OrderedDict()
-        self._teachers: OrderedDict[str, tuple[Teacher, TeacherCard, RememberedLogits | None]] = (
-            OrderedDict()
-        )
+        self._teachers: OrderedDict[str, tuple[Source, TeacherCard]] = OrderedDict()
         self._told: set[str] = set()
 
     def splits(self, trial: TrialSpec) -> Splits:
@@ -73,24 +72,28 @@ class Session:
             KEPT_DATA_SETS,
         )
 
-    def teacher(
-        self, trial: TrialSpec, report: Report
-    ) -> tuple[Teacher, TeacherCard, RememberedLogits | None]:
-        """The trial's teacher, made now if nobody has made it before; ``report`` hears of that."""
-        assert trial.teacher is not None
-        key = json.dumps([trial.data.model_dump(), trial.teacher.model_dump()], sort_keys=True)
+    def teachers(self, trial: TrialSpec, report: Report) -> dict[str, tuple[Source, TeacherCard]]:
+        """The teachers that the trial's strategy reads, by name, the main one first.
 
-        def make() -> tuple[Teacher, TeacherCard, RememberedLogits | None]:
+        Made now if nobody has made them before; ``report`` hears of that.
+        """
+        return {name: self._teacher(trial, name, report) for name in teachers_of(trial)}
+
+    def _teacher(self, trial: TrialSpec, name: str, report: Report) -> tuple[Source, TeacherCard]:
+        spec = trial.all_teachers[name]
+        key = json.dumps([trial.data.model_dump(), spec.model_dump()], sort_keys=True)
+
+        def make() -> tuple[Source, TeacherCard]:
             splits = self.splits(trial)
             teacher, card = self._store.get(
-                trial, splits=splits, device=self.device, report=report, ranks=self.ranks
+                trial, spec, splits=splits, device=self.device, report=report, ranks=self.ranks
             )
             fits = can_be_remembered(
                 splits.train, num_classes=splits.info.num_classes, num_views=splits.num_views
             )
-            return teacher, card, RememberedLogits(teacher, splits.train) if fits else None
+            return Source(teacher, RememberedLogits(teacher, splits.train) if fits else None), card
 
-        return _kept(self._teachers, key, make, KEPT_TEACHERS)
+        return _kept(self._teachers, key, make, max(KEPT_TEACHERS, len(trial.all_teachers)))
 
     def run(
         self,
@@ -108,7 +111,7 @@ class Session:
         started = time.perf_counter()
         device = describe(self.device)
         try:
-            trained, card = self._train(trial, report, on_teacher)
+            trained, cards = self._train(trial, report, on_teacher)
             metrics = self._measure(trained.student, trial) if self.ranks.is_first else {}
             if weights is not None and self.ranks.is_first and not trained.stopped:
                 save_weights(trained.student, weights)
@@ -119,7 +122,7 @@ class Session:
                 status="stopped" if trained.stopped else "complete",
                 metrics=metrics,
                 raw_weights=trained.raw_weights,
-                teacher=self._news_of(card),
+                teachers=self._news_of(cards),
                 device=device,
                 seconds=time.perf_counter() - started,
             )
@@ -128,34 +131,35 @@ class Session:
             return _ended_by(error, trial, device, started)
 
     def prepare(self, trial: TrialSpec, report: Report) -> Outcome:
-        """Make or find the trial's teacher, and train nothing else."""
+        """Make or find the trial's teachers, and train nothing else."""
         started, device = time.perf_counter(), describe(self.device)
         try:
-            _, card, _ = self.teacher(trial, report)
+            cards = [self._teacher(trial, name, report)[1] for name in trial.all_teachers]
         except Exception as error:  # noqa: BLE001  # a trial fails alone: the lane lives on
             self._let_through(error)
             return _ended_by(error, trial, device, started)
-        return Outcome(
-            "complete", teacher=asdict(card), device=device, seconds=time.perf_counter() - started
-        )
+        told = tuple(asdict(card) for card in cards)
+        seconds = time.perf_counter() - started
+        return Outcome("complete", teachers=told, device=device, seconds=seconds)
 
     def _train(
         self, trial: TrialSpec, report: Report, on_teacher: Report
-    ) -> tuple[Trained, TeacherCard | None]:
+    ) -> tuple[Trained, list[TeacherCard]]:
         splits = self.splits(trial)
-        teacher = card = remembered = None
-        if trial.teacher is not None and needs_of(trial.strategy).teacher:
-            teacher, card, remembered = self.teacher(trial, on_teacher)
+        known = self.teachers(trial, on_teacher)
+        sources = {name: source for name, (source, _) in known.items()}
+        main = sources.pop(MAIN_TEACHER, None)
         trained = train(
             trial,
             report,
             splits=splits,
             device=self.device,
-            teacher=teacher,
-            remembered=remembered,
+            teacher=None if main is None else main.teacher,
+            remembered=None if main is None else main.remembered,
+            others=sources,
             ranks=self.ranks,
         )
-        return trained, card
+        return trained, [card for _, card in known.values()]
 
     def _let_through(self, error: Exception) -> None:
         """A trial fails alone and the lane lives on, unless its other workers cannot know.
@@ -166,15 +170,14 @@ class Session:
         if self.ranks.size > 1 and not isinstance(error, KdsweepError):
             raise error
 
-    def _news_of(self, card: TeacherCard | None) -> dict[str, Any] | None:
-        """The card of a teacher that no outcome has told of: thousands of trials share one."""
-        if card is None or card.digest in self._told:
-            return None
-        self._told.add(card.digest)
-        return asdict(card)
+    def _news_of(self, cards: Iterable[TeacherCard]) -> tuple[dict[str, Any], ...]:
+        """The cards that no outcome has told of: thousands of trials share a teacher."""
+        new = [card for card in cards if card.digest not in self._told]
+        self._told |= {card.digest for card in new}
+        return tuple(asdict(card) for card in new)
 
     def _measure(self, student: nn.Module, trial: TrialSpec) -> dict[str, float]:
-        shape = self.splits(trial).info.shape
+        shape = catalog.shape_for(trial.student, self.splits(trial).info)
         return {
             "params": count_params(student),
             "macs": count_macs(student, shape),

@@ -1,4 +1,7 @@
-"""A frozen teacher: asked for each batch, or asked once and remembered."""
+"""Frozen teachers: asked for each batch, or asked once and remembered."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -24,13 +27,18 @@ class Teacher:
         self.accuracy = accuracy
         self._tap = FeatureTap(network, ())
 
-    def outputs(self, batch: Batch, layers: tuple[str, ...] = ()) -> Outputs:
-        """Logits, and the maps at the module paths ``layers``, of one batch; no gradient."""
+    def outputs(
+        self, batch: Batch, layers: tuple[str, ...] = (), *, to_inputs: bool = False
+    ) -> Outputs:
+        """Logits, and the maps at the module paths ``layers``, of one batch.
+
+        No gradient, or with ``to_inputs`` the gradient to what made the batch.
+        """
         if layers != self._tap.paths:
             self._tap.detach()
             self._tap = FeatureTap(self.network, layers)
-        with torch.no_grad():
-            logits = self.network(batch.images)
+        with nullcontext() if to_inputs else torch.no_grad():
+            logits = self.network(batch.seen_by(self.network))
         return Outputs(logits, self._tap.features)
 
     def detach(self) -> None:
@@ -61,6 +69,20 @@ class RememberedLogits:
     def _compute(self, view: int) -> Tensor:
         batches = self._split.in_order(batch_size=EVALUATION_BATCH, view=view)
         return torch.cat([self._teacher.outputs(batch).logits for batch in batches])
+
+
+@dataclass(frozen=True)
+class Source:
+    """A teacher, and its remembered logits where they fit the memory."""
+
+    teacher: Teacher
+    remembered: RememberedLogits | None = None
+
+    def logits(self, batch: Batch, *, stored: bool) -> Outputs:
+        """Its logits of one batch, remembered ones if ``stored`` ones will do."""
+        if stored and self.remembered is not None:
+            return self.remembered.outputs(batch)
+        return self.teacher.outputs(batch)
 
 
 def can_be_remembered(split: Split, *, num_classes: int, num_views: int) -> bool:

@@ -84,13 +84,14 @@ class TeacherStore:
     def get(
         self,
         trial: TrialSpec,
+        teacher: TeacherSpec,
         *,
         splits: Splits,
         device: torch.device,
         report: Report,
         ranks: Ranks,
     ) -> tuple[Teacher, TeacherCard]:
-        """The trial's teacher: from the store if it is there and whole, else made and stored.
+        """One of the trial's teachers: from the store if it is there and whole, else made, stored.
 
         Two lanes that want the same teacher make it once: the second waits for the first. A
         teacher whose checksum is wrong is made again.
@@ -99,43 +100,40 @@ class TeacherStore:
             SpecError: the weights file is missing or of another architecture.
             TrialError: its training failed.
         """
-        assert trial.teacher is not None
-        digest = digest_of(trial.teacher, data=splits.fingerprint)
+        digest = digest_of(teacher, data=splits.fingerprint)
         place = self.directory / digest
         place.mkdir(parents=True, exist_ok=True)
         # Of several workers the first holds the lock for all: they go on when it does.
         with FileLock(place / ".lock") if ranks.is_first else nullcontext():
-            return self._get_or_make(trial, place, splits, device, report, ranks)
+            return self._get_or_make(trial, teacher, place, splits, device, report, ranks)
 
     def _get_or_make(
         self,
         trial: TrialSpec,
+        teacher: TeacherSpec,
         place: Path,
         splits: Splits,
         device: torch.device,
         report: Report,
         ranks: Ranks,
     ) -> tuple[Teacher, TeacherCard]:
-        assert trial.teacher is not None
         info, stored = splits.info, _agreed(place, ranks, device)
         if stored is not None:
             card, state = stored
-            network = catalog.model(
-                trial.teacher.model, shape=info.shape, num_classes=info.num_classes
-            )
+            network = catalog.model_for(teacher.model, info)
             load_into(network, state, source=place / _WEIGHTS)
             network.to(device)
         else:
-            network, epochs, seconds = _make(trial, splits, device, report, ranks)
+            network, epochs, seconds = _make(trial, teacher, splits, device, report, ranks)
             accuracy, loss = evaluate(network, splits.validation)
             card = TeacherCard(
                 digest=place.name,
-                model=described(trial.teacher.model),
+                model=described(teacher.model),
                 data=splits.fingerprint,
                 accuracy=accuracy,
                 loss=loss,
                 params=count_params(network),
-                macs=count_macs(network, info.shape),
+                macs=count_macs(network, catalog.shape_for(teacher.model, info)),
                 size_bytes=size_bytes(network),
                 device=describe(device),
                 seconds=seconds,
@@ -147,13 +145,17 @@ class TeacherStore:
 
 
 def _make(
-    trial: TrialSpec, splits: Splits, device: torch.device, report: Report, ranks: Ranks
+    trial: TrialSpec,
+    teacher: TeacherSpec,
+    splits: Splits,
+    device: torch.device,
+    report: Report,
+    ranks: Ranks,
 ) -> tuple[nn.Module, tuple[EpochMetrics, ...], float]:
     """The teacher's network, loaded or trained; its epochs, and the seconds they took."""
-    assert trial.teacher is not None
-    info, teacher = splits.info, trial.teacher
+    info = splits.info
     if teacher.weights is not None:
-        network = catalog.model(teacher.model, shape=info.shape, num_classes=info.num_classes)
+        network = catalog.model_for(teacher.model, info)
         path = Path(teacher.weights).expanduser()
         load_into(network, load_state(path), source=teacher.weights)
         return network.to(device), (), 0.0

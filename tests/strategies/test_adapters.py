@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from kdsweep.strategies.adapters import Adapter, resize, to_smaller
+from kdsweep.strategies.parts.adapters import Adapter, resize, to_smaller
 
 
 def maps(*shape, seed=0):

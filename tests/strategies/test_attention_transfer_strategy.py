@@ -9,9 +9,9 @@ from kdsweep.batch import Batch, Outputs
 from kdsweep.errors import SpecError
 from kdsweep.losses.attention import attention_transfer
 from kdsweep.spec import Component
-from kdsweep.strategies.base import Layers, Probe, Weight
+from kdsweep.strategies.base import Layers, Probe, Seen, Weight
 
-BATCH = Batch(torch.zeros(2, 1, 1, 1), torch.zeros(2).long(), torch.arange(2))
+BATCH = Batch({"images": torch.zeros(2, 1, 1, 1)}, torch.zeros(2).long(), torch.arange(2))
 
 
 def maps(*shape, seed=0):
@@ -36,7 +36,7 @@ def test_all_stages_with_attention_are_summed_at_the_smaller_size():
     expected = attention_transfer(
         STUDENT.features["a"], TEACHER.features["A"]
     ) + attention_transfer(pooled, TEACHER.features["B"])
-    torch.testing.assert_close(made.terms(BATCH, STUDENT, TEACHER)["attention"], expected)
+    torch.testing.assert_close(made.terms(Seen(BATCH, STUDENT, TEACHER))["attention"], expected)
     assert made.layers == Layers(("a", "b"), ("A", "B"))
 
 

@@ -8,9 +8,9 @@ from kdsweep.batch import Batch, Outputs
 from kdsweep.errors import SpecError
 from kdsweep.losses.features import hint
 from kdsweep.spec import Component
-from kdsweep.strategies.base import Layers, Needs, Probe, Weight
+from kdsweep.strategies.base import Layers, Needs, Probe, Seen, Weight
 
-BATCH = Batch(torch.zeros(2, 1, 1, 1), torch.zeros(2).long(), torch.arange(2))
+BATCH = Batch({"images": torch.zeros(2, 1, 1, 1)}, torch.zeros(2).long(), torch.arange(2))
 
 
 def maps(*shape, seed=0):
@@ -29,7 +29,7 @@ def fitnet(**settings):
 
 
 def term(strategy):
-    return strategy.terms(BATCH, STUDENT, TEACHER)["hint"]
+    return strategy.terms(Seen(BATCH, STUDENT, TEACHER))["hint"]
 
 
 def test_term_by_hand():
@@ -39,7 +39,7 @@ def test_term_by_hand():
         strategy.adapters[0].project.bias.fill_(1)
     # Every adapted value is 1; a teacher of threes: mean of (1 - 3)^2 = 4.
     teacher = Outputs(TEACHER.logits, {"V": torch.full((2, 8), 3.0)})
-    got = strategy.terms(BATCH, STUDENT, teacher)["hint"]
+    got = strategy.terms(Seen(BATCH, STUDENT, teacher))["hint"]
     torch.testing.assert_close(got, torch.tensor([4.0, 4.0]))
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from kdsweep.batch import Outputs
 from kdsweep.errors import SpecError
 from kdsweep.strategies.base import Layers, Probe
-from kdsweep.strategies.pairing import PairedLayers, layers_of, pair_layers
+from kdsweep.strategies.parts.pairing import PairedLayers, layers_of, pair_layers
 
 
 def outputs(shapes):

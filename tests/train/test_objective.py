@@ -10,8 +10,9 @@ from kdsweep.batch import Batch, Outputs
 from kdsweep.errors import SpecError, TrialError
 from kdsweep.losses.logits import hard_labels, soft_targets
 from kdsweep.spec import Component
-from kdsweep.strategies.base import Needs, Probe, Strategy, Weight
-from kdsweep.train.objective import Objective, needs_of
+from kdsweep.strategies.base import Needs, Probe, Seen, Strategy, Weight
+from kdsweep.train.needs import needs_of
+from kdsweep.train.objective import Objective
 
 HERE = __name__
 
@@ -21,11 +22,11 @@ def maps(*shape, seed=0):
 
 
 LABELS = torch.tensor([0, 2, 1, 1])
-BATCH = Batch(torch.zeros(4, 1, 1, 1), LABELS, torch.arange(4))
+BATCH = Batch({"images": torch.zeros(4, 1, 1, 1)}, LABELS, torch.arange(4))
 STUDENT = Outputs(maps(4, 3), {"a": maps(4, 2, 4, 4)})
 TEACHER = Outputs(maps(4, 3, seed=1), {"A": maps(4, 5, 4, 4, seed=1)})
 PROBE = Probe(STUDENT, TEACHER, ("a",), ("A",), 3)
-SEEN = [(BATCH, STUDENT, TEACHER)]
+SEEN = [Seen(BATCH, STUDENT, TEACHER)]
 
 
 def objective(name, probe=PROBE, label_smoothing=0.0, **settings):
@@ -42,28 +43,28 @@ class Doubled(Strategy):
     def weights(self):
         return {"hard": Weight(1.0), "hint": Weight(0.5, relative=True)}
 
-    def terms(self, batch, student, teacher):
-        return {"hint": 2 * student.logits[:, 0]}
+    def terms(self, seen):
+        return {"hint": 2 * seen.student.logits[:, 0]}
 
 
 class Undeclared(Doubled):
     """Gives a term without a weight."""
 
-    def terms(self, batch, student, teacher):
-        return {"hint": student.logits[:, 0], "other": student.logits[:, 0]}
+    def terms(self, seen):
+        return {"hint": seen.student.logits[:, 0], "other": seen.student.logits[:, 0]}
 
 
 class Averaged(Doubled):
     """Gives one number for the whole batch."""
 
-    def terms(self, batch, student, teacher):
-        return {"hint": student.logits.mean()}
+    def terms(self, seen):
+        return {"hint": seen.student.logits.mean()}
 
 
 def test_total_is_the_weighted_sum_of_the_terms_given_out():
     made = objective("kd", extra={"fitnet": {"weight": 0.5}, "attention_transfer": {}})
     made.calibrate(SEEN)
-    total, terms = made(BATCH, STUDENT, TEACHER)
+    total, terms = made(*SEEN)
     assert list(terms) == list(made.raw_weights()) == ["hard", "soft", "hint", "attention"]
     assert not any(term.requires_grad for term in terms.values())
     expected = sum(weight * terms[name] for name, weight in made.raw_weights().items())
@@ -77,8 +78,11 @@ def test_relative_weights_are_u_times_ce_over_the_loss():
     logits = torch.tensor([[1.0, 0.0], [3.0, 0.0], [3.0, 0.0], [5.0, 0.0]])
     made = objective(f"{HERE}:Doubled", Probe(Outputs(logits), None, (), (), 2))
     made.calibrate(
-        (Batch(BATCH.images[part], torch.zeros(len(logits[part])).long(), BATCH.ids[part]),
-         Outputs(logits[part]), None)
+        Seen(
+            Batch({"images": BATCH.images[part]}, torch.zeros(len(logits[part])).long(),
+                  BATCH.ids[part]),
+            Outputs(logits[part]),
+        )
         for part in (slice(0, 1), slice(1, 4))
     )  # fmt: skip
     # The term's mean is 2 * (1 + 3 + 3 + 5) / 4 = 6; CE of a margin m is ln(1 + e^-m).
@@ -88,9 +92,9 @@ def test_relative_weights_are_u_times_ce_over_the_loss():
 
 def test_a_negative_term_has_a_positive_weight():
     logits = torch.tensor([[-1.0, 0.0], [-1.0, 0.0]])
-    batch = Batch(torch.zeros(2, 1, 1, 1), torch.zeros(2).long(), torch.arange(2))
+    batch = Batch({"images": torch.zeros(2, 1, 1, 1)}, torch.zeros(2).long(), torch.arange(2))
     made = objective(f"{HERE}:Doubled", Probe(Outputs(logits), None, (), (), 2))
-    made.calibrate([(batch, Outputs(logits), None)])
+    made.calibrate([Seen(batch, Outputs(logits))])
     assert made.raw_weights()["hint"] == pytest.approx(0.5 * math.log(1 + math.e) / 2)
 
 
@@ -98,7 +102,7 @@ def test_a_term_that_is_zero_takes_the_relative_weight_as_it_is():
     same = Outputs(STUDENT.logits, {"A": STUDENT.features["a"]})
     probe = Probe(STUDENT, same, ("a",), ("A",), 3)
     made = objective("attention_transfer", probe, weight=0.25)
-    made.calibrate([(BATCH, STUDENT, same)])
+    made.calibrate([Seen(BATCH, STUDENT, same)])
     assert made.raw_weights() == {"hard": 1.0, "attention": 0.25}
 
 
@@ -109,7 +113,7 @@ def test_logged_raw_weights_repeat_the_trial():
     again = objective("kd", extra={"fitnet": {"raw_weight": logged["hint"]}})
     assert not again.needs_calibration
     assert again.raw_weights() == logged
-    ours, theirs = (made(BATCH, STUDENT, TEACHER)[0] for made in (first, again))
+    ours, theirs = (made(*SEEN)[0] for made in (first, again))
     assert torch.equal(ours, theirs)
 
 
@@ -127,7 +131,7 @@ def test_weights_survive_a_checkpoint():
     saved.calibrate(SEEN)
     loaded.load_state_dict(saved.state_dict())
     assert loaded.raw_weights() == saved.raw_weights()
-    ours, theirs = (made(BATCH, STUDENT, TEACHER)[0] for made in (saved, loaded))
+    ours, theirs = (made(*SEEN)[0] for made in (saved, loaded))
     assert torch.equal(ours, theirs)
 
 
@@ -140,7 +144,7 @@ def test_an_uncalibrated_checkpoint_stays_uncalibrated():
 
 def test_label_smoothing_is_of_the_hard_labels_only():
     plain, smoothed = objective("kd"), objective("kd", label_smoothing=0.3)
-    before, after = (made(BATCH, STUDENT, TEACHER)[1] for made in (plain, smoothed))
+    before, after = (made(*SEEN)[1] for made in (plain, smoothed))
     assert torch.equal(before["soft"], after["soft"])
     torch.testing.assert_close(after["hard"], hard_labels(STUDENT.logits, LABELS, 0.3))
     assert not torch.equal(before["hard"], after["hard"])
@@ -156,7 +160,7 @@ def test_the_hard_labels_are_weighted_by_the_main_strategy():
 def test_terms_of_one_name_get_their_strategies_names():
     made = objective("kd", extra={"fitnet": {}, f"{HERE}:Doubled": {}})
     made.calibrate(SEEN)
-    total, terms = made(BATCH, STUDENT, TEACHER)
+    total, terms = made(*SEEN)
     assert list(terms) == ["hard", "soft", "fitnet.hint", f"{HERE}:Doubled.hint"]
     torch.testing.assert_close(terms[f"{HERE}:Doubled.hint"], 2 * STUDENT.logits[:, 0])
     expected = sum(weight * terms[name] for name, weight in made.raw_weights().items())
@@ -177,7 +181,7 @@ def test_no_gradient_reaches_the_teacher():
     leaves[1].requires_grad_()
     made = objective("kd", extra={"fitnet": {}})
     made.calibrate(SEEN)
-    total, _ = made(BATCH, STUDENT, Outputs(leaves[0], {"A": leaves[1]}))
+    total, _ = made(Seen(BATCH, STUDENT, Outputs(leaves[0], {"A": leaves[1]})))
     total.mean().backward()
     assert all(leaf.grad is None for leaf in leaves)
 
@@ -188,17 +192,17 @@ def test_one_example_and_bfloat16():
         return Outputs(outputs.logits[:1].bfloat16(), cast)
 
     made = objective("kd", extra={"attention_transfer": {"raw_weight": 10}})
-    one = Batch(BATCH.images[:1], LABELS[:1], BATCH.ids[:1])
-    total, _ = made(one, half(STUDENT), half(TEACHER))
+    one = Batch({"images": BATCH.images[:1]}, LABELS[:1], BATCH.ids[:1])
+    total, _ = made(Seen(one, half(STUDENT), half(TEACHER)))
     assert total.dtype == torch.float32
     assert total.isfinite().all()
-    torch.testing.assert_close(total, made(BATCH, STUDENT, TEACHER)[0][:1], rtol=0.05, atol=0.02)
+    torch.testing.assert_close(total, made(*SEEN)[0][:1], rtol=0.05, atol=0.02)
 
 
 def test_uncalibrated_weights_are_refused():
     made = objective("fitnet")
     assert made.needs_calibration
-    for use in (made.raw_weights, lambda: made(BATCH, STUDENT, TEACHER)):
+    for use in (made.raw_weights, lambda: made(*SEEN)):
         with pytest.raises(TrialError, match="have not been calibrated"):
             use()
 
@@ -211,7 +215,7 @@ def test_calibration_without_examples_is_refused():
 def test_calibration_on_a_diverged_student_is_refused():
     diverged = Outputs(STUDENT.logits * math.nan, STUDENT.features)
     with pytest.raises(TrialError, match=r"weight of 'hint' cannot be calibrated: .* loss is nan"):
-        objective("fitnet").calibrate([(BATCH, diverged, TEACHER)])
+        objective("fitnet").calibrate([Seen(BATCH, diverged, TEACHER)])
 
 
 def test_problems_of_all_strategies_are_told_at_once():

@@ -16,6 +16,11 @@ def session(tmp_path: Path) -> Session:
     return Session(device=CPU, teachers=tmp_path)
 
 
+def main(session, trial, report=go_on):
+    """The trial's own teacher, where it lives in the session, and its card."""
+    return session.teachers(trial, report)["teacher"]
+
+
 def test_data_sets_are_kept_and_the_one_used_longest_ago_goes(session):
     trials = [spec(data={"limit": 50 + i}) for i in range(KEPT_DATA_SETS + 1)]
     kept = [session.splits(trial) for trial in trials[:-1]]
@@ -27,11 +32,11 @@ def test_data_sets_are_kept_and_the_one_used_longest_ago_goes(session):
 
 def test_teachers_are_kept_and_the_one_used_longest_ago_goes(session):
     trials = [taught(train=TRAIN, seed=seed) for seed in range(KEPT_TEACHERS + 1)]
-    kept = [session.teacher(trial, go_on)[0] for trial in trials[:-1]]
-    assert session.teacher(trials[0], never)[0] is kept[0]
-    session.teacher(trials[-1], go_on)
-    assert session.teacher(trials[0], never)[0] is kept[0]
-    found, card, _ = session.teacher(trials[1], never)
+    kept = [main(session, trial)[0] for trial in trials[:-1]]
+    assert main(session, trials[0], never)[0] is kept[0]
+    main(session, trials[-1])
+    assert main(session, trials[0], never)[0] is kept[0]
+    found, card = main(session, trials[1], never)
     assert found is not kept[1]
     assert card.reused
 
@@ -39,7 +44,7 @@ def test_teachers_are_kept_and_the_one_used_longest_ago_goes(session):
 def test_trials_that_differ_in_the_student_share_data_teacher_and_logits(session):
     other = TAUGHT.model_copy(update={"student": Component(**OF_TEACHER), "seed": 3})
     assert session.splits(other) is session.splits(TAUGHT)
-    pairs = zip(session.teacher(TAUGHT, go_on), session.teacher(other, never), strict=True)
+    pairs = zip(main(session, TAUGHT), main(session, other, never), strict=True)
     assert all(one is two for one, two in pairs)
 
 

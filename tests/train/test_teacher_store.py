@@ -140,7 +140,7 @@ def test_two_sessions_at_once_train_it_once(tmp_path):
 
     def prepare(name: str, report: Report) -> None:
         outcome = Session(device=CPU, teachers=tmp_path).prepare(TAUGHT, report)
-        cards[name] = outcome.teacher or {"error": outcome.error}
+        cards[name] = outcome.teachers[0] if outcome.teachers else {"error": outcome.error}
 
     one = threading.Thread(target=prepare, args=("one", first_epoch))
     one.start()

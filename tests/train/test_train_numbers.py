@@ -185,7 +185,7 @@ def test_a_teacher_that_nobody_asks_changes_nothing():
 
 def test_a_teacher_gives_the_maps_of_the_layers_asked_for():
     images, labels = all_of(splits_of(spec()).train)
-    batch, network = Batch(images, labels, torch.arange(96)), teacher().network
+    batch, network = Batch({"images": images}, labels, torch.arange(96)), teacher().network
     master = Teacher(copy.deepcopy(network), digest="d", accuracy=0.0)
     for layers in ((), ("stages.0",), ("stages.1", "stages.0"), ("stages.1", "stages.0")):
         found = master.outputs(batch, layers)

@@ -101,7 +101,7 @@ def get_teacher(ranks: Ranks, folder: Path) -> list[Any]:
     found = []
     for _ in range(2):
         master, card = store.get(
-            trial, splits=splits_of(trial), device=CPU, report=go_on, ranks=ranks
+            trial, trial.teacher, splits=splits_of(trial), device=CPU, report=go_on, ranks=ranks
         )
         found.append((card.reused, card.digest, state(master.network)))
     return found
@@ -111,7 +111,9 @@ def get_hidden_teacher(ranks: Ranks, folder: Path) -> str:
     store = TeacherStore(folder / ("teachers" if ranks.is_first else "elsewhere"))
     trial = taught()
     try:
-        store.get(trial, splits=splits_of(trial), device=CPU, report=go_on, ranks=ranks)
+        store.get(
+            trial, trial.teacher, splits=splits_of(trial), device=CPU, report=go_on, ranks=ranks
+        )
     except TrialError as error:
         return str(error)
     return "found"

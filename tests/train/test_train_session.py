@@ -95,8 +95,8 @@ def test_a_complete_trial_has_its_metrics_and_its_weights(session, tmp_path):
 def test_an_outcome_is_made_of_plain_values(session):
     done = session.run(TAUGHT, go_on)
     again = json.loads(json.dumps(done.plain(), allow_nan=False))
-    assert again["teacher"]["digest"] == session.teacher(TAUGHT, never)[0].digest
-    assert again["teacher"]["epochs"][-1]["epoch"] == 2
+    assert again["teachers"][0]["digest"] == session.teachers(TAUGHT, never)["teacher"][1].digest
+    assert again["teachers"][0]["epochs"][-1]["epoch"] == 2
     assert again["raw_weights"] == done.raw_weights == pytest.approx({"hard": 0.1, "soft": 0.9})
 
 
@@ -182,7 +182,7 @@ def test_a_teacher_that_is_stopped_stops_the_trial(session):
 def plain(session: Session, trial: TrialSpec) -> dict[str, object]:
     """What is the same each time."""
     done = session.run(trial, go_on).plain()
-    del done["seconds"], done["teacher"], done["metrics"]["latency_ms"]
+    del done["seconds"], done["teachers"], done["metrics"]["latency_ms"]
     return done
 
 
@@ -209,7 +209,7 @@ def test_nothing_of_a_trial_reaches_the_next(before, tmp_path):
 def test_a_trial_that_needs_no_teacher_makes_none(session, tmp_path):
     alone = TAUGHT.model_copy(update={"strategy": Component(name="none")})
     done = session.run(alone, go_on, on_teacher=never)
-    assert (done.status, done.teacher) == ("complete", None)
+    assert (done.status, done.teachers) == ("complete", ())
     assert not (tmp_path / "teachers").exists()
 
 
@@ -224,8 +224,7 @@ def test_a_teacher_prepared_is_the_one_that_trials_find(session, tmp_path):
     assert (made.status, made.metrics, heard) == ("complete", {}, [1, 2])
     other = Session(device=CPU, teachers=tmp_path / "teachers")
     done = other.run(TAUGHT, go_on, on_teacher=never)
-    assert (made.teacher or {}) | {"reused": True} == (done.teacher or {}) | {
-        "epochs": tuple((done.teacher or {})["epochs"])
-    }
+    (before,), (found,) = made.teachers, done.teachers
+    assert before | {"reused": True} == found | {"epochs": tuple(found["epochs"])}
     failed = session.prepare(taught(train={**TRAIN, **WILD}), go_on)
     assert (failed.status, (failed.error or "")[:14]) == ("failed", "teacher: epoch")

@@ -110,8 +110,9 @@ def get_teacher(
     folder: Path, trial: TrialSpec = TAUGHT, report: Report = go_on
 ) -> tuple[Teacher, TeacherCard]:
     """The trial's teacher from the store in a folder."""
+    assert trial.teacher is not None
     return TeacherStore(folder).get(
-        trial, splits=splits_of(trial), device=CPU, report=report, ranks=ALONE
+        trial, trial.teacher, splits=splits_of(trial), device=CPU, report=report, ranks=ALONE
     )
 
 

@@ -1,7 +1,7 @@
 """Which layer of the student learns from which layer of the teacher."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kdsweep.errors import SpecError
 from kdsweep.spec import Settings
-from kdsweep.strategies.base import Layers, Probe, probed_teacher
+from kdsweep.strategies.base import Layers, Probe, Seen, probed_teacher
 
 # Half of the way, in octaves, from one stage to the next: strides are powers of two.
 _NEAR = 0.5
@@ -85,11 +85,11 @@ def pair_layers(
     for position, named in enumerate(params.layers):
         where = f"layers.{position}"
         wrong = [
-            *_unknown(f"{where}.student", named.student, probe.student.features),
-            *_unknown(f"{where}.teacher", named.teacher, teacher),
+            *unknown_layer(f"{where}.student", named.student, probe.student.features),
+            *unknown_layer(f"{where}.teacher", named.teacher, teacher),
         ]
         if not wrong:
-            pairs.append(_pair(named.student, named.teacher, probe.student.features, teacher))
+            pairs.append(pair_of(named.student, named.teacher, probe.student.features, teacher))
             wrong = _unmatched(where, pairs[-1], ranks, min_area)
         problems += wrong
     if problems:
@@ -105,9 +105,17 @@ def layers_of(pairs: Sequence[Pair]) -> Layers:
     )
 
 
-def _pair(
+def summed(pairs: Sequence[Pair], seen: Seen, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """A loss of the student's and the teacher's features, summed over the pairs, ``[N]``."""
+    ours, theirs = seen.student.features, seen.teacher.features
+    losses = [loss(ours[pair.student], theirs[pair.teacher]) for pair in pairs]
+    return sum(losses[1:], start=losses[0])
+
+
+def pair_of(
     student: str, teacher: str, ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]
 ) -> Pair:
+    """The pair of two known paths, with the shapes that were probed."""
     return Pair(student, teacher, tuple(ours[student].shape[1:]), tuple(theirs[teacher].shape[1:]))
 
 
@@ -119,7 +127,7 @@ def _by_resolution(probe: Probe, teacher: Mapping[str, Tensor], min_area: int) -
     for path in ours:
         nearest = _nearest(probe.student.features[path], theirs, teacher)
         if nearest and _nearest(teacher[nearest], ours, probe.student.features) == path:
-            pairs.append(_pair(path, nearest, probe.student.features, teacher))
+            pairs.append(pair_of(path, nearest, probe.student.features, teacher))
     pairs = [pair for pair in pairs if pair.common_area >= min_area]
     if not pairs:
         least = f" and at least {min_area} pixels" if min_area > 1 else ""
@@ -169,7 +177,8 @@ def _unmatched(where: str, pair: Pair, ranks: Sequence[int], min_area: int) -> l
 _RANKS = {1: "vectors [D]", 3: "maps [D, H, W]"}
 
 
-def _unknown(where: str, path: str, features: Mapping[str, Tensor]) -> list[str]:
+def unknown_layer(where: str, path: str, features: Mapping[str, Tensor]) -> list[str]:
+    """The sentence for a path that was not probed, with the nearest; none for one that was."""
     if path in features:
         return []
     close = get_close_matches(path, features, n=3, cutoff=0.3) or list(features)[:3]

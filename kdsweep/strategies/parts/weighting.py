@@ -29,3 +29,8 @@ class TermWeight(Settings):
         if self.raw_weight is not None:
             return Weight(self.raw_weight)
         return Weight(self.weight, relative=True)
+
+
+def warmed_up(progress: float, warmup: float) -> float:
+    """The factor of a weight that rises from 0 to 1 within the share ``warmup`` of training."""
+    return min(progress / warmup, 1.0) if warmup else 1.0

@@ -1,0 +1,102 @@
+"""One step of training: student, teachers and objective on one batch."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from kdsweep.batch import UNLABELLED, Batch, Outputs
+from kdsweep.models.features import FeatureTap
+from kdsweep.spec.trial import MAIN_TEACHER
+from kdsweep.strategies.base import Seen
+from kdsweep.train.objective import Objective
+from kdsweep.train.ranks import Ranks
+from kdsweep.train.teacher import Source
+
+
+class Step(nn.Module):
+    """Student and objective as one module, so that several workers can share its gradients.
+
+    ``sources`` are the frozen teachers by name, no part of the module; ``labelled`` ``[n]`` says of
+    each training example whether its label is used, ``None`` of all that it is.
+    """
+
+    def __init__(
+        self,
+        student: nn.Module,
+        objective: Objective,
+        sources: Mapping[str, Source],
+        ranks: Ranks,
+        *,
+        labelled: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.student = student
+        self.objective = objective
+        self.tap = FeatureTap(student, objective.layers.student)
+        self._sources = dict(sources) if objective.needs.teacher else {}
+        self._ranks = ranks
+        self._labelled = None if labelled is None else [labelled]
+
+    def forward(self, batch: Batch | int, progress: float) -> tuple[Tensor, Tensor]:
+        """The total of each example ``[N]`` and the sums of ``total``, every term, and of ones.
+
+        ``batch`` is of training data, or how many examples the strategy is to make itself.
+        """
+        seen = self.seen(batch, progress)
+        total, terms = self.objective(seen)
+        sums = [total.detach().sum(), *(term.sum() for term in terms.values())]
+        return total, torch.stack([*sums, total.new_full((), len(seen.batch))])
+
+    def seen(self, batch: Batch | int, progress: float = 0.0) -> Seen:
+        """What student and teachers give for a batch, with the maps that the objective reads."""
+        main, needs = self.objective.main, self.objective.needs
+        if isinstance(batch, int):
+            batch = main.made(batch)
+        else:
+            batch = main.changed(self._with_known_labels(batch))
+        student = Outputs(self.student(batch.seen_by(self.student)), self.tap.features)
+        teachers = {
+            name: source.logits(batch, stored=needs.stored)
+            for name, source in self._sources.items()
+            if name != MAIN_TEACHER
+        }
+        own = self._own_teacher(batch)
+        if own is not None:
+            teachers = {MAIN_TEACHER: own, **teachers}
+        return Seen(batch, student, own, teachers, progress, self._ranks.gather)
+
+    def _own_teacher(self, batch: Batch) -> Outputs | None:
+        source, needs = self._sources.get(MAIN_TEACHER), self.objective.needs
+        if source is None:
+            return None
+        if needs.data and not needs.features:
+            return source.logits(batch, stored=needs.stored)
+        layers = self.objective.layers.teacher
+        if needs.data:
+            return source.teacher.outputs(batch, layers)
+        return source.teacher.outputs(batch, layers, to_inputs=True)
+
+    def _with_known_labels(self, batch: Batch) -> Batch:
+        if self._labelled is None:
+            return batch
+        known = self._labelled[0][batch.ids]
+        return replace(batch, labels=batch.labels.where(known, UNLABELLED))
+
+    def calibrate(self, batches: Sequence[Batch | int]) -> None:
+        """Measure the terms on ``batches``; all but the weights is left as it was, but the mode.
+
+        In training mode: fresh batch norm in evaluation mode does not normalise, and the losses of
+        a deep network would be measured orders of magnitude too large.
+        """
+        buffers = {name: value.clone() for name, value in self.named_buffers()}
+        self.train()
+        with torch.no_grad():
+            self.objective.calibrate(self._each(batches))
+            for name, value in self.named_buffers():
+                if name != "objective.raw":
+                    value.copy_(buffers[name])
+
+    def _each(self, batches: Sequence[Batch | int]) -> Iterator[Seen]:
+        return (self.seen(batch) for batch in batches)
