@@ -10,11 +10,14 @@ import pytest
 import torch
 import typer
 from PIL import Image
+from transformers import BertConfig, BertForSequenceClassification
 from typer.testing import CliRunner
 
+from kdsweep import catalog
 from kdsweep.cli import app
+from kdsweep.data.text.settings import TextSettings
 from kdsweep.errors import SpecError
-from kdsweep.spec import TrialSpec
+from kdsweep.spec import Component, TrialSpec
 from kdsweep.sweep_file import load, load_trial, to_yaml
 from kdsweep.sweep_file.read import parse_yaml
 from kdsweep.train.loop import Verdict
@@ -34,6 +37,12 @@ WHOLE = {
     },
     "space": {"train.lr": {"loguniform": [1e-3, 1e-2]}},
     "cluster": {"concurrent_trials": 1},
+}
+# The trial where a part is of texts.
+OF_TEXTS = {
+    "data": {"name": "docstrings"},
+    "teacher": {"model": {"name": "text_cnn"}},
+    "student": {"name": "text_cnn", "width": 4, "filters": 4},
 }
 
 
@@ -65,10 +74,33 @@ def workplace(tmp_path, monkeypatch):
         (raw / f"{part}-images-idx3-ubyte").write_bytes(images)
         labels = struct.pack(">II", 0x801, 100) + bytes(number % 10 for number in range(100))
         (raw / f"{part}-labels-idx1-ubyte").write_bytes(labels)
+    model_directory(tmp_path / "models" / "bert-base-uncased")
+    pairs_of_texts(tmp_path / "data" / "MNLI")
     modules = [written(block.values[0], tmp_path) for block in PYTHON]
     yield tmp_path
     for module in modules:
         sys.modules.pop(module, None)
+
+
+def model_directory(directory):
+    """What `pretrained` names: a tokenizer, and a configuration with its weights."""
+    directory.mkdir(parents=True)
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghij"]
+    (directory / "vocab.txt").write_text("\n".join(words))
+    sizes = {
+        "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "intermediate_size": 8, "max_position_embeddings": 128, "vocab_size": len(words),
+    }  # fmt: skip
+    BertForSequenceClassification(BertConfig(**sizes)).save_pretrained(directory)
+
+
+def pairs_of_texts(directory):
+    """Files as GLUE's."""
+    directory.mkdir(parents=True)
+    labels = ("neutral", "entailment", "contradiction")
+    rows = [f"a\tb\t{labels[number % 3]}\n" for number in range(30)]
+    for name in ("train.tsv", "dev_matched.tsv"):
+        (directory / name).write_text("".join(["sentence1\tsentence2\tgold_label\n", *rows]))
 
 
 def written(block, directory):
@@ -91,8 +123,19 @@ def check(block, directory):
         return load_trial(path)
     of_trial = {key: value for key, value in given.items() if key in TrialSpec.model_fields}
     others = {key: value for key, value in given.items() if key not in of_trial}
-    path.write_text(to_yaml({**WHOLE, **others, "trial": {**WHOLE["trial"], **of_trial}}))
+    base = OF_TEXTS if reads_texts(of_trial) else WHOLE["trial"]
+    path.write_text(to_yaml({**WHOLE, **others, "trial": {**base, **of_trial}}))
     return load(path)
+
+
+def reads_texts(given):
+    """Whether the data of a part, or else a network in it, are of texts."""
+    if "data" in given:
+        named = Component.model_validate(given["data"])
+        return issubclass(catalog.find("data", named.name).Params, TextSettings)
+    networks = [given.get("student"), given.get("teacher", {}).get("model")]
+    named = [Component.model_validate(network).name for network in networks if network]
+    return any(getattr(catalog.find("model", name), "reads", None) == "tokens" for name in named)
 
 
 @pytest.mark.parametrize("block", YAML)

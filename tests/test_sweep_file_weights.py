@@ -85,7 +85,7 @@ def test_weights_of_another_architecture(tmp_path, suffix):
     found = problem(trial_file(tmp_path, path))
     assert found.startswith(
         f"trial.teacher.weights: {str(path)!r} holds the weights of another architecture than "
-        "teacher.model 'cnn': stages.0.0.weight is [8, 1, 3, 3] in the network and "
+        "its model 'cnn': stages.0.0.weight is [8, 1, 3, 3] in the network and "
         "[16, 1, 3, 3] in the file; "
     )
 
@@ -129,3 +129,23 @@ def test_weights_are_found_from_where_the_command_runs(tmp_path, monkeypatch):
     spec = TeacherSpec(model=Component(name="cnn"), weights="teacher.pt")
     assert spec.weights == str(tmp_path / "teacher.pt")
     assert TeacherSpec(model=Component(name="cnn"), weights="s3://b/t.pt").weights == "s3://b/t.pt"
+
+
+def test_a_file_from_before_norms_counted_their_batches_is_good(tmp_path):
+    from kdsweep import catalog
+    from kdsweep.train.weights import load_into
+
+    resnet = Component(name="resnet", depth=8)
+    network, other = (catalog.model(resnet, shape=(1, 8, 8), num_classes=10) for _ in range(2))
+    network(torch.randn(4, 1, 8, 8))
+    state = {k: v for k, v in network.state_dict().items() if "num_batches" not in k}
+    torch.save(state, tmp_path / "old.pth")
+    path = tmp_path / "trial.yaml"
+    teacher = {"model": {"name": "resnet", "depth": 8}, "weights": str(tmp_path / "old.pth")}
+    student = {"name": "cnn", "width": 4, "stages": 2}
+    path.write_text(to_yaml({"trial": {"data": "digits", "teacher": teacher, "student": student}}))
+    assert load_trial(path).teacher.weights == str(tmp_path / "old.pth")
+    load_into(other, state, source="old.pth")
+    images = torch.randn(2, 1, 8, 8)
+    assert torch.equal(other.eval()(images), network.eval()(images))
+    assert mismatch({"n.num_batches_tracked": ()}, {"n.num_batches_tracked": (1,)}) is not None

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A sweep file (YAML).")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+    elsewhere: Annotated[
+        bool,
+        typer.Option("--elsewhere", help="Do not look for data and weights: they are elsewhere."),
+    ] = False,
 ) -> None:
     """Report every mistake in a sweep file, or say what it would run.
 
@@ -26,15 +30,18 @@ def check(
     Examples:
       kdsweep check search_spaces/digits.yaml
       kdsweep check search_spaces/digits.yaml --json
+      kdsweep check search_spaces/cifar100.yaml --elsewhere
     """
-    from kdsweep.sweep_file import load, plan
+    from kdsweep.sweep_file import load, load_for_elsewhere, plan
 
-    sweep = load(file)
+    sweep = load_for_elsewhere(file) if elsewhere else load(file)
     planned = plan(sweep)
     if as_json:
         typer.echo(json.dumps(as_data(sweep, planned), indent=2))
     else:
         typer.echo("\n".join(as_text(sweep, planned)))
+        if elsewhere:
+            typer.echo("  files       data and weights were not looked for")
 
 
 def as_data(sweep: "Sweep", plan: "Plan") -> dict[str, object]:
@@ -55,20 +62,23 @@ def as_data(sweep: "Sweep", plan: "Plan") -> dict[str, object]:
 
 def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
     """The plan in lines of at most 80 columns, long names apart."""
+    from kdsweep.batch import in_words
+
     spec = sweep.spec
+    times = f"{plan.replicates} replicates of " if plan.replicates > 1 else ""
     objectives = ", ".join(f"{metric} {way}" for metric, way in spec.objectives.items())
     lines = [
         f"{sweep.path}: good",
         f"  sweep       {spec.name}",
         f"  data        {spec.trial.data.name}: {sweep.info.num_classes} classes, "
-        f"images {'x'.join(map(str, sweep.info.shape))}",
+        f"{' and '.join(in_words(shape) for shape in sweep.info.shapes.values())}",
         f"  teacher     {plan.teacher}",
         f"  space       {_counted(plan.num_dimensions, 'dimension')}, "
         f"{plan.num_conditional} of them conditional",
         f"  students    {_described(plan.smallest)}",
         f"              {_described(plan.largest)}",
         f"  objectives  {objectives}",
-        f"  trials      {plan.total}: {plan.num_trials} by {spec.search.sampler} + "
+        f"  trials      {plan.total}: {times}{plan.num_trials} by {spec.search.sampler} + "
         f"{_counted(len(plan.controls), 'control')} ({', '.join(plan.controls)})",
     ]
     if plan.grid_points_left_out:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from kdsweep.errors import ResultError
 from kdsweep.report.axes import teacher_metrics
-from kdsweep.report.rows import csv_text, row
+from kdsweep.report.rows import completed, csv_text, row
 from kdsweep.report.run_table import run_row, run_table
 from kdsweep.report.table import front_table, metrics_shown, trial_table
 from kdsweep.report.text_plot import text_plot
@@ -41,7 +41,7 @@ def show_front(
     """Show the Pareto front of a run: for every size the best student.
 
     Only complete trials count, on validation data, within the sweep's
-    constraints. It works while the sweep runs.
+    constraints; of replicates their mean. It works while the sweep runs.
 
     \b
     Example:
@@ -58,10 +58,10 @@ def show_front(
     elif as_csv:
         typer.echo(csv_text(front), nl=False)
     elif not front:
-        typer.echo(f"{meta.name}: no complete trial yet ({len(results)} recorded)")
+        typer.echo(f"{meta.name}: no {_unit(results)} yet ({len(results)} recorded)")
     else:
         console = Console(highlight=False)
-        title = f"{meta.name}: {len(front)} on the front of {_complete(results)} complete trials"
+        title = f"{meta.name}: {len(front)} on the front of {completed(results, 'complete')}"
         console.print(front_table(front, meta.objectives, title=title))
         plot = text_plot(
             results, front, meta.objectives,
@@ -201,6 +201,8 @@ def _print_choice(store: RunStore, choice: Choice, chosen: TrialResult) -> None:
     console.print(trial_table([chosen], metrics, title="Chosen"))
     if choice.runners_up:
         console.print(trial_table(choice.runners_up, metrics, title="Next best that fit"))
+    if len(chosen.trial_ids) > 1:
+        typer.echo(f"trials      {' '.join(chosen.trial_ids)}")
     directory = store.trial_dir(chosen.trial_id)
     typer.echo(f"trial file  {directory / 'trial.yaml'}")
     if chosen.weights is not None:
@@ -230,8 +232,9 @@ def _warn(problems: tuple[str, ...] | list[str]) -> None:
         print(f"warning: {problem}", file=sys.stderr)
 
 
-def _complete(results: list[TrialResult]) -> int:
-    return sum(result.status == "complete" and result.role != "teacher" for result in results)
+def _unit(results: list[TrialResult]) -> str:
+    num = max((result.replicates for result in results), default=1)
+    return "complete trial" if num == 1 else f"point with all of its {num} trials"
 
 
 def _print_json(value: object) -> None:

@@ -153,8 +153,8 @@ def trial(
     if as_json:
         typer.echo(json.dumps(outcome.plain(), indent=2))
         return
-    if outcome.teacher is not None:
-        typer.echo(f"{'teacher_accuracy':16} {outcome.teacher['accuracy']:.6g}")
+    for card in outcome.teachers:
+        typer.echo(f"{'teacher_accuracy':16} {card['accuracy']:.6g}")
     for name, value in outcome.metrics.items():
         typer.echo(f"{name:16} {value:.6g}")
     if weights is not None:

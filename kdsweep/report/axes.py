@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.pareto import SIZE_LIKE, Objectives, size_objective
 from kdsweep.results.record import Metric, TrialResult
+from kdsweep.results.replicates import deviation
 
 LABELS: dict[Metric, str] = {
     "accuracy": "validation accuracy [%]",
@@ -31,6 +32,11 @@ class Axes:
         if not (math.isfinite(x) and math.isfinite(y) and x > 0):
             return None
         return x, y * 100 if self.y == "accuracy" else y
+
+    def spread(self, result: TrialResult) -> float:
+        """How far ``y`` deviates over replicates, as it is shown; zero where that is unknown."""
+        found = deviation(result, self.y) or 0.0
+        return 0.0 if not math.isfinite(found) else found * 100 if self.y == "accuracy" else found
 
 
 def axes_of(objectives: Objectives) -> Axes:

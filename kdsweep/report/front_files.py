@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kdsweep.report.axes import teacher_metrics
 from kdsweep.report.picture import draw_front
-from kdsweep.report.rows import csv_text
+from kdsweep.report.rows import completed, csv_text
 from kdsweep.results.atomic import write_bytes
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
@@ -27,9 +27,8 @@ def write_front(
     table, picture = front_files(store)
     write_bytes(table, csv_text(front).encode())
     meta = store.meta
-    complete = sum(r.status == "complete" and r.role != "teacher" for r in results)
     draw_front(
         picture, results, front, meta.objectives,
-        title=f"{meta.name}: {complete} trials", teacher=teacher_metrics(meta, results),
+        title=f"{meta.name}: {completed(results)}", teacher=teacher_metrics(meta, results),
     )  # fmt: skip
     return table, picture

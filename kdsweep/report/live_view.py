@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from kdsweep.report.rows import strategy_label, student_label
-from kdsweep.report.table import value_text
+from kdsweep.report.table import metric_text
 from kdsweep.report.text_plot import text_plot
 from kdsweep.results.pareto import Objectives
 from kdsweep.results.record import EpochMetrics, Status, TrialResult
+from kdsweep.results.replicates import Gathering
 
 _MOST_RUNNING = 8
 _MOST_BEST = 3
@@ -37,6 +38,8 @@ class SweepState:
     running_epochs: dict[str, tuple[EpochMetrics, int]] = field(default_factory=dict)
     ended: Counter[Status] = field(default_factory=Counter)
     results: list[TrialResult] = field(default_factory=list)
+    """What has ended: trials, or points of which all replicates have."""
+    gathering: Gathering = field(default_factory=Gathering)
     front: list[TrialResult] = field(default_factory=list)
     teacher: dict[str, float] | None = None
     plot: tuple[tuple[int, int, int], str] | None = None
@@ -71,7 +74,9 @@ class SweepState:
             return
         self.ended[result.status] += 1
         # The epochs of thousands of trials are of no use to a picture of their ends.
-        self.results.append(result.model_copy(update={"epochs": ()}))
+        point = self.gathering.add(result.model_copy(update={"epochs": ()}))
+        if point is not None:
+            self.results.append(point)
 
     def seconds_left(self) -> float | None:
         """At the pace since the first epoch; none before a few trials have ended, or at the end."""
@@ -134,10 +139,7 @@ def _best(state: SweepState) -> Text:
     """The points at the good end of the front, in one line each."""
     lines = []
     for result in state.front[::-1][:_MOST_BEST]:
-        values = ", ".join(
-            f"{metric} {value_text(metric, result.metrics.get(metric))}"
-            for metric in state.objectives
-        )
+        values = ", ".join(f"{metric} {metric_text(result, metric)}" for metric in state.objectives)
         lines.append(f"● {student_label(result)} {strategy_label(result)}: {values}")
     return Text("\n".join(lines), style="green")
 

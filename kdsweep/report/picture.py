@@ -8,6 +8,7 @@ from kdsweep.report.axes import LABELS, Axes, axes_of, focus, short
 from kdsweep.report.rows import strategy_label
 from kdsweep.results.pareto import Objectives
 from kdsweep.results.record import TrialResult
+from kdsweep.results.replicates import by_point
 
 _FRONT, _PALE, _CONTROL, _TEACHER = "#0b5fa5", "#9aa5b1", "#d9822b", "#2f855a"
 _MOST_LABELS = 8
@@ -25,12 +26,12 @@ def draw_front(
     """Write a PNG of all complete trials: the front as steps, controls and teacher marked.
 
     With more than two objectives it is their projection on size and quality, and says so.
+    Replicates are one mark at their mean, with a bar of a standard deviation to each side.
 
     Raises:
         OSError: ``path`` cannot be written.
     """
-    # Imported late: it takes a second and no command but this needs it. The figure is made
-    # without pyplot, whose global state is not for threads.
+    # Imported late: it takes a second. Without pyplot, whose global state is not for threads.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -38,13 +39,19 @@ def draw_front(
     figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     plot = figure.add_subplot()
+    results = by_point(results)
+    noun = "trial" if all(result.replicates == 1 for result in results) else "point"
     groups = _groups(results, front, axes)
-    _draw_points(plot, groups)
+    _draw_points(plot, groups, noun)
+    marked = _draw_deviations(plot, results, {result.trial_id for result in front}, axes)
     teacher_point = axes.point(teacher) if teacher else None
     if teacher_point:
         _draw_teacher(plot, teacher_point)
+        marked.append(teacher_point)
     _draw_labels(plot, front, axes)
-    _dress(plot, axes, groups, teacher_point, objectives, title)
+    hidden = _show_the_front(plot, groups, marked)
+    notes = [f"{hidden} {noun}{'s lie' if hidden > 1 else ' lies'} outside the picture"]
+    _dress(plot, axes, objectives, title, notes=notes if hidden else [])
     if plot.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     figure.savefig(path, format="png")
@@ -71,10 +78,10 @@ def _groups(
     return {name: sorted(points) for name, points in groups.items()}
 
 
-def _draw_points(plot: Any, groups: dict[str, Group]) -> None:
+def _draw_points(plot: Any, groups: dict[str, Group], noun: str) -> None:
     if groups["other"]:
         plot.scatter(*zip(*groups["other"], strict=True), s=22, c=_PALE, alpha=0.55, lw=0,
-                     label=f"other trials ({len(groups['other'])})", zorder=2)  # fmt: skip
+                     label=f"other {noun}s ({len(groups['other'])})", zorder=2)  # fmt: skip
     if groups["front"]:
         x, y = zip(*groups["front"], strict=True)
         # A step says what can be had for at most this size; a slope would promise students between.
@@ -84,6 +91,22 @@ def _draw_points(plot: Any, groups: dict[str, Group]) -> None:
     if groups["control"]:
         plot.scatter(*zip(*groups["control"], strict=True), s=70, marker="D", c="none",
                      ec=_CONTROL, lw=1.8, label="controls", zorder=6)  # fmt: skip
+
+
+def _draw_deviations(
+    plot: Any, results: Sequence[TrialResult], on_front: set[str], axes: Axes
+) -> Group:
+    """Bars at the front and the controls, among many others they would be a tangle; their ends."""
+    ends: Group = []
+    for result in results:
+        point, spread = axes.point(result.metrics), axes.spread(result)
+        is_control = result.role == "control"
+        if point is None or not spread or not (is_control or result.trial_id in on_front):
+            continue
+        plot.errorbar(*point, yerr=spread, c=_CONTROL if is_control else _FRONT, lw=1.1, capsize=3,
+                      alpha=0.8, zorder=4)  # fmt: skip
+        ends += [(point[0], point[1] - spread), (point[0], point[1] + spread)]
+    return ends
 
 
 def _draw_teacher(plot: Any, point: tuple[float, float]) -> None:
@@ -102,14 +125,7 @@ def _draw_labels(plot: Any, front: Sequence[TrialResult], axes: Axes) -> None:
                           textcoords="offset points", color="#334155", zorder=7)  # fmt: skip
 
 
-def _dress(
-    plot: Any,
-    axes: Axes,
-    groups: dict[str, Group],
-    teacher: tuple[float, float] | None,
-    objectives: Objectives,
-    title: str,
-) -> None:
+def _dress(plot: Any, axes: Axes, objectives: Objectives, title: str, *, notes: list[str]) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     plot.set_xscale("log")
@@ -118,14 +134,9 @@ def _dress(
     plot.xaxis.set_minor_formatter(NullFormatter())
     plot.set_xlabel(LABELS[axes.x] + " (log scale)")
     plot.set_ylabel(LABELS[axes.y])
-    notes = []
     projected = [name for name in objectives if name not in (axes.x, axes.y)]
     if projected:
-        notes.append(f"front over {', '.join(objectives)}, projected")
-    hidden = _show_the_front(plot, groups, [teacher] if teacher else [])
-    if hidden:
-        lie = "trial lies" if hidden == 1 else "trials lie"
-        notes.append(f"{hidden} {lie} outside the picture")
+        notes = [f"front over {', '.join(objectives)}, projected", *notes]
     plot.set_title(title, fontsize=12, loc="left", fontweight="bold")
     plot.set_title("; ".join(notes), fontsize=8.5, loc="right", color="#64748b")
     plot.grid(True, which="major", color="#e2e8f0", lw=0.7, zorder=0)
@@ -133,9 +144,9 @@ def _dress(
     plot.spines[["top", "right"]].set_visible(False)
 
 
-def _show_the_front(plot: Any, groups: dict[str, Group], teacher: Group) -> int:
+def _show_the_front(plot: Any, groups: dict[str, Group], marked: Group) -> int:
     """Set the limits of ``y`` to what matters; how many trials that leaves out."""
-    wanted = [y for _, y in [*groups["front"], *groups["control"], *teacher]]
+    wanted = [y for _, y in [*groups["front"], *groups["control"], *marked]]
     others = [y for _, y in groups["other"]]
     if not wanted and not others:
         return 0

@@ -156,7 +156,7 @@ class _LiveShow:
 def _line(state: SweepState, result: TrialResult) -> str:
     """``[ 3/42] complete  kd w8  params 2,784  accuracy 93.10%  1.2 s  front 4``."""
     width = len(str(state.planned))
-    parts = [f"[{state.done:{width}}/{state.planned}] {result.status:<8}  {result.name}"]
+    parts = [f"[{state.done:{width}}/{state.planned}] {result.status:<8}  {result.label}"]
     if result.status == "failed":
         parts.append((result.error or "no reason given").strip().splitlines()[-1])
     else:

@@ -8,6 +8,10 @@ from io import StringIO
 from typing import Any
 
 from kdsweep.results.record import TrialResult
+from kdsweep.results.replicates import PointResult, by_point
+
+VARYING = ("accuracy", "loss", "latency_ms")
+"""The metrics that differ from one replicate to the next."""
 
 METRICS = ("accuracy", "loss", "params", "macs", "size_bytes", "latency_ms")
 _SIZES = ("width", "depth", "stages", "hidden")
@@ -68,7 +72,8 @@ def setting(result: TrialResult, name: str) -> Any:
 def row(result: TrialResult) -> dict[str, Any]:
     """One flat row: who it is, its metrics, its weights and what the search set.
 
-    A metric without a finite value is none: neither JSON nor CSV has a number for it.
+    A metric without a finite value is none: neither JSON nor CSV has a number for it. A point of
+    several replicates has their mean, and three further columns and deviations.
     """
     metrics = {name: finite_or_none(result.metrics.get(name)) for name in METRICS}
     for name in ("params", "macs", "size_bytes"):
@@ -86,8 +91,15 @@ def row(result: TrialResult) -> dict[str, Any]:
         "seconds": result.seconds,
         "device": result.device,
         "weights": result.weights,
+        **(_of_point(result) if isinstance(result, PointResult) else {}),
         "changes": result.changes,
     }
+
+
+def _of_point(result: PointResult) -> dict[str, Any]:
+    spread = {f"{n}_std": finite_or_none(result.deviations.get(n)) for n in VARYING}
+    of = {"point": result.point, "replicates": result.replicates, "trial_ids": result.trial_ids}
+    return {**spread, **of}
 
 
 def csv_text(results: Sequence[TrialResult]) -> str:
@@ -96,6 +108,8 @@ def csv_text(results: Sequence[TrialResult]) -> str:
     for result in results:
         flat = row(result)
         changes = flat.pop("changes")
+        if "trial_ids" in flat:
+            flat["trial_ids"] = " ".join(flat["trial_ids"])
         rows.append({**flat, **flatten(changes)})
     columns: dict[str, None] = dict.fromkeys(name for flat in rows for name in flat)
     text = StringIO()
@@ -103,6 +117,16 @@ def csv_text(results: Sequence[TrialResult]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def completed(results: Sequence[TrialResult], adjective: str = "") -> str:
+    """How many results there are to choose from: ``12 trials``, ``3 points of 4 trials each``."""
+    found = [r for r in by_point(results) if r.status == "complete" and r.role != "teacher"]
+    words = f"{adjective} " if adjective else ""
+    num = max((result.replicates for result in results), default=1)
+    if num == 1:
+        return f"{len(found)} {words}trials"
+    return f"{len(found)} {words}point{'' if len(found) == 1 else 's'} of {num} trials each"
 
 
 def flatten(settings: Mapping[str, Any]) -> dict[str, Any]:

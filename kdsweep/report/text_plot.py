@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from kdsweep.report.axes import LABELS, Axes, axes_of, focus, short
 from kdsweep.results.pareto import Objectives
 from kdsweep.results.record import TrialResult
+from kdsweep.results.replicates import by_point
 
 _FRONT, _CONTROL, _BEATEN, _TEACHER = "●", "◆", "·", "★"
 _GUTTER = 7
@@ -22,7 +23,8 @@ def text_plot(
 ) -> str:
     """``height`` lines of at most ``width`` characters; empty where there is nothing to draw yet.
 
-    Trials far below the front are left out, so that the front fills the picture.
+    Replicates are one mark, at their mean. Trials far below the front are left out, so that the
+    front fills the picture.
     """
     axes = axes_of(objectives)
     marks = _marks(results, front, axes, teacher)
@@ -60,7 +62,7 @@ def _marks(
     """Points with their characters, the most important last: it is the one left on top."""
     on_front = {result.trial_id for result in front}
     marks: list[tuple[int, tuple[float, float, str]]] = []
-    for result in results:
+    for result in by_point(results):
         point = axes.point(result.metrics)
         if point is None or result.role == "teacher" or result.status != "complete":
             continue

@@ -56,8 +56,10 @@ class RunMeta(BaseModel):
     constraints: dict[Metric, dict[Direction, float | None]] = Field(default_factory=dict)
     sampler: str = ""
     seed: int = 0
+    replicates: int = Field(1, ge=1)
+    """How many trials each point of the search has."""
     trials: int = Field(0, ge=0)
-    """How many are planned, controls included."""
+    """How many are planned, controls and replicates included."""
     version: str = ""
     packages: dict[str, str] = Field(default_factory=dict)
     git_commit: str | None = None

@@ -1,7 +1,8 @@
 """The front: the trials that no other trial beats in every objective.
 
 Within, every objective is minimised (``max`` is negated). Only complete trials with a finite value
-in each objective, within the constraints, take part; the teacher never does.
+in each objective, within the constraints, take part; the teacher never does. Where trials are
+replicates, it is of points: each is one result, with the mean of all its replicates.
 """
 
 import math
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from kdsweep.results.meta import Direction
 from kdsweep.results.record import Metric, TrialResult
+from kdsweep.results.replicates import by_point
 
 Objectives = Mapping[Metric, Direction]
 Limits = Mapping[Metric, Mapping[Direction, float | None]]
@@ -26,7 +28,9 @@ def front(
     *,
     constraints: Limits | None = None,
 ) -> list[TrialResult]:
-    """The trials that none dominates, smallest first; of equals, the earliest.
+    """The trials (or points, see ``by_point``) that none dominates, smallest first.
+
+    Of equals it is the earliest.
 
     They are sorted by the first objective that is a size, or else best first by the first one. A
     front can be kept up to date at small cost: ``front([*front_so_far, new])`` is the same as
@@ -49,10 +53,10 @@ def eligible(
     *,
     constraints: Limits | None = None,
 ) -> list[TrialResult]:
-    """The results that may be on a front at all."""
+    """The results that may be on a front at all, one for each point."""
     return [
         result
-        for result in results
+        for result in by_point(results)
         if result.status == "complete"
         and result.role != "teacher"
         and all(math.isfinite(result.metrics.get(metric, math.nan)) for metric in objectives)

@@ -42,6 +42,12 @@ class TrialResult(BaseModel):
     schema_version: Literal[1] = SCHEMA_VERSION
     trial_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     number: int = Field(ge=0)
+    point: int = Field(default_factory=lambda given: given.get("number", 0), ge=0)
+    """What the search proposed: trials of one point differ in their seed alone."""
+    replicate: int = Field(0, ge=0)
+    """Which trial of its point this is, from zero."""
+    replicates: int = Field(1, ge=1)
+    """How many trials its point has in all."""
     role: Role = "trial"
     status: Status
     name: str
@@ -62,3 +68,15 @@ class TrialResult(BaseModel):
     """Wall time of training and measuring."""
     weights: str | None = None
     """The student's weights, a path relative to the run directory."""
+
+    @property
+    def label(self) -> str:
+        """The name, and which replicate of how many it is where there are several."""
+        if self.replicates == 1:
+            return self.name
+        return f"{self.name} ({self.replicate + 1}/{self.replicates})"
+
+    @property
+    def trial_ids(self) -> tuple[str, ...]:
+        """The trials that this is the result of."""
+        return (self.trial_id,)

@@ -8,6 +8,7 @@ from typing import Literal
 from kdsweep.errors import ResultError
 from kdsweep.results.pareto import Objectives
 from kdsweep.results.record import Metric, TrialResult
+from kdsweep.results.replicates import by_point
 
 Prefer = Literal["accuracy", "params", "latency"]
 _METRIC: dict[Prefer, Metric] = {
@@ -52,7 +53,7 @@ class Choice:
     chosen: TrialResult | None
     runners_up: tuple[TrialResult, ...]
     rejected: tuple[tuple[TrialResult, tuple[str, ...]], ...]
-    """Each complete trial that does not fit, with every reason."""
+    """Each complete trial (or point) that does not fit, with every reason."""
     advice: tuple[str, ...]
 
 
@@ -70,7 +71,7 @@ def select(
     """The best complete student within the limits: by ``prefer``, then by the other objectives.
 
     Every complete trial takes part, not the front alone: a limit on a metric that was no
-    objective may be met off the front only.
+    objective may be met off the front only. Of replicates the mean counts, for the whole point.
 
     Raises:
         ResultError: a limit is not a number.
@@ -83,7 +84,7 @@ def select(
         if bound is not None and math.isnan(bound):
             raise ResultError(f"the limit of {metric} is {bound}: it must be a number")
     limits = [Limit(metric, bound) for metric, bound in bounds.items() if bound is not None]
-    students = [r for r in results if r.status == "complete" and r.role != "teacher"]
+    students = [r for r in by_point(results) if r.status == "complete" and r.role != "teacher"]
     wanted = _METRIC[prefer]
     ranked, rejected = [], []
     for student in students:

@@ -233,7 +233,7 @@ def _trial_yaml(result: TrialResult) -> str:
     yaml.sort_base_mapping_type_on_output = False
     text = StringIO()
     yaml.dump({"trial": result.trial}, text)
-    title = " ".join(result.name.split())
+    title = " ".join(result.label.split())
     return (
         f"# Trial {result.number}: {title}. `kdsweep trial FILE` runs it again.\n" + text.getvalue()
     )

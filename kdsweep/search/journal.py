@@ -11,6 +11,7 @@ from kdsweep.report.rows import trial_name
 from kdsweep.results.meta import TeacherMeta
 from kdsweep.results.pareto import front
 from kdsweep.results.record import EpochMetrics, Role, TrialResult
+from kdsweep.results.replicates import Gathering
 from kdsweep.results.store import RunStore
 from kdsweep.spec import TrialSpec
 from kdsweep.sweep_file import resolved
@@ -38,6 +39,7 @@ class Journal:
         self.earlier = tuple(done)
         """Records of an earlier process, those of trials that were cut short among them."""
         self.results: list[TrialResult] = [r for r in done if r.status in ("complete", "failed")]
+        self._gathering = Gathering(self.results)
         self._front = self._front_of(self.results)
 
     @property
@@ -53,12 +55,18 @@ class Journal:
         trial: TrialSpec,
         changes: Mapping[str, Any],
         params: Mapping[str, Any],
+        *,
+        replicate: int = 0,
+        replicates: int = 1,
     ) -> TrialResult:
         """A trial was proposed: it has a record from now on, whatever dies."""
         plain = resolved(trial)
         result = TrialResult(
             trial_id=key,
             number=number,
+            point=number // replicates,
+            replicate=replicate,
+            replicates=replicates,
             role=role,
             status="running",
             name=trial_name(plain),
@@ -70,7 +78,7 @@ class Journal:
         with self._lock:
             self._store.write(result)
             self._open[key] = result
-        self.progress.trial_started(key, result.name)
+        self.progress.trial_started(key, result.label)
         return result
 
     def epochs(self, key: str, reported: Sequence[Mapping[str, Any]], lane: str | None) -> None:
@@ -112,8 +120,9 @@ class Journal:
             )
             self._store.write(result)
             self.results.append(result)
-            if complete:
-                self._front = self._front_of([*self._front, result])
+            point = self._gathering.add(result)
+            if point is not None and point.status == "complete":
+                self._front = self._front_of([*self._front, point])
         self.progress.trial_ended(result, self._front)
         if self._tracker is not None:
             self._tracker.log(result)
@@ -126,7 +135,9 @@ class Journal:
 
     def teacher(self, card: Mapping[str, Any], trial: TrialSpec) -> None:
         """A teacher as a record of its own; the sweep's own teacher also goes into ``run.json``."""
-        assert trial.teacher is not None
+        name, whole = card["model"]["name"], resolved(trial)
+        # The record holds the teacher that it is of, also where the trial has several.
+        whole["teacher"] = {**(whole["teacher"] or {}), "model": card["model"]}
         key = f"teacher-{card['digest'][:8]}"
         with self._lock:
             if any(result.trial_id == key for result in self.results):
@@ -136,8 +147,8 @@ class Journal:
                 number=0,
                 role="teacher",
                 status="complete",
-                name=f"teacher {trial.teacher.model.name}",
-                trial=resolved(trial),
+                name=f"teacher {name}",
+                trial=whole,
                 metrics={
                     "accuracy": card["accuracy"],
                     "loss": card["loss"],
@@ -154,7 +165,7 @@ class Journal:
                 self._store.update_meta(
                     teacher=TeacherMeta(
                         hash=card["digest"],
-                        name=trial.teacher.model.name,
+                        name=name,
                         accuracy=card["accuracy"],
                         loss=card["loss"],
                         params=card["params"],

@@ -31,6 +31,7 @@ def describe_run(sweep: Sweep, *, name: str, tracking_uri: str | None) -> RunMet
         },
         sampler=spec.search.sampler,
         seed=spec.search.seed,
+        replicates=planned.replicates,
         trials=planned.total,
         version=__version__,
         packages={package: version(package) for package in PACKAGES},

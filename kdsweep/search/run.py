@@ -55,7 +55,7 @@ def run(
 
 def _import_while_ray_starts(*, tracking: bool) -> None:
     """The slow modules: this process would only wait."""
-    from kdsweep.search import lanes, sampler, searcher, trainable, watch  # noqa: F401
+    from kdsweep.search import lanes, replicated, searcher, trainable, watch  # noqa: F401
 
     if tracking:
         import_mlflow()
@@ -108,7 +108,7 @@ def _on_ray(
     import ray
 
     from kdsweep.search.lanes import Lanes, board_actor
-    from kdsweep.search.sampler import Sampler
+    from kdsweep.search.replicated import ReplicatedSampler
     from kdsweep.search.searcher import TEACHER_KEY, FrontSearcher
     from kdsweep.search.watch import Watch
 
@@ -122,7 +122,7 @@ def _on_ray(
     if trial.teacher is not None:
         job = {"key": TEACHER_KEY, "kind": "teacher", "trial": resolved(trial)}
         ray.get(board.submit.remote(job))
-    sampler = Sampler(sweep, starts(sweep), done=journal.earlier)
+    sampler = ReplicatedSampler(sweep, starts(sweep), done=journal.earlier)
     searcher = FrontSearcher(sweep, sampler, journal, store, board=name, namespace=NAMESPACE)
     watch = Watch(
         board,

@@ -22,11 +22,16 @@ from kdsweep.sweep_file import Sweep
 
 @dataclass(frozen=True)
 class Proposal:
-    """A trial to run: its number, and what to change in the sweep's trial."""
+    """A trial to run: its number, and what to change in the sweep's trial.
+
+    One of several ``replicates`` of a point differs from the others in its seed.
+    """
 
     number: int
     role: Role
     assignment: Assignment
+    replicate: int = 0
+    replicates: int = 1
 
 
 @dataclass
@@ -38,6 +43,9 @@ class _Pending:
 
 class Sampler:
     """Proposes trials and learns from their results; the only writer of its study.
+
+    It knows nothing of replicates: what it proposes is a point, its number that of the point, and
+    what it is told is what came of all of it.
 
     First come ``starts`` (controls and published defaults), then ``search.trials`` in all that are
     no controls. With ``search.batch`` results are told in the order of the proposals and only
@@ -112,7 +120,7 @@ class Sampler:
             for name in result.params:
                 suggest(asked, self._dimensions[name])
         assignment = Assignment(dict(result.params), dict(result.changes))
-        return self._register(Proposal(result.number, result.role, assignment), asked)
+        return self._register(Proposal(result.point, result.role, assignment), asked)
 
     @property
     def exhausted(self) -> bool:
@@ -166,7 +174,7 @@ class Sampler:
 
     def _remember(self, result: TrialResult) -> None:
         """Put an earlier result into the study, as if it had been asked for and told here."""
-        self._next_number = max(self._next_number, result.number + 1)
+        self._next_number = max(self._next_number, result.point + 1)
         self._num_searched += result.role == "trial"
         self._starts = deque(s for s in self._starts if not s.gave(result))
         if result.status not in ("complete", "failed"):

@@ -10,12 +10,15 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from kdsweep.errors import SpecError
+from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
 from kdsweep.search import environment  # noqa: F401  # before ray
 from kdsweep.search.journal import Journal
-from kdsweep.search.sampler import Proposal, Sampler
+from kdsweep.search.replicated import ReplicatedSampler
+from kdsweep.search.sampler import Proposal
+from kdsweep.spec import TrialSpec
 from kdsweep.sweep_file import Sweep, at
-from kdsweep.train.objective import needs_of
+from kdsweep.train.needs import needs_of
 
 TEACHER_KEY = "teacher"
 """The job that makes the sweep's own teacher; trials that learn from it come after."""
@@ -30,7 +33,7 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
     def __init__(
         self,
         sweep: Sweep,
-        sampler: Sampler,
+        sampler: ReplicatedSampler,
         journal: Journal,
         store: RunStore,
         *,
@@ -61,11 +64,11 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
                 return {"job": job, **self._where}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Epochs of a trial, and the teacher that its lane made or found for it."""
+        """Epochs of a trial, and the teachers that its lane made or found for it."""
         key = result["key"]
         self._journal.epochs(key, result["epochs"], result["lane"])
-        teacher = json.loads(result["outcome"]).get("teacher") if result["outcome"] else None
-        if teacher is not None:
+        outcome = json.loads(result["outcome"]) if result["outcome"] else {}
+        for teacher in outcome.get("teachers") or ():
             self._journal.teacher_of(key, teacher)
 
     def on_trial_complete(
@@ -101,31 +104,37 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
 
     def _job(self, proposal: Proposal) -> dict[str, Any] | None:
         """What a lane needs for the proposal; ``None`` if it failed here, which is recorded."""
-        key, assignment = key_of(proposal.number), proposal.assignment
+        base = self._sweep.spec.trial
+        # The seed is no part of the assignment: it is not what the search set.
+        seed = {"seed": base.seed + proposal.replicate} if proposal.replicate else {}
         try:
-            trial = at(self._sweep.spec.trial, assignment.changes)
+            trial = at(base, {**proposal.assignment.changes, **seed})
         except SpecError as error:
             # Every corner was checked at load; a combination may still be refused.
-            begun = self._journal.begin(
-                key,
-                proposal.number,
-                proposal.role,
-                self._sweep.spec.trial,
-                assignment.changes,
-                assignment.params,
-            )
+            begun = self._begin(proposal, base)
             outcome = {"status": "failed", "error": str(error)}
             self._sampler.tell(proposal.number, self._journal.end(begun.trial_id, outcome))
             return None
-        begun = self._journal.begin(
-            key, proposal.number, proposal.role, trial, assignment.changes, assignment.params
-        )
+        begun = self._begin(proposal, trial)
+        key = begun.trial_id
         weights = str(self._store.weights_path(key).resolve())
         job = {"key": key, "kind": "trial", "trial": begun.trial, "weights": weights}
-        own_teacher = trial.teacher == self._sweep.spec.trial.teacher
+        own_teacher = trial.teacher == base.teacher
         if own_teacher and needs_of(trial.strategy).teacher:
             job["after"] = TEACHER_KEY
         return job
+
+    def _begin(self, proposal: Proposal, trial: TrialSpec) -> TrialResult:
+        return self._journal.begin(
+            key_of(proposal.number),
+            proposal.number,
+            proposal.role,
+            trial,
+            proposal.assignment.changes,
+            proposal.assignment.params,
+            replicate=proposal.replicate,
+            replicates=proposal.replicates,
+        )
 
 
 def key_of(number: int) -> str:

@@ -146,12 +146,12 @@ class Watch:
             return
         self._teacher_pending = False
         if outcome["status"] == "complete":
-            self._journal.teacher(outcome["teacher"], self._trial)
-            card = outcome["teacher"]
-            how = "found" if card["reused"] else "ready"
-            self._progress.message(
-                f"teacher {how}: accuracy {card['accuracy']:.4f}, {card['params']:,} parameters"
-            )
+            for card in outcome["teachers"]:
+                self._journal.teacher(card, self._trial)
+                how = "found" if card["reused"] else "ready"
+                self._progress.message(
+                    f"teacher {how}: accuracy {card['accuracy']:.4f}, {card['params']:,} parameters"
+                )
             self._progress.phase("training")
         elif not self._wanted_stop.is_set():
             self._fail(f"the teacher could not be made: {outcome['error']}")

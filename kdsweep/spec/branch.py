@@ -40,6 +40,16 @@ class Draw:
         raise KeyError(label)
 
 
+@dataclass(frozen=True)
+class Together(Draw):
+    """A choice at the top of a space whose members set several dotted ``paths`` of the trial.
+
+    Each member is a branch with a child for every path.
+    """
+
+    paths: tuple[str, ...] = ()
+
+
 Node = Constant | Branch | Draw
 
 

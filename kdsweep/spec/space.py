@@ -6,9 +6,10 @@ from typing import Any
 
 from kdsweep.errors import SpecError
 from kdsweep.spec import branch
-from kdsweep.spec.branch import Fill, Node, Suggest, Taken
+from kdsweep.spec.branch import Fill, Node, Suggest, Taken, Together
 from kdsweep.spec.dimension import Dimension, Label
 from kdsweep.spec.space_parse import parse_entries
+from kdsweep.spec.together import paths_of
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,10 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Space:
-    """What a sweep varies: a tree for each dotted path, none of them inside another."""
+    """What a sweep varies: a tree for each dotted path, none of them inside another.
+
+    A tree that sets several paths together has a name of its own in place of a path.
+    """
 
     entries: tuple[tuple[str, Node], ...] = ()
 
@@ -51,8 +55,15 @@ class Space:
         return [found for _, node in self.entries for found in branch.dimensions(node)]
 
     def under(self, path: str) -> "Space":
-        """The part of the space that sets ``path`` or something below it."""
-        kept = (e for e in self.entries if e[0] == path or e[0].startswith(path + "."))
+        """The part of the space that sets ``path`` or something below it.
+
+        What sets other paths together with it is kept whole.
+        """
+        kept = (
+            (name, node)
+            for name, node in self.entries
+            if any(each == path or each.startswith(path + ".") for each in paths_of(name, node))
+        )
         return Space(tuple(kept))
 
     def resolve(self, suggest: Suggest) -> Assignment:
@@ -71,7 +82,7 @@ class Space:
                 )
             return drawn
 
-        return _assignment({path: branch.walk(node, checked) for path, node in self.entries})
+        return self._assignment({name: branch.walk(node, checked) for name, node in self.entries})
 
     def locate(
         self, trial: Mapping[str, Any], *, defaults: Fill | None = None
@@ -82,9 +93,11 @@ class Space:
         out the defaults of a value at a dotted path (the empty path is the whole trial).
         """
         params: dict[str, Label] = {}
-        for path, node in self.entries:
-            found, value = _value_at(trial, path, defaults)
-            below = branch.match(node, value, path, defaults) if found else None
+        for name, node in self.entries:
+            if isinstance(node, Together):
+                below = _match_together(node, trial, defaults)
+            else:
+                below = _match_at(name, node, trial, defaults)
             if below is None:
                 return None
             params |= below
@@ -96,25 +109,50 @@ class Space:
         Each varies one path alone, the others keep what the trial says; the last two set all
         paths together, to their first and to their last values.
         """
-        for path, node in self.entries:
+        for name, node in self.entries:
             for taken in branch.ends(node):
-                yield _assignment({path: taken})
+                yield self._assignment({name: taken})
         if len(self.entries) > 1:
             yield self.resolve(lambda dimension: dimension.ends()[0])
             yield self.resolve(lambda dimension: dimension.ends()[-1])
 
     def grid(self, points: int) -> Iterator[Assignment]:
         """Every combination, lazily: all members, and ranges at ``points`` values (2 or more)."""
-        return map(_assignment, branch.product(self.entries, points))
+        return map(self._assignment, branch.product(self.entries, points))
 
     def grid_size(self, points: int) -> int:
         """How many combinations ``grid`` gives."""
         return branch.grid_size(branch.Branch(self.entries), points)
 
+    def _assignment(self, taken: Mapping[str, Taken]) -> Assignment:
+        params = {name: drawn for one in taken.values() for name, drawn in one.params.items()}
+        changes: dict[str, Any] = {}
+        for name, node in self.entries:
+            if name in taken:
+                value = taken[name].value
+                changes |= value if isinstance(node, Together) else {name: value}
+        return Assignment(params, changes)
 
-def _assignment(taken: Mapping[str, Taken]) -> Assignment:
-    params = {name: drawn for one in taken.values() for name, drawn in one.params.items()}
-    return Assignment(params, {path: one.value for path, one in taken.items()})
+
+def _match_at(
+    path: str, node: Node, trial: Mapping[str, Any], defaults: Fill | None
+) -> dict[str, Label] | None:
+    found, value = _value_at(trial, path, defaults)
+    return branch.match(node, value, path, defaults) if found else None
+
+
+def _match_together(
+    node: Together, trial: Mapping[str, Any], defaults: Fill | None
+) -> dict[str, Label] | None:
+    for label, member in zip(node.dimension.labels, node.members, strict=True):
+        assert isinstance(member, branch.Branch)
+        below = [_match_at(path, child, trial, defaults) for path, child in member.children]
+        if None not in below:
+            params: dict[str, Label] = {node.dimension.name: label}
+            for each in below:
+                params |= each or {}
+            return params
+    return None
 
 
 def _value_at(trial: Mapping[str, Any], path: str, fill: Fill | None) -> tuple[bool, Any]:

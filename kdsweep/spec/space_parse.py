@@ -1,14 +1,15 @@
 """The ``space:`` of a sweep file -> trees, with every problem found on the way."""
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from kdsweep.spec.branch import Branch, Constant, Draw, Node
+from kdsweep.spec.branch import Branch, Constant, Draw, Node, Together
 from kdsweep.spec.dimension import Dimension, Label, same
+from kdsweep.spec.labels import is_key, labels_of, short
 from kdsweep.spec.ranges import RANGES, parse_range
+from kdsweep.spec.together import TOGETHER, overlaps, wrong_members
 
 KINDS = ("choice", *RANGES)
 _FORMS = "{choice: [..]}, {uniform: [low, high]}, {loguniform: [low, high]} or {int: [low, high]}"
@@ -22,19 +23,13 @@ def parse_entries(raw: Any) -> tuple[tuple[tuple[str, Node], ...], list[str]]:
     reader = _Reader()
     entries: list[tuple[str, Node]] = []
     for path, form in raw.items():
-        if not isinstance(path, str) or not all(map(_is_key, path.split("."))):
+        if not isinstance(path, str) or not all(map(is_key, path.split("."))):
             reader.problems.append(
                 f"space: {path!r} is not a path: must be keys joined by dots, as train.lr"
             )
             continue
         entries.append((path, reader.top(form, path)))
-    paths = [path for path, _ in entries]
-    reader.problems += [
-        f"space.{inner}: lies inside space.{outer}, which sets it as well: keep one of the two"
-        for outer in paths
-        for inner in paths
-        if inner.startswith(outer + ".")
-    ]
+    reader.problems += overlaps(entries)
     return tuple(entries), reader.problems
 
 
@@ -45,14 +40,16 @@ class _Reader:
         self.problems: list[str] = []
 
     def top(self, form: Any, path: str) -> Node:
-        """The dimension of a dotted path: nothing else may stand there."""
+        """The dimension of a dotted path, or of several: nothing else may stand there."""
+        if isinstance(form, Mapping) and TOGETHER in form:
+            return self.together(form, path)
         if isinstance(form, Mapping) and not _is_dimension(form):
             self._unknown_kind(form, path)
             return Constant(None)
         if not isinstance(form, Mapping):
-            hint = f"; did you mean {{choice: {_short(form)}}}?" if isinstance(form, list) else ""
+            hint = f"; did you mean {{choice: {short(form)}}}?" if isinstance(form, list) else ""
             self.problems.append(
-                f"space.{path}: {_short(form)} is not a dimension: must be {_FORMS}{hint}"
+                f"space.{path}: {short(form)} is not a dimension: must be {_FORMS}{hint}"
             )
             return Constant(None)
         return self.draw(form, path, path, ())
@@ -86,6 +83,34 @@ class _Reader:
         self.problems += [f"space.{name}: {problem}" for problem in problems]
         return Draw(Dimension(**dimension, conditions=conditions))
 
+    def together(self, form: Mapping[Any, Any], name: str) -> Draw:
+        """A choice whose members set the same dotted paths, each member under its name."""
+        members = form[TOGETHER]
+        self.problems += [
+            f"space.{name}: unknown key {key!r} (allowed beside together: nothing)"
+            for key in form
+            if key != TOGETHER
+        ]
+        problem = wrong_members(members)
+        if problem is not None:
+            self.problems.append(f"space.{name}: {problem}")
+            return Draw(Dimension(name, name, "choice", labels=(None,)), (Constant(None),))
+        labels = labels_of(members)
+        paths = tuple(path for path in members[0] if path != "name")
+        nodes = tuple(
+            Branch(
+                tuple(
+                    (
+                        path,
+                        self.node(member[path], f"{name}[{label}].{path}", path, ((name, label),)),
+                    )
+                    for path in paths
+                )
+            )
+            for label, member in zip(labels, members, strict=True)
+        )
+        return Together(Dimension(name, name, "choice", labels=labels), nodes, paths)
+
     def _choice(
         self, form: Mapping[Any, Any], name: str, path: str, conditions: _Conditions
     ) -> Draw:
@@ -97,15 +122,17 @@ class _Reader:
         ]
         if not isinstance(members, list) or not members:
             self.problems.append(
-                f"space.{name}: choice is {_short(members)}: must be a list of one member or more"
+                f"space.{name}: choice is {short(members)}: must be a list of one member or more"
             )
             return Draw(Dimension(name, path, "choice", labels=(None,)), (Constant(None),))
         for index, member in enumerate(members):
-            first = next(i for i, other in enumerate(members) if _equal(other, member))
+            first = next(
+                i for i, other in enumerate(members) if other is member or _equal(other, member)
+            )
             if first != index:
                 self.problems.append(
                     f"space.{name}: members {first + 1} and {index + 1} of choice are the same "
-                    f"({_short(member)}): remove one"
+                    f"({short(member)}): remove one"
                 )
         labels = labels_of(members)
         nodes = tuple(
@@ -116,16 +143,17 @@ class _Reader:
         return Draw(dimension, nodes)
 
     def _unknown_kind(self, form: Mapping[Any, Any], path: str) -> None:
-        allowed = ", ".join(KINDS)
+        kinds = (*KINDS, TOGETHER)
+        allowed = ", ".join(kinds)
         if not form:
             self.problems.append(f"space.{path}: is empty: must be {_FORMS}")
         for key in form:
-            close = get_close_matches(str(key), KINDS, n=1, cutoff=0.5)
+            close = get_close_matches(str(key), kinds, n=1, cutoff=0.5)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             self.problems.append(f"space.{path}: unknown key {key!r}{hint} (allowed: {allowed})")
 
     def _check_key(self, key: Any, name: str) -> bool:
-        if isinstance(key, str) and _is_key(key):
+        if isinstance(key, str) and is_key(key):
             return True
         self.problems.append(
             f"space.{name}: {key!r} is not a key: must be text without dots and brackets"
@@ -136,7 +164,7 @@ class _Reader:
         if isinstance(value, Mapping):
             if _is_dimension(value):
                 self.problems.append(
-                    f"space.{name}: {_short(value)} stands inside a list, where nothing is "
+                    f"space.{name}: {short(value)} stands inside a list, where nothing is "
                     "searched: make each whole list a member of a choice"
                 )
             for key, inner in value.items():
@@ -154,49 +182,11 @@ class _Reader:
             )
 
 
-def labels_of(members: Sequence[Any]) -> tuple[Label, ...]:
-    """A unique label for each member of a choice.
-
-    A scalar is its own label; a list its JSON text; a mapping its ``name`` where no other member
-    has it, else ``name#2`` by its position, else ``option 2``.
-    """
-    wanted = [_label(member, index) for index, member in enumerate(members, start=1)]
-    taken: list[Label] = [m for m in members if not isinstance(m, list | Mapping)]
-    labels: list[Label] = []
-    for index, (member, label) in enumerate(zip(members, wanted, strict=True), start=1):
-        if isinstance(member, list | Mapping):
-            if any(same(label, t) for t in taken) or wanted.count(label) > 1:
-                label = f"{label}#{index}"
-            while any(same(label, t) for t in taken):
-                label = f"{label}'"
-            taken.append(label)
-        labels.append(label)
-    return tuple(labels)
-
-
-def _label(member: Any, index: int) -> Label:
-    if isinstance(member, list):
-        return json.dumps(member, default=str)
-    if not isinstance(member, Mapping):
-        return member  # type: ignore[no-any-return]
-    name = member.get("name")
-    return name if isinstance(name, str) and _is_key(name) else f"option {index}"
-
-
 def _is_dimension(form: Mapping[Any, Any]) -> bool:
     return any(kind in form for kind in KINDS)
-
-
-def _is_key(key: str) -> bool:
-    return bool(key) and not set(key) & set(".[]")
 
 
 def _equal(first: Any, second: Any) -> bool:
     """Samplers cannot tell ``1`` from ``true``: the same member twice, as far as they know."""
     scalars = all(isinstance(value, bool | int | float) for value in (first, second))
     return bool(first == second) if scalars else same(first, second)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -2,14 +2,19 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from kdsweep.spec.settings import Settings
+from kdsweep.spec.space_parse import parse_entries
+from kdsweep.spec.together import paths_of
 from kdsweep.spec.trial import TrialSpec
 
 Metric = Literal["accuracy", "loss", "params", "macs", "size_bytes", "latency_ms"]
 Direction = Literal["max", "min"]
 Sampler = Literal["tpe", "random", "nsga2", "nsga3", "gp", "grid"]
+
+_LARGEST_SEED = 2**31 - 1
+"""That ``trial.seed`` may have."""
 
 _ONLY_FOR: dict[str, tuple[str, ...]] = {"grid_points": ("grid",), "population": ("nsga2", "nsga3")}
 
@@ -30,10 +35,16 @@ class Bound(Settings):
 
 
 class SearchSpec(Settings):
-    """Who proposes the trials, and how many; the control trials come on top of ``trials``."""
+    """Who proposes the points to train, and how many; the controls come on top of ``trials``.
+
+    ``trials``, ``batch`` and ``population`` count points: each is trained ``replicates`` times.
+    """
 
     sampler: Sampler = "tpe"
     trials: int = Field(40, ge=1, le=1_000_000)
+    replicates: int = Field(
+        1, ge=1, le=1000, description="train each point so often: trial.seed, trial.seed + 1, ..."
+    )
     seed: int = Field(0, ge=0, lt=2**31)
     batch: int | None = Field(
         None, ge=1, description="propose so many at a time, in an order that nothing can change"
@@ -108,3 +119,25 @@ class SweepSpec(Settings):
     search: SearchSpec = SearchSpec()
     cluster: ClusterSpec = ClusterSpec()
     tracking: TrackingSpec = TrackingSpec()
+
+    @field_validator("search")
+    @classmethod
+    def _seeds_are_for_replicates(cls, search: SearchSpec, others: ValidationInfo) -> SearchSpec:
+        """Here, not over the whole: so that it is reported together with other problems."""
+        num = search.replicates
+        if num == 1:
+            return search
+        entries, _ = parse_entries(others.data.get("space", {}))
+        if any("seed" in paths_of(name, node) for name, node in entries):
+            raise ValueError(
+                f"replicates is {num}, and space varies seed: replicates of a point differ in "
+                "their seed, which is never searched; take seed out of space, or replicates out "
+                "of search"
+            )
+        trial = others.data.get("trial")
+        if trial is not None and trial.seed + num - 1 > _LARGEST_SEED:
+            raise ValueError(
+                f"replicates is {num}, and trial.seed is {trial.seed}: the last replicate would "
+                f"have a seed above {_LARGEST_SEED}; lower trial.seed"
+            )
+        return search

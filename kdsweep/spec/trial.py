@@ -76,6 +76,9 @@ class TrainSpec(Settings):
     optimizer: Optimizer = AdamW()
     schedule: Schedule = Cosine()
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    label_share: float = Field(
+        1.0, gt=0, le=1, description="of the training labels, how many are used"
+    )
     clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient")
 
     @model_validator(mode="before")
@@ -114,12 +117,37 @@ class TeacherSpec(Settings):
         return self.train or TrainSpec()
 
 
+MAIN_TEACHER = "teacher"
+"""What the trial's own teacher is called among several."""
+
+TeacherName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,31}$")]
+
+
 class TrialSpec(Settings):
     """A trial that runs as it stands."""
 
     data: Component
     teacher: TeacherSpec | None = None
+    teachers: dict[TeacherName, TeacherSpec] = Field(
+        default_factory=dict, description="further teachers by name, for strategies of several"
+    )
     student: Component
     strategy: Component = Component(name="kd")
     train: TrainSpec = TrainSpec()
     seed: int = Field(0, ge=0, lt=2**31)
+
+    @model_validator(mode="after")
+    def _a_main_teacher_first(self) -> "TrialSpec":
+        if MAIN_TEACHER in self.teachers:
+            raise ValueError(
+                f"teachers.{MAIN_TEACHER}: the trial's own teacher has that name: choose another"
+            )
+        if self.teachers and self.teacher is None:
+            raise ValueError("teachers are further ones beside the trial's own: give it a teacher")
+        return self
+
+    @property
+    def all_teachers(self) -> dict[str, TeacherSpec]:
+        """Every teacher by name, the trial's own first."""
+        own = {} if self.teacher is None else {MAIN_TEACHER: self.teacher}
+        return own | self.teachers

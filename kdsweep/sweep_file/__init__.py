@@ -2,7 +2,7 @@
 
 from kdsweep.sweep_file.changes import at
 from kdsweep.sweep_file.fit import Measured
-from kdsweep.sweep_file.load import Sweep, TrialFile, load, load_trial
+from kdsweep.sweep_file.load import Sweep, TrialFile, load, load_for_elsewhere, load_trial
 from kdsweep.sweep_file.plan import Plan, check_room, controls, plan
 from kdsweep.sweep_file.read import to_yaml
 from kdsweep.sweep_file.resolve import defaults, resolved
@@ -17,6 +17,7 @@ __all__ = [
     "controls",
     "defaults",
     "load",
+    "load_for_elsewhere",
     "load_trial",
     "plan",
     "resolved",

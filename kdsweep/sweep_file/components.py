@@ -5,8 +5,9 @@ from typing import Any
 
 from kdsweep import catalog
 from kdsweep.errors import SpecError
-from kdsweep.spec import Component, TrialSpec
+from kdsweep.spec import Component, TeacherSpec, TrialSpec
 from kdsweep.spec.problems import dotted
+from kdsweep.spec.trial import MAIN_TEACHER
 
 
 def components(trial: TrialSpec) -> Iterator[tuple[str, catalog.Kind, Component]]:
@@ -16,12 +17,18 @@ def components(trial: TrialSpec) -> Iterator[tuple[str, catalog.Kind, Component]
         SpecError: the ``extra`` of the strategy is not what it should be.
     """
     yield "data", "data", trial.data
-    if trial.teacher is not None:
-        yield "teacher.model", "model", trial.teacher.model
+    for path, teacher in teacher_paths(trial):
+        yield f"{path}.model", "model", teacher.model
     yield "student", "model", trial.student
     yield "strategy", "strategy", trial.strategy
     for name, extra in catalog.extras(trial.strategy).items():
         yield f"strategy.extra.{name}", "strategy", extra
+
+
+def teacher_paths(trial: TrialSpec) -> Iterator[tuple[str, TeacherSpec]]:
+    """Every teacher with its dotted path, the trial's own first."""
+    for name, teacher in trial.all_teachers.items():
+        yield "teacher" if name == MAIN_TEACHER else f"teachers.{name}", teacher
 
 
 def component_problems(trial: TrialSpec) -> list[str]:
@@ -35,6 +42,8 @@ def component_problems(trial: TrialSpec) -> list[str]:
         problems += error.problems
     if trial.teacher is None:
         problems += _absent_teacher(trial.strategy)
+    elif not problems:
+        problems += _unknown_teachers(trial)
     return problems
 
 
@@ -58,6 +67,19 @@ def _absent_teacher(strategy: Component) -> list[str]:
         f"teacher: is missing, and strategy {learners[0]!r} learns from one: "
         "give the trial a teacher, or use strategy none"
     ]
+
+
+def _unknown_teachers(trial: TrialSpec) -> list[str]:
+    """What each strategy has against the names of the trial's further teachers."""
+    problems: list[str] = []
+    for path, kind, component in components(trial):
+        if kind == "strategy":
+            settings = catalog.params(kind, component, at=path)
+            try:
+                catalog.find(kind, component.name).chosen(settings, tuple(trial.teachers))
+            except SpecError as error:
+                problems += [f"{dotted((path, problem))}" for problem in error.problems]
+    return problems
 
 
 def coerced(given: Any, checked: Any, path: str) -> Iterator[str]:

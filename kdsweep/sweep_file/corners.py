@@ -6,6 +6,7 @@ from typing import Any
 
 from kdsweep.errors import SpecError
 from kdsweep.spec import Assignment, Space, TrialSpec
+from kdsweep.spec.branch import Together
 from kdsweep.sweep_file.changes import put
 from kdsweep.sweep_file.components import coerced, component_problems
 from kdsweep.sweep_file.fit import Fitting, Measured
@@ -94,9 +95,21 @@ def _blamed(problem: str, corner: Assignment, space: Space) -> str:
         inside = rest or isinstance(_set_at(corner, path), dict)
         member = f"[{corner.params[nearest.name]}]" if inside else ""
         return f"space.{nearest.name}{member}{rest}: {sentence}"
+    together = _together(path, corner, space)
+    if together is not None:
+        return f"space.{together}[{corner.params[together]}].{path}: {sentence}"
     if any(changed.startswith(path + ".") for changed in corner.changes):
         return f"space.{path}: {sentence} (with {_below(path, corner)})"
     return f"trial.{path}: {sentence} (with {corner.label})"
+
+
+def _together(path: str, corner: Assignment, space: Space) -> str | None:
+    """The name of what sets a path, or something above it, together with other paths."""
+    for name, node in space.entries:
+        paths = node.paths if isinstance(node, Together) and name in corner.params else ()
+        if any(path == each or path.startswith(each + ".") for each in paths):
+            return name
+    return None
 
 
 def _set_at(corner: Assignment, path: str) -> Any:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from kdsweep import catalog
-from kdsweep.data.base import DataInfo
+from kdsweep.data.base import DataInfo, DataSet
 from kdsweep.errors import SpecError
 from kdsweep.models.size import sizes
 from kdsweep.spec import Component, TeacherSpec, TrialSpec
+from kdsweep.sweep_file.components import teacher_paths
 from kdsweep.sweep_file.weights import mismatch, shapes_in
 
 
@@ -44,21 +44,28 @@ class Fitting:
         return student
 
     def teacher_problems(self, trial: TrialSpec) -> list[str]:
-        """What keeps the teacher from the trial's data, or its weights from it."""
+        """What keeps each teacher from the trial's data, or its weights from it."""
         info = self.info(trial.data)
         if isinstance(info, list):
             return [p if p.startswith("data.") else f"data: {p}" for p in info]
-        return self._teacher(trial.teacher, trial.data, info) if trial.teacher else []
+        return [
+            f"{path}.{problem}"
+            for path, teacher in teacher_paths(trial)
+            for problem in self._teacher(teacher, trial.data, info)
+        ]
 
     def info(self, data: Component) -> DataInfo | list[str]:
         """What the data set says of itself, or why it cannot be used."""
         key = _key(data)
         if key not in self._infos:
             try:
-                self._infos[key] = catalog.dataset(data).describe()
+                self._infos[key] = self._described(catalog.dataset(data))
             except SpecError as error:
                 self._infos[key] = [p.removeprefix("data: ") for p in error.problems]
         return self._infos[key]
+
+    def _described(self, dataset: DataSet) -> DataInfo:
+        return dataset.describe()
 
     def _network(
         self, component: Component, data: Component, info: DataInfo
@@ -67,7 +74,8 @@ class Fitting:
         if key not in self._networks:
             try:
                 found = sizes(
-                    lambda: _build(component, info), info.shape,
+                    lambda: catalog.model_for(component, info),
+                    catalog.shape_for(component, info),
                     num_classes=info.num_classes, name=component.name,
                 )  # fmt: skip
                 self._networks[key] = Measured(component, **found)
@@ -78,33 +86,42 @@ class Fitting:
     def _teacher(self, teacher: TeacherSpec, data: Component, info: DataInfo) -> list[str]:
         network = self._network(teacher.model, data, info)
         if isinstance(network, list):
-            return [f"teacher.model: {problem}" for problem in network]
+            return [f"model: {problem}" for problem in network]
         if teacher.weights is None:
             return []
         key = (_key(teacher.model), _key(data), teacher.weights)
         if key not in self._weights:
-            self._weights[key] = _weights_problems(teacher.model, Path(teacher.weights), info)
+            self._weights[key] = self._in_file(teacher.model, Path(teacher.weights), info)
         return self._weights[key]
+
+    def _in_file(self, model: Component, path: Path, info: DataInfo) -> list[str]:
+        return _weights_problems(model, path, info)
+
+
+class FittingElsewhere(Fitting):
+    """Fits networks to data and weights whose files are on another machine, so far as that goes."""
+
+    def _described(self, dataset: DataSet) -> DataInfo:
+        return dataset.promised()
+
+    def _in_file(self, model: Component, path: Path, info: DataInfo) -> list[str]:
+        return []
 
 
 def _weights_problems(model: Component, path: Path, info: DataInfo) -> list[str]:
     try:
         file = shapes_in(path)
         with torch.device("meta"):
-            state = _build(model, info).state_dict()
+            state = catalog.model_for(model, info).state_dict()
     except SpecError as error:
-        return [f"teacher.weights: {problem}" for problem in error.problems]
+        return [f"weights: {problem}" for problem in error.problems]
     different = mismatch({name: tuple(tensor.shape) for name, tensor in state.items()}, file)
     if different is None:
         return []
     return [
-        f"teacher.weights: {str(path)!r} holds the weights of another architecture than "
-        f"teacher.model {model.name!r}: {different}"
+        f"weights: {str(path)!r} holds the weights of another architecture than "
+        f"its model {model.name!r}: {different}"
     ]
-
-
-def _build(component: Component, info: DataInfo) -> nn.Module:
-    return catalog.model(component, shape=info.shape, num_classes=info.num_classes)
 
 
 def _key(component: Component) -> str:

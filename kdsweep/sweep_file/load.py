@@ -14,7 +14,7 @@ from kdsweep.spec import Label, Settings, Space, SweepSpec, TrialSpec
 from kdsweep.spec.problems import as_written, sentences
 from kdsweep.sweep_file.components import coerced
 from kdsweep.sweep_file.corners import corner_problems, students, trial_problems
-from kdsweep.sweep_file.fit import Fitting, Measured
+from kdsweep.sweep_file.fit import Fitting, FittingElsewhere, Measured
 from kdsweep.sweep_file.read import parse_yaml, read_text
 from kdsweep.sweep_file.resolve import defaults, resolved
 
@@ -63,7 +63,20 @@ def load(path: str | Path) -> Sweep:
     Raises:
         SpecError: every problem of the file, each with its path, its value and what is allowed.
     """
-    path = Path(path)
+    return _load(Path(path), Fitting())
+
+
+def load_for_elsewhere(path: str | Path) -> Sweep:
+    """As ``load``, for a sweep whose data and weights are on another machine.
+
+    Raises:
+        SpecError: every problem of the file, but for files of data sets that are well known, and
+            weights, which are not looked for.
+    """
+    return _load(Path(path), FittingElsewhere())
+
+
+def _load(path: Path, fitting: Fitting) -> Sweep:
     text = read_text(path)
     raw, problems = _parse(text, path)
     if set(raw) == {"trial"}:
@@ -76,7 +89,7 @@ def load(path: str | Path) -> Sweep:
     problems += more
     space, more = _space(raw)
     problems += more
-    trial, fitting = _trial(raw), Fitting()
+    trial = _trial(raw)
     problems += _written_as_text(raw, trial)
     if trial is not None:
         base = _not_taken_out(trial_problems(trial, fitting), problems)

@@ -7,7 +7,7 @@ from math import floor
 import torch
 
 from kdsweep.errors import SpecError
-from kdsweep.spec import ClusterSpec, Component, TrialSpec
+from kdsweep.spec import ClusterSpec, Component, TeacherSpec, TrialSpec
 from kdsweep.sweep_file.changes import put
 from kdsweep.sweep_file.fit import Measured
 from kdsweep.sweep_file.load import Sweep
@@ -43,7 +43,9 @@ class Resources:
 class Plan:
     """The sweep in numbers: its space, its students' sizes, its trials and where they run.
 
-    ``grid_points_left_out`` counts the grid's combinations beyond ``search.trials``.
+    ``num_trials`` counts what the sampler proposes; that and each of the controls is trained
+    ``replicates`` times. ``grid_points_left_out`` counts the grid's combinations beyond
+    ``search.trials``.
     """
 
     num_dimensions: int
@@ -52,14 +54,15 @@ class Plan:
     largest: Measured
     controls: tuple[str, ...]
     num_trials: int
+    replicates: int
     grid_points_left_out: int
     teacher: str
     resources: Resources
 
     @property
     def total(self) -> int:
-        """Trials of the search and controls together."""
-        return self.num_trials + len(self.controls)
+        """Trials of the search and controls together, all replicates counted."""
+        return self.replicates * (self.num_trials + len(self.controls))
 
 
 def plan(sweep: Sweep, *, machine: Machine | None = None) -> Plan:
@@ -75,8 +78,9 @@ def plan(sweep: Sweep, *, machine: Machine | None = None) -> Plan:
         largest=sweep.students[-1],
         controls=tuple(controls(sweep.spec.trial)),
         num_trials=sweep.num_trials,
+        replicates=search.replicates,
         grid_points_left_out=left_out,
-        teacher=_teacher(sweep.spec.trial),
+        teacher=_teachers(sweep.spec.trial),
         resources=resources(sweep.spec.cluster, machine or this_machine()),
     )
 
@@ -154,11 +158,11 @@ def _shared(gpus: int, workers: int) -> float:
     return 1.0 / per_gpu
 
 
-def _teacher(trial: TrialSpec) -> str:
-    if trial.teacher is None:
-        return "none"
-    name = trial.teacher.model.name
-    if trial.teacher.weights is not None:
-        return f"{name}, loaded from {trial.teacher.weights}"
-    epochs = trial.teacher.training.epochs
-    return f"{name}, trained first for {epochs} epochs"
+def _teachers(trial: TrialSpec) -> str:
+    return "; ".join(map(_teacher, trial.all_teachers.values())) or "none"
+
+
+def _teacher(teacher: TeacherSpec) -> str:
+    if teacher.weights is not None:
+        return f"{teacher.model.name}, loaded from {teacher.weights}"
+    return f"{teacher.model.name}, trained first for {teacher.training.epochs} epochs"

@@ -1,5 +1,6 @@
 """A trial with every default written out: what a trial file holds, so that it runs again."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -29,7 +30,8 @@ def resolved(trial: TrialSpec) -> dict[str, Any]:
         SpecError: a component is not what its class allows.
     """
     whole = trial.model_dump(mode="json")
-    for path, kind in _COMPONENTS.items():
+    models: dict[str, catalog.Kind] = {f"teachers.{n}.model": "model" for n in trial.teachers}
+    for path, kind in {**_COMPONENTS, **models}.items():
         *parents, last = path.split(".")
         place = whole
         for key in parents:
@@ -51,6 +53,10 @@ def defaults(path: str, value: Any) -> Any:
 
 
 def _filled(path: str) -> Callable[[Any], Any]:
+    if path == "teachers":
+        return lambda value: {name: _teacher(each) for name, each in value.items()}
+    # What is below a further teacher is as below the trial's own.
+    path = re.sub(r"^teachers\.[^.]+", "teacher", path)
     if path in _COMPONENTS:
         return lambda value: _component(_COMPONENTS[path], value)
     if path.startswith("strategy.extra."):

@@ -39,6 +39,7 @@ def sweep_params(meta: RunMeta) -> dict[str, str]:
         "objectives": dict(meta.objectives),
         "constraints": {name: {side: bound for side, bound in limits.items() if bound is not None}
                         for name, limits in meta.constraints.items()},
+        **({"replicates": meta.replicates} if meta.replicates > 1 else {}),
     }  # fmt: skip
     return {name_of(path): str(v)[:_PARAM_LENGTH] for path, v in flatten(asked).items()}
 
@@ -56,6 +57,8 @@ def tags_of(result: TrialResult, meta: RunMeta) -> dict[str, str]:
         "lane": result.lane,
         "error": result.error or "",
     }
+    if result.replicates > 1:
+        own |= {"point": str(result.point), "replicate": str(result.replicate)}
     return _tags({**_shared_tags(meta), **own})
 
 

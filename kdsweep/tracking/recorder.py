@@ -88,7 +88,7 @@ class Recorder:
 
         Table and picture are those of the run directory; they are made where there are none.
         """
-        on_front = {result.trial_id for result in front}
+        on_front = {trial_id for result in front for trial_id in result.trial_ids}
         for trial_id, child in self._children.items():
             if (trial_id in on_front) != child.on_front:
                 child.on_front = trial_id in on_front
@@ -165,7 +165,7 @@ class Recorder:
         tags = {**entities.tags_of(result, self._store.meta), PARENT: self._parent}
         made = self._client.create_run(
             self._experiment, start_time=entities.start_ms(result),
-            tags={**tags, ON_FRONT: "false"}, run_name=result.name,
+            tags={**tags, ON_FRONT: "false"}, run_name=result.label,
         )  # fmt: skip
         child = self._children[result.trial_id] = _Child(made.info.run_id)
         return child

@@ -71,6 +71,24 @@ def test_a_good_file_says_what_will_run(small, capsys):
     assert sorted(small.parent.iterdir()) == [small], "nothing on disk is touched"
 
 
+def test_files_that_are_elsewhere_are_not_looked_for(small, capsys):
+    """The plain check asks for both; with the option everything else is checked as ever."""
+    text = SMALL.replace("train: {epochs: 3}", "weights: w.pt").replace(
+        "{name: digits}", "{name: torchvision, dataset: CIFAR100, root: away}"
+    )
+    small.write_text(text)
+    assert run("check", small.name) != 0
+    assert "data.root: the files of CIFAR100 are not whole under" in capsys.readouterr().err
+    assert run("check", small.name, "--elsewhere") == 0
+    out = capsys.readouterr().out
+    assert "  data        torchvision: 100 classes, images of 3x32x32" in out
+    assert out.endswith("\n  files       data and weights were not looked for\n")
+    assert sorted(small.parent.iterdir()) == [small], "nothing on disk is touched"
+    small.write_text(text.replace("choice: [8, 16]", "choice: [8, 0]"))
+    assert run("check", small.name, "--elsewhere") != 0
+    assert "space.student.hidden: 0 is not allowed" in capsys.readouterr().err
+
+
 def test_json_for_scripts(small, capsys):
     assert run("check", small, "--json") == 0
     data = json.loads(capsys.readouterr().out)
@@ -81,6 +99,29 @@ def test_json_for_scripts(small, capsys):
     assert data["results"] == "runs/small"
 
 
+def test_replicates_are_counted(small, capsys):
+    small.write_text(SMALL.replace("trials: 10", "trials: 10, replicates: 4"))
+    assert run("check", small.name) == 0
+    out = capsys.readouterr().out
+    assert "\n  trials      48: 4 replicates of 10 by grid + 2 controls (none, kd)\n" in out
+    assert "6 points of the grid are left out" in out
+    assert run("check", small.name, "--json") == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["total"], data["num_trials"], data["replicates"]) == (48, 10, 4)
+
+
+def test_a_seed_in_the_space_beside_replicates_is_one_problem_among_others(small, capsys):
+    text = SMALL.replace("trials: 10", "trials: 10, replicates: 4")
+    small.write_text(
+        text.replace("space:", "space:\n  seed: {choice: [0, 1]}", 1) + "clutser: {}\n"
+    )
+    assert run("check", small.name) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert "clutser" in "".join(lines)
+    assert sum("replicates is 4, and space varies seed" in line for line in lines) == 1
+
+
 def test_every_problem_is_a_line_and_the_exit_code_is_2(small, capsys):
     small.write_text(SMALL.replace("epochs: 2", "epoch: 2").replace("[0, 1]", "[1, 0]"))
     before = small.read_bytes()
@@ -89,7 +130,8 @@ def test_every_problem_is_a_line_and_the_exit_code_is_2(small, capsys):
     assert out == ""
     assert err.splitlines() == [
         "error: small.yaml: trial.train.epoch: unknown key 'epoch'; did you mean 'epochs'? "
-        "(allowed: batch_size, clip_norm, epochs, label_smoothing, lr, optimizer, schedule)",
+        "(allowed: batch_size, clip_norm, epochs, label_share, label_smoothing, lr, optimizer, "
+        "schedule)",
         "error: small.yaml: space.strategy[kd].alpha: [1, 0] is upside down: "
         "did you mean [0, 1]?",
     ]  # fmt: skip

@@ -215,3 +215,53 @@ sys.exit(f"imported {heavy}" if heavy else 0)
         capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture
+def replicated(tmp_path):
+    """A run of three points of two trials; of the last one a trial is missing."""
+    meta = RunMeta(
+        sweep_id="1" * 32, name="digits", created="2026-11-21T10:00:00+00:00", replicates=2,
+        objectives={"accuracy": "max", "params": "min"}, trials=6, sampler="tpe",
+    )  # fmt: skip
+    store = RunStore.create(tmp_path / "again" / "digits", meta=meta, sweep_text="")
+    accuracies = [(0.80, 0.84), (0.50, 0.99), (0.99,)]
+    for point, found in enumerate(accuracies):
+        for each, accuracy in enumerate(found):
+            update = {"point": point, "replicate": each, "replicates": 2}
+            store.write(trial(2 * point + each, accuracy, 1_000).model_copy(update=update))
+    return store.directory
+
+
+def test_front_of_replicates_is_of_means(replicated):
+    found = json.loads(run("front", replicated, "--json").stdout)
+    (only,) = found["front"]
+    assert only["accuracy"] == pytest.approx(0.82)
+    assert only["accuracy_std"] == pytest.approx(0.04 / 2**0.5)
+    assert (only["point"], only["replicates"], only["trial_ids"]) == (0, 2, ["t0", "t1"])
+    # Of two the lower one: what is handed out is no better than what is said of it.
+    assert (only["trial_id"], only["weights"]) == ("t0", "trials/t0/student.safetensors")
+    assert (found["complete"], found["planned"], found["front_size"]) == (5, 6, 1)
+    assert found["best_accuracy"] == pytest.approx(0.82)
+    shown = run("front", replicated).stdout
+    assert "digits: 1 on the front of 2 complete points of 2 trials each" in shown
+    assert "82.00% ±2.83" in shown
+    assert max(len(line) for line in shown.splitlines()) <= 80
+
+
+def test_select_of_replicates_names_one_of_them(replicated):
+    found = json.loads(run("select", replicated, "--json").stdout)
+    assert found["chosen"]["trial_id"] == "t0"
+    assert [r["trial_id"] for r in found["runners_up"]] == ["t2"]
+    shown = run("select", replicated).stdout
+    assert "trials      t0 t1\n" in shown
+    assert f"weights     {replicated / 'trials' / 't0' / 'student.safetensors'}\n" in shown
+    assert run("select", replicated, "--min-accuracy", 0.9).exit_code == 1
+
+
+def test_a_point_that_is_not_whole_is_not_on_a_front(replicated):
+    for key in ("t1", "t2"):
+        (replicated / "trials" / key / "result.json").unlink()
+    assert run("front", replicated).stdout == (
+        "digits: no point with all of its 2 trials yet (3 recorded)\n"
+    )

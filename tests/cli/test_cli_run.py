@@ -225,7 +225,7 @@ def test_one_trial_as_json_finds_the_teacher_and_gives_the_same_numbers(home, ca
         assert "epoch 2/2" in err
     first, second = found
     assert (first["status"], first["error"]) == ("complete", None)
-    assert (first["teacher"]["reused"], second["teacher"]["reused"]) == (False, True)
+    assert (first["teachers"][0]["reused"], second["teachers"][0]["reused"]) == (False, True)
     for outcome in found:
         del outcome["metrics"]["latency_ms"]
     assert first["metrics"] == second["metrics"]

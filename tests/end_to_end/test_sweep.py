@@ -138,7 +138,7 @@ def test_a_trial_file_runs_again_to_the_same_student(home, run, tmp_path):
     first = {name: value for name, value in taught.metrics.items() if name != "latency_ms"}
     assert again["metrics"] == first
     assert again["raw_weights"] == taught.weights_of_terms
-    assert again["teacher"]["reused"] is True
+    assert again["teachers"][0]["reused"] is True
     old = load_file(home / "runs" / "digits" / taught.weights)
     new = load_file(tmp_path / "again.safetensors")
     assert old.keys() == new.keys()

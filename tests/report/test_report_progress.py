@@ -5,6 +5,7 @@ from rich.console import Console
 
 from kdsweep.report import live_view
 from kdsweep.report.progress import Progress
+from kdsweep.results.pareto import front
 from kdsweep.results.record import EpochMetrics, TrialResult
 
 TWO = {"accuracy": "max", "params": "min"}
@@ -135,3 +136,33 @@ def test_many_threads_at_once_lose_nothing():
     assert len(lines) == 400
     assert "400/400 done" in shown(progress)
     assert "running" not in shown(progress)
+
+
+def replicate(number, accuracy):
+    """Trials 2 and 3 are of point 1."""
+    found = ended(number, accuracy=accuracy)
+    return found.model_copy(update={"point": number // 2, "replicate": number % 2, "replicates": 2})
+
+
+def test_replicates_are_trials_in_the_counts_and_one_point_in_the_picture():
+    console = plain(force_terminal=True, height=40)
+    progress = Progress("digits", 4, TWO, console)
+    first, second = replicate(2, 0.8), replicate(3, 0.9)
+    progress.trial_started("t3", second.label)
+    progress.trial_ended(first, [])
+    assert "validation accuracy" not in shown(progress)
+    assert "▸  kd w3 (2/2)" in shown(progress)
+    progress.trial_ended(second, front([first, second], TWO))
+    text = shown(progress)
+    assert "2/4 done, front 1" in text
+    assert "● cnn kd: accuracy 85.00% ±7.07, params 102" in text
+    assert "   85 │" in text
+
+
+def test_the_line_of_a_replicate_says_which_it_is():
+    console = plain()
+    with Progress("digits", 4, TWO, console) as progress:
+        progress.trial_ended(replicate(3, 0.9), [])
+    assert console.file.getvalue() == (
+        "[1/4] complete  kd w3 (2/2)  accuracy 90.00%  params 103  1.2 s  front 0\n"
+    )

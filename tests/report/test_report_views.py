@@ -6,10 +6,11 @@ import math
 import pytest
 from rich.console import Console
 
+from kdsweep.report import picture
 from kdsweep.report.axes import Axes, axes_of, focus, short, teacher_metrics
 from kdsweep.report.front_files import write_front
 from kdsweep.report.picture import draw_front
-from kdsweep.report.rows import csv_text, flatten, row, strategy_label, student_label
+from kdsweep.report.rows import completed, csv_text, flatten, row, strategy_label, student_label
 from kdsweep.report.table import front_table, value_text
 from kdsweep.report.text_plot import text_plot
 from kdsweep.results.meta import RunMeta, TeacherMeta
@@ -219,3 +220,101 @@ def test_front_files(tmp_path):
     assert table.read_text() == csv_text(FRONT)
     assert picture == tmp_path / "digits" / "front.png"
     assert picture.stat().st_size > 10_000
+
+
+def point(number, accuracies, params, *, role="trial", **strategy):
+    """The replicates of a point."""
+    num = len(accuracies)
+    return [
+        student(num * number + i, accuracy, params, role=role, **strategy).model_copy(
+            update={"point": number, "replicate": i, "replicates": num}
+        )
+        for i, accuracy in enumerate(accuracies)
+    ]
+
+
+# Means 0.8, 0.9 and 0.95 as in RUN; point 3 has one of two.
+POINTS = [
+    *point(0, [0.75, 0.85], 1_000, **KD),
+    *point(1, [0.90, 0.90], 10_000, role="control"),
+    *point(2, [0.94, 0.96], 100_000, **KD),
+    point(3, [0.99, 0.99], 500)[0],
+]
+POINT_FRONT = front(POINTS, TWO)
+
+
+def test_the_row_of_a_point_has_mean_deviation_and_trials():
+    found = row(POINT_FRONT[0])
+    assert found["accuracy"] == pytest.approx(0.8)
+    assert found["accuracy_std"] == pytest.approx(0.1 / 2**0.5)
+    assert found["loss_std"] == pytest.approx(0.1 / 2**0.5)
+    assert found["latency_ms_std"] == 0
+    assert (found["point"], found["replicates"], found["trial_ids"]) == (0, 2, ("t0", "t1"))
+    assert (found["number"], found["trial_id"]) == (0, "t0")
+    json.dumps(found, allow_nan=False)
+    assert not {"point", "replicates", "trial_ids", "accuracy_std"} & set(row(FRONT[0]))
+
+
+def test_csv_of_points():
+    rows = list(csv.DictReader(io.StringIO(csv_text(POINT_FRONT))))
+    assert [r["trial_ids"] for r in rows] == ["t0 t1", "t2 t3", "t4 t5"]
+    assert [r["replicates"] for r in rows] == ["2"] * 3
+    assert [float(r["accuracy"]) for r in rows] == pytest.approx([0.8, 0.9, 0.95])
+    assert [r["strategy.temperature"] for r in rows] == ["4.25", "", "4.25"]
+    assert "seed" not in rows[0]
+
+
+def test_the_table_of_points_shows_the_deviation_and_fits_eighty_columns():
+    text = printed(front_table(POINT_FRONT, TWO, title="Front"))
+    lines = [line.split() for line in text.splitlines()]
+    assert ["cnn", "w8", "d2", "kd", "1,000", "64k", "80.00%", "±7.07", "2", "4.25", "0.3",
+            "t0"] in lines  # fmt: skip
+    control = next(line for line in text.splitlines() if "(control)" in line)
+    assert control.split()[5:] == ["10,000", "640k", "90.00%", "2", "t2"]
+    assert "mean ± standard deviation over n trials" in text
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "standard deviation" not in printed(front_table(FRONT, TWO))
+    wide = printed(front_table(front(POINTS, FOUR), FOUR))
+    assert max(len(line) for line in wide.splitlines()) <= 80
+    assert "…" not in wide
+    assert "0.2 ±0.071" in wide
+
+
+def test_the_plot_of_points_has_one_mark_for_each_whole_one():
+    # As by hand above, but for the trial that is not on the front.
+    plot = text_plot(POINTS, POINT_FRONT, TWO, width=37, height=10).splitlines()
+    marks = "".join(plot[1:-3])
+    assert (marks.count("●"), marks.count("◆"), marks.count("·")) == (2, 1, 0)
+    assert plot[1].startswith("   95 │")
+    assert text_plot(POINTS[-1:], [], TWO) == ""
+
+
+def test_the_picture_of_points_has_bars_of_a_deviation(tmp_path, monkeypatch):
+    from matplotlib.axes import Axes as Plot
+
+    drawn, shown, errorbar = [], [], Plot.errorbar
+
+    def spy(plot, x, y, **given):
+        drawn.append((x, y, given["yerr"]))
+        return errorbar(plot, x, y, **given)
+
+    monkeypatch.setattr(Plot, "errorbar", spy)
+    monkeypatch.setattr(picture, "focus", lambda wanted, every: shown.append(wanted) or (0, 100))
+    draw_front(tmp_path / "front.png", POINTS, POINT_FRONT, TWO, title="digits")
+    # The control's two are equal, so that it has none.
+    assert [found[0] for found in drawn] == [1_000, 100_000]
+    assert [found[1] for found in drawn] == pytest.approx([80, 95])
+    assert [found[2] for found in drawn] == pytest.approx([10 / 2**0.5, 2 / 2**0.5])
+    # Their ends are inside the picture.
+    assert min(shown[0]) == pytest.approx(80 - 10 / 2**0.5)
+    assert max(shown[0]) == pytest.approx(95 + 2 / 2**0.5)
+    drawn.clear()
+    draw_front(tmp_path / "front.png", RUN, FRONT, TWO, title="digits")
+    assert drawn == []
+
+
+def test_what_there_is_to_choose_from_in_words():
+    assert completed(RUN, "complete") == "5 complete trials"
+    assert completed(POINTS, "complete") == "3 complete points of 2 trials each"
+    assert completed(POINTS[:2]) == "1 point of 2 trials each"
+    assert completed([]) == "0 trials"

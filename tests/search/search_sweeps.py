@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 from kdsweep.results.record import EpochMetrics, TrialResult
+from kdsweep.search.replicated import ReplicatedSampler
 from kdsweep.search.sampler import Sampler
 from kdsweep.search.searcher import key_of
 from kdsweep.search.starts import starts
@@ -73,6 +74,9 @@ def result_of(proposal, *, status="complete", **metrics):
     return TrialResult(
         trial_id=key_of(proposal.number),
         number=proposal.number,
+        point=proposal.number // proposal.replicates,
+        replicate=proposal.replicate,
+        replicates=proposal.replicates,
         role=proposal.role,
         status=status,
         name="made up",
@@ -85,6 +89,10 @@ def result_of(proposal, *, status="complete", **metrics):
 
 def sampler_of(sweep, done=()):
     return Sampler(sweep, starts(sweep), done=done)
+
+
+def replicated_of(sweep, done=()):
+    return ReplicatedSampler(sweep, starts(sweep), done=done)
 
 
 def ask_all(sampler, *, tell=result_of):

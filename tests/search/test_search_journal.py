@@ -241,3 +241,42 @@ def test_the_trial_file_is_there_from_the_start(journal, store):
     folder = store.trial_dir("00000")
     assert "width: 4" in (folder / "trial.yaml").read_text()
     assert json.loads((folder / "result.json").read_text())["status"] == "running"
+
+
+def test_replicates_come_to_the_front_together(journal, listener, store):
+    fronts = []
+    for number, accuracy in enumerate((0.5, 0.75, 0.9, 0.2)):
+        journal.begin(
+            f"{number:05d}", number, "trial", TRIAL, {}, {}, replicate=number % 2, replicates=2
+        )
+        journal.end(f"{number:05d}", complete(accuracy, 100.0))
+        fronts.append([(r.point, r.metrics["accuracy"]) for r in journal.front])
+    # Point 1 has the luckier seed and the lower mean.
+    assert fronts == [[], [(0, 0.625)], [(0, 0.625)], [(0, 0.625)]]
+    assert listener.front == ["00000"]
+    assert [(r.point, r.replicate, r.replicates) for r in store.read()] == [
+        (0, 0, 2), (0, 1, 2), (1, 0, 2), (1, 1, 2),
+    ]  # fmt: skip
+
+
+def test_a_journal_that_goes_on_knows_the_replicates_of_a_point_that_is_not_whole(store, listener):
+    earlier = Journal(store, listener, None)
+    given = {"replicates": 2}
+    earlier.begin("00000", 0, "trial", TRIAL, {}, {}, replicate=0, **given)
+    earlier.end("00000", complete(0.5, 100.0))
+    earlier.begin("00001", 1, "trial", TRIAL, {}, {}, replicate=1, **given)
+    earlier.end("00001", {"status": "stopped", "error": "why"})
+    journal = Journal(store, listener, None, done=store.read())
+    assert journal.front == []
+    journal.begin("00001", 1, "trial", TRIAL, {}, {}, replicate=1, **given)
+    journal.end("00001", complete(0.75, 100.0))
+    assert [r.metrics["accuracy"] for r in journal.front] == [0.625]
+
+
+def test_a_point_of_which_one_failed_is_on_no_front(journal):
+    for number, outcome in enumerate((complete(0.5, 100.0), {"status": "failed", "error": "why"})):
+        journal.begin(
+            f"{number:05d}", number, "trial", TRIAL, {}, {}, replicate=number, replicates=2
+        )
+        journal.end(f"{number:05d}", outcome)
+    assert journal.front == []

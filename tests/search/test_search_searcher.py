@@ -7,7 +7,7 @@ import uuid
 import pytest
 from ray.tune import Trainable
 from ray.tune.search import Searcher
-from search_sweeps import changed, epoch, sampler_of
+from search_sweeps import changed, epoch, replicated_of
 
 from kdsweep.errors import SpecError
 from kdsweep.results.meta import RunMeta
@@ -29,13 +29,17 @@ class Silent:
 @pytest.fixture
 def scene(tmp_path, conditional):
     """A searcher of three trials, and the store of its run."""
-    sweep = changed(conditional, search={"trials": 3})
+    return searcher_of(changed(conditional, search={"trials": 3}), tmp_path)
+
+
+def searcher_of(sweep, tmp_path):
+    """A searcher, its sampler, and the store of a new run."""
     meta = RunMeta(
         sweep_id=uuid.uuid4().hex, name="run", created="2026-11-21T10:00:00+00:00",
         objectives=sweep.spec.objectives,
     )  # fmt: skip
     store = RunStore.create(tmp_path / "run", meta=meta, sweep_text="")
-    sampler = sampler_of(sweep)
+    sampler = replicated_of(sweep)
     searcher = FrontSearcher(
         sweep, sampler, Journal(store, Silent(), None), store, board="board", namespace="kdsweep"
     )
@@ -134,13 +138,67 @@ def test_a_combination_that_is_refused_is_recorded_and_the_next_one_suggested(sc
 def test_a_full_batch_is_waited_for(scene, conditional):
     searcher, _, _ = scene
     sweep = changed(conditional, search={"trials": 3, "batch": 2})
-    searcher._sampler = sampler_of(sweep)
+    searcher._sampler = replicated_of(sweep)
     assert searcher.suggest("tune-0") is not None
     assert searcher.suggest("tune-1") is not None
     assert searcher.suggest("tune-2") is None
     for number in range(2):
         searcher.on_trial_complete(f"tune-{number}", told(f"{number:05d}"))
     assert searcher.suggest("tune-2")["job"]["key"] == "00002"
+
+
+@pytest.fixture
+def replicated_scene(tmp_path, conditional):
+    """As ``scene``, each point three times, the first seed 7."""
+    trial = conditional.spec.trial.model_copy(update={"seed": 7})
+    return searcher_of(
+        changed(conditional, trial=trial, search={"trials": 3, "replicates": 3}), tmp_path
+    )
+
+
+def test_replicates_differ_in_their_seed_alone(replicated_scene):
+    searcher, _, store = replicated_scene
+    jobs = [searcher.suggest(f"tune-{number}")["job"] for number in range(6)]
+    assert [job["key"] for job in jobs] == [f"{number:05d}" for number in range(6)]
+    assert [job["trial"]["seed"] for job in jobs] == [7, 8, 9] * 2
+    for first in (0, 3):
+        alike = [{**job["trial"], "seed": None} for job in jobs[first : first + 3]]
+        assert alike == alike[:1] * 3
+    records = store.read()
+    assert [(r.point, r.replicate, r.replicates) for r in records] == [
+        (0, 0, 3), (0, 1, 3), (0, 2, 3), (1, 0, 3), (1, 1, 3), (1, 2, 3),
+    ]  # fmt: skip
+    assert [r.trial["seed"] for r in records] == [7, 8, 9] * 2
+    # What the search set is the same: the seed is none of it.
+    assert [r.changes for r in records] == [records[0].changes] * 3 + [records[3].changes] * 3
+    assert [r.changes["strategy"]["name"] for r in records[::3]] == ["none", "kd"]
+    assert not any("seed" in r.changes for r in records)
+
+
+def test_a_search_of_replicates_goes_on_to_its_end(replicated_scene):
+    searcher, sampler, store = replicated_scene
+    for number in range(15):
+        assert searcher.suggest(f"tune-{number}")["job"]["key"] == f"{number:05d}"
+        searcher.on_trial_complete(f"tune-{number}", told(f"{number:05d}"))
+    assert searcher.suggest("tune-15") == Searcher.FINISHED
+    assert sampler.exhausted
+    assert [r.role for r in store.read()] == ["control"] * 6 + ["trial"] * 9
+
+
+def test_every_replicate_of_a_combination_that_is_refused_is_recorded(
+    replicated_scene, monkeypatch
+):
+    searcher, _, store = replicated_scene
+    at = searcher_module.at
+
+    def picky(trial, changes):
+        if changes["strategy"]["name"] == "none":
+            raise SpecError("strategy: is not wanted")
+        return at(trial, changes)
+
+    monkeypatch.setattr(searcher_module, "at", picky)
+    assert searcher.suggest("tune-0")["job"]["key"] == "00003"
+    assert [r.status for r in store.read()] == ["failed"] * 3 + ["running"]
 
 
 def test_what_tune_pickles_of_it_is_nothing(scene):

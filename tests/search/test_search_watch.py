@@ -177,7 +177,7 @@ def test_a_teacher_that_cannot_be_made_ends_the_sweep(scene):
 def test_a_teacher_that_is_there_is_told_once(scene, reused, how):
     card = CARD | {"reused": reused}
     scene.board.up = {"lane-000": {}}
-    scene.board.teacher["outcome"] = {"status": "complete", "teacher": card}
+    scene.board.teacher["outcome"] = {"status": "complete", "teachers": [card]}
     watch = scene.watch(TRIAL)
     scene.ends(watch, then=lambda: (until(lambda: scene.heard.messages), watch.stop()))
     assert scene.heard.teachers == [(card, TRIAL)]
@@ -191,7 +191,7 @@ def test_a_full_disk_ends_the_sweep(scene):
 
     scene.heard.teacher = full
     scene.board.up = {"lane-000": {}}
-    scene.board.teacher["outcome"] = {"status": "complete", "teacher": CARD}
+    scene.board.teacher["outcome"] = {"status": "complete", "teachers": [CARD]}
     failure = scene.ends(scene.watch(TRIAL))
     assert failure == ("the teacher's record cannot be written: [Errno 28] No space left on device")
 

@@ -278,7 +278,7 @@ def test_under_keeps_a_path_and_what_lies_below():
         (
             {"loguniorm": [1, 2]},
             "unknown key 'loguniorm'; did you mean 'loguniform'? "
-            "(allowed: choice, uniform, loguniform, int)",
+            "(allowed: choice, uniform, loguniform, int, together)",
         ),
         (
             [4, 8],

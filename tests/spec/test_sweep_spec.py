@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from kdsweep.spec.problems import sentences
-from kdsweep.spec.sweep import ClusterSpec
+from kdsweep.spec.sweep import ClusterSpec, SweepSpec
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,63 @@ def test_cluster_settings_that_contradict_each_other_are_refused(settings, sente
 
 def test_one_lane_in_each_run_may_have_several_workers():
     assert ClusterSpec(workers_per_trial=2, lanes_per_run=1).lanes_per_run == 1
+
+
+SWEEP = {
+    "name": "small",
+    "trial": {"data": "digits", "student": "cnn", "strategy": "none", "seed": 5},
+    "space": {"train.lr": {"uniform": [0.1, 0.2]}},
+}
+
+
+def refusals(**changes):
+    with pytest.raises(ValidationError) as refused:
+        SweepSpec.model_validate({**SWEEP, **changes})
+    return sentences(refused.value, SweepSpec)
+
+
+def test_replicates_are_one_if_nothing_is_said():
+    assert SweepSpec.model_validate(SWEEP).search.replicates == 1
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"seed": {"choice": [0, 1]}},
+        {"seed": {"int": [0, 9]}, "train.lr": {"uniform": [0.1, 0.2]}},
+        {"pair": {"together": [{"name": "a", "seed": 0, "train.lr": 0.1}]}},
+    ],
+)
+def test_with_replicates_the_seed_is_not_searched(space):
+    assert SweepSpec.model_validate({**SWEEP, "space": space}).search.replicates == 1
+    assert refusals(space=space, search={"replicates": 4}) == [
+        "search: replicates is 4, and space varies seed: replicates of a point differ in their "
+        "seed, which is never searched; take seed out of space, or replicates out of search"
+    ]
+
+
+@pytest.mark.parametrize("path", ["teacher.seed", "data.split_seed"])
+def test_other_seeds_may_be(path):
+    spec = {**SWEEP, "space": {path: {"choice": [0, 1]}}, "search": {"replicates": 4}}
+    assert SweepSpec.model_validate(spec).search.replicates == 4
+
+
+def test_what_is_wrong_with_replicates_is_told_with_the_rest():
+    assert refusals(
+        space={"seed": {"choice": [0, 1]}}, search={"replicates": 2}, objectives={"accuracy": "up"}
+    )[1:] == refusals(space={"seed": {"choice": [0, 1]}}, search={"replicates": 2})
+
+
+def test_every_replicate_has_a_seed_that_is_allowed():
+    most = {**SWEEP["trial"], "seed": 2**31 - 4}
+    assert SweepSpec.model_validate({**SWEEP, "trial": most, "search": {"replicates": 4}})
+    assert refusals(trial=most, search={"replicates": 5}) == [
+        "search: replicates is 5, and trial.seed is 2147483644: the last replicate would have a "
+        "seed above 2147483647; lower trial.seed"
+    ]
+
+
+def test_replicates_are_one_or_more():
+    assert refusals(search={"replicates": 0}) == [
+        "search.replicates: 0 is not allowed: must be at least 1"
+    ]

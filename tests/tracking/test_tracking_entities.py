@@ -2,6 +2,7 @@ import math
 
 from tracking_trials import epochs, trial
 
+from kdsweep.results.meta import RunMeta
 from kdsweep.tracking import entities
 
 
@@ -57,3 +58,18 @@ def test_tags_are_short_and_never_empty(store):
     assert tags["kdsweep.trial_id"] == "t1"
     assert (tags["strategy"], tags["student"], tags["status"]) == ("kd", "cnn w8", "failed")
     assert (tags["git_commit"], tags["version.torch"]) == ("abc123", "2.15.0")
+
+
+def test_a_replicate_says_of_which_point_it_is(store):
+    second = trial(5).model_copy(update={"point": 2, "replicate": 1, "replicates": 2})
+    tags = entities.tags_of(second, store.meta)
+    assert (tags["number"], tags["point"], tags["replicate"]) == ("5", "2", "1")
+    assert not {"point", "replicate"} & set(entities.tags_of(trial(5), store.meta))
+
+
+def test_a_sweep_of_replicates_says_how_many():
+    meta = RunMeta(
+        sweep_id="0" * 32, name="x", created="", objectives={"accuracy": "max"}, replicates=3
+    )
+    assert entities.sweep_params(meta)["replicates"] == "3"
+    assert "replicates" not in entities.sweep_params(meta.model_copy(update={"replicates": 1}))
