@@ -224,6 +224,11 @@ def test_the_commands_of_the_readme_are_the_exact_ones():
         assert f"\n    pip install uv && {command}\n" in TEXTS["README.md"]
 
 
+def test_the_readme_names_every_strategy():
+    named = set(re.findall(r"`(\w+)`", TEXTS["README.md"]))
+    assert set(catalog.names("strategy")) - {"none"} <= named
+
+
 def slug(heading):
     """The anchor that a heading gets."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
