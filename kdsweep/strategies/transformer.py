@@ -18,8 +18,8 @@ from kdsweep.losses.transformers import (
 )
 from kdsweep.spec import Settings
 from kdsweep.strategies.base import Layers, Needs, Probe, Seen, Strategy, Weight, probed_teacher
-from kdsweep.strategies.blocks import BlockPair, LayerMap, anatomies, pair_blocks
-from kdsweep.strategies.initialise import copy_blocks
+from kdsweep.strategies.parts.blocks import BlockPair, LayerMap, anatomies, pair_blocks
+from kdsweep.strategies.parts.initialise import copy_blocks
 
 _HIDDEN = {"mse": hidden_state_error, "cosine": hidden_state_cosine}
 _ATTENTION = {"probabilities": attention_probability_error, "scores": attention_score_error}

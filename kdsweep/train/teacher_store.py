@@ -66,7 +66,25 @@ def digest_of(teacher: TeacherSpec, *, data: str) -> str:
         origin = {"train": teacher.training.model_dump(mode="json"), "seed": teacher.seed}
     model = described(teacher.model)
     made = {"recipe": RECIPE, "model": model, "origin": origin, "data": data}
+    contents = {key: _contents(Path(value)) for key, value in model.items() if _is_local(value)}
+    if contents:
+        made["contents"] = contents
     return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _is_local(value: object) -> bool:
+    """Whether a setting of a model is the place of files that it begins from."""
+    return isinstance(value, str) and Path(value).is_absolute() and Path(value).exists()
+
+
+def _contents(path: Path) -> str:
+    """SHA-256 of a file, or of all files of a directory with their names."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    files = sorted(each for each in path.rglob("*") if each.is_file())
+    said = [(each.relative_to(path).as_posix(), _contents(each)) for each in files]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def described(model: Component) -> dict[str, Any]:

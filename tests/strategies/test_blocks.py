@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdsweep.strategies.blocks import mapped
+from kdsweep.strategies.parts.blocks import mapped
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from kdsweep import catalog
 from kdsweep.batch import Anatomy, Block
 from kdsweep.errors import SpecError
 from kdsweep.spec import Component
-from kdsweep.strategies.blocks import BlockPair
-from kdsweep.strategies.initialise import copy_blocks
+from kdsweep.strategies.parts.blocks import BlockPair
+from kdsweep.strategies.parts.initialise import copy_blocks
 
 SAME_SIZES = ["vit from vit", "bert from bert", "distilbert from bert"]
 

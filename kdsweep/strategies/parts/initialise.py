@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from kdsweep.batch import Anatomy
 from kdsweep.errors import SpecError
-from kdsweep.strategies.blocks import BlockPair
+from kdsweep.strategies.parts.blocks import BlockPair
 
 _OWN = frozenset({"classifier"})
 """What the student keeps of its own: it learns its task."""
