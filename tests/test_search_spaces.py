@@ -156,6 +156,24 @@ def test_the_pairs_are_the_published_networks():
         assert change["train.lr"] == (0.01 if "shufflenet" in label else 0.05)
 
 
+def test_the_students_of_glyphs_have_5_thousand_to_a_million_parameters():
+    sweep = loaded("glyphs")
+    sizes = []
+    for change in members(sweep, "student"):
+        with torch.device("meta"):
+            built = catalog.model_for(Component(**change["student"]), sweep.info)
+        sizes.append(count_params(built))
+    assert (min(sizes), max(sizes)) == (5_397, 985_817)
+    assert len(sizes) == 18
+
+
+def test_every_strategy_that_fits_an_image_teacher_is_tried_on_glyphs():
+    tried = {change["strategy"]["name"] for change in members(loaded("glyphs"), "strategy")}
+    others = {"cross_modal", "data_free", "transformer"}
+    assert set(catalog.names("strategy")) - tried == others
+    assert all(name in card(FOLDER / "glyphs.yaml")["Left out"] for name in others)
+
+
 def test_every_strategy_for_one_teacher_and_images_is_tried_on_cifar100():
     tried = {change["strategy"]["name"] for change in members(loaded("cifar100"), "strategy")}
     others = {"cross_modal", "data_free", "multi_teacher", "transformer"}
@@ -163,22 +181,25 @@ def test_every_strategy_for_one_teacher_and_images_is_tried_on_cifar100():
 
 
 def probed(sweep, pair, shape):
-    """The pair's two networks after two images of ``shape``."""
+    """The pair's two networks, and further teachers, after two images of ``shape``."""
     info = DataInfo(sweep.info.num_classes, sweep.info.class_names, shape)
     trial = at(sweep.spec, pair)
     torch.manual_seed(0)
     student = catalog.model_for(trial.student, info)
-    teacher = Teacher(catalog.model_for(trial.teacher.model, info), digest="", accuracy=0)
+    teachers = {
+        name: Source(Teacher(catalog.model_for(teacher.model, info), digest="", accuracy=0))
+        for name, teacher in trial.all_teachers.items()
+    }
     images = torch.randn(2, *shape)
     batch = Batch({"images": images}, torch.tensor([0, 1]), torch.tensor([0, 1]))
-    found = probe(trial, student, {"teacher": Source(teacher)}, batch, info, num_samples=50)
+    found = probe(trial, student, teachers, batch, info, num_samples=50)
     return batch, found
 
 
 def refusals(sweep, pair, shape):
     """The strategies that cannot be made for a pair, or whose terms are not finite."""
     batch, found = probed(sweep, pair, shape)
-    seen = Seen(batch, found.student, found.teacher)
+    seen = Seen(batch, found.student, found.teacher, found.teachers)
     wrong = {}
     for change in members(sweep, "strategy"):
         component = Component(**change["strategy"])
@@ -206,3 +227,10 @@ def test_every_strategy_takes_every_pair_of_cifar100(number):
 def test_every_strategy_takes_both_teachers_of_imagenet(number):
     sweep = loaded("imagenet_resnet152")
     assert refusals(sweep, members(sweep, "teacher")[number], (3, 64, 64)) == {}
+
+
+@pytest.mark.parametrize("family", ["cnn", "resnet", "vgg", "mobilenet", "shufflenet"])
+def test_every_strategy_takes_every_family_of_glyphs(family):
+    sweep = loaded("glyphs")
+    of_family = [c for c in members(sweep, "student") if c["student"]["name"] == family]
+    assert refusals(sweep, of_family[0], (1, 32, 32)) == {}

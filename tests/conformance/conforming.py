@@ -202,7 +202,11 @@ class Distillation:
 
 
 def distillation(
-    pair: Pair, networks: Mapping[str, nn.Module], strategy: Component
+    pair: Pair,
+    networks: Mapping[str, nn.Module],
+    strategy: Component,
+    *,
+    examples: int = EXAMPLES,
 ) -> Distillation:
     """The same distillation each time that it is asked for."""
     trial, info = trial_of(pair, strategy), splits_of(pair).info
@@ -215,7 +219,7 @@ def distillation(
         catalog.find("strategy", each.name).needs.data
         for each in (strategy, *catalog.extras(strategy).values())
     )
-    batch: Batch | int = first_batch(pair) if own else EXAMPLES
+    batch: Batch | int = first_batch(pair, examples) if own else examples
     torch.manual_seed(2)
     student = catalog.model_for(trial.student, info)
     shown = batch if isinstance(batch, Batch) else blank_batch(info, CPU)
