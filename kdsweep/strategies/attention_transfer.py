@@ -19,6 +19,8 @@ class AttentionTransfer(Strategy):
     averaged to the smaller, as published code does; a map of one pixel has no attention to compare
     (``Q`` is 1 whatever it holds) and is left out. The term is the sum over layers, so that a raw
     weight is each layer's; published code takes 1000.
+
+    Source: arXiv:1612.03928.
     """
 
     class Params(TermWeight, PairedLayers):

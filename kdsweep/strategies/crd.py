@@ -33,6 +33,8 @@ class ContrastiveDistillation(Strategy):
     when the example has been seen with a label. At K = 16,384 and D = 128 a step of 64 examples
     holds for each bank of 50,000 the products with all entries, 13 MB, not the 537 MB of the rows
     drawn.
+
+    Source: arXiv:1910.10699.
     """
 
     class Params(TermWeight):

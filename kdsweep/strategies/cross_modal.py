@@ -23,6 +23,8 @@ class CrossModal(Strategy):
     linear layer ``W`` that is trained and dropped. Each network takes its own modality out of the
     same batch: the data must come in both. Where both read the same, this is distillation of
     embeddings. The contrast, off by default, is with the other examples of a worker's batch.
+
+    Source: arXiv:2307.12732.
     """
 
     class Params(TermWeight):

@@ -42,6 +42,8 @@ class DataFree(Strategy):
     Both learn in turns, so that each loss reaches one network alone: the student from images
     without a gradient, ``student_steps`` times; then once the generator, through a student that
     does not move. The training data are never read.
+
+    Source: arXiv:1904.01186, arXiv:1912.11006, arXiv:1912.08795.
     """
 
     class Params(Settings):

@@ -19,6 +19,8 @@ class CorrelationDistillation(Strategy):
     ``r`` is Pearson's correlation of the student's and the teacher's ``softmax(z / T)``: of a row
     over the classes of one example (``inter``), of a column over the examples of the batch
     (``intra``). The columns are those of a worker's own batch, and so depend on its size.
+
+    Source: arXiv:2205.10536.
     """
 
     class Params(Settings):

@@ -24,6 +24,8 @@ class DecoupledDistillation(Strategy):
     the classes but the target. In plain distillation NCKD has the weight ``1 - p_y``, and vanishes
     where the teacher is sure. ``t`` is the share of training done. The target of an example without
     a label is the teacher's most likely class. ``standardise`` as in ``kd`` (arXiv:2403.01427).
+
+    Source: arXiv:2203.08679.
     """
 
     class Params(Settings):

@@ -17,6 +17,8 @@ class FitNet(Strategy):
 
     The term is the sum over layers, so that a raw weight is each layer's; published code takes 100
     for one layer. Hints and labels train together, in one stage, as published comparisons do.
+
+    Source: arXiv:1412.6550.
     """
 
     class Params(TermWeight, PairedLayers):

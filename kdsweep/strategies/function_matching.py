@@ -22,6 +22,8 @@ class FunctionMatching(Strategy):
     Both networks see the same mixture (mixup, arXiv:1710.09412): each example's partner and its
     ``lambda``, from ``Beta(mixup, mixup)``, are drawn anew in every batch, so that the student
     follows the teacher between the examples too. It takes long training to pay.
+
+    Source: arXiv:2106.05237.
     """
 
     class Params(Settings):

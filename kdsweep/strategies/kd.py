@@ -33,6 +33,8 @@ class KnowledgeDistillation(Strategy):
     distance in the place of KL: with the factor ``T^2`` where it is one of softened probabilities,
     and without where it is of the logits as they are, ``mse``. ``standardise`` brings the logits of
     both networks to mean zero and deviation one first (LSKD, arXiv:2403.01427).
+
+    Source: arXiv:1503.02531.
     """
 
     class Params(Softening):

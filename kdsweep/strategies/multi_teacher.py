@@ -40,6 +40,8 @@ class MultiTeacher(Strategy):
     example's own: ``(1 - H_k / sum_j H_j) / (K - 1)`` with the entropies ``H`` (``entropy``), or
     ``(1 - softmax_k CE_k) / (K - 1)`` with the teachers' cross-entropies (``confidence``: CA-MKD;
     where there is no label, equal). One teacher is plain ``kd``.
+
+    Source: arXiv:2201.00007.
     """
 
     class Params(Softening):

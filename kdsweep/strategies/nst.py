@@ -19,6 +19,8 @@ class NeuronSelectivity(Strategy):
     are compared, without any learned layer. Where height or width differ, the larger map is
     averaged to the smaller; a map of one pixel selects nothing and is left out. The term is the sum
     over layers, so that a raw weight is each layer's; published code takes 50.
+
+    Source: arXiv:1707.01219.
     """
 
     class Params(TermWeight, PairedLayers):

@@ -19,6 +19,8 @@ class Online(Strategy):
     The student and its peers start untrained and learn at once, each by an optimizer of its own;
     what a network learns from the others carries no gradient to them. Peers see the same batch, in
     training mode, and read their own input of it. The paper has ``T = 1`` and both weights 1.
+
+    Source: arXiv:1706.00384.
     """
 
     class Params(Settings):

@@ -19,6 +19,8 @@ class ProbabilisticTransfer(Strategy):
     their embeddings, of any sizes. The term is the sum over layers, so that a raw weight is each
     layer's; published code takes 30000, as its mean is over all ``N^2`` pairs. With several workers
     per trial each relates the examples of its own share of the batch.
+
+    Source: arXiv:1803.10837.
     """
 
     class Params(TermWeight, RelatedLayers):

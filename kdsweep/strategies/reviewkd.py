@@ -25,6 +25,8 @@ class KnowledgeReview(Strategy):
     last activation, here they are read after it, unless the layers are named. The term is the sum
     over levels; published raw weights are 0.6 to 8. The weight rises from zero to its full value
     within the first ``warmup`` of training (published: 20 of 240 epochs).
+
+    Source: arXiv:2104.09044.
     """
 
     class Params(TermWeight, PairedLayers):

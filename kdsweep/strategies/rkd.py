@@ -21,6 +21,8 @@ class RelationalDistillation(Strategy):
     ``w_angle``; published code takes ``w = 1``. The angles of a batch of N take memory for
     N^3 numbers several times over: ``w_angle: 0`` leaves them out. With several workers per
     trial each relates the examples of its own share of the batch.
+
+    Source: arXiv:1904.05068.
     """
 
     class Params(TermWeight, RelatedLayers):

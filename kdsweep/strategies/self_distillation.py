@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from kdsweep.batch import UNLABELLED
@@ -27,6 +27,8 @@ class SelfDistillation(Strategy):
     The term is of the magnitude of CE, so that its weight is by default the published one as it
     is. Labels count as they do in the student's own loss: of a batch where some have none, the CE
     of a head is the mean over those that have one.
+
+    Source: arXiv:1905.08094.
     """
 
     class Params(Settings):
@@ -45,6 +47,16 @@ class SelfDistillation(Strategy):
         hint_weight: float = Field(
             0.0, ge=0, description="relative, of the hints; 0: there are none"
         )
+
+        @field_validator("layers", mode="before")
+        @classmethod
+        def _auto_or_paths(cls, layers: object) -> object:
+            paths = isinstance(layers, list | tuple) and all(
+                isinstance(path, str) and path for path in layers
+            )
+            if layers != "auto" and not paths:
+                raise ValueError("must be auto, or a list of module paths, as [stages.0]")
+            return layers
 
         @model_validator(mode="after")
         def _one_weight_and_some_layers(self) -> "SelfDistillation.Params":

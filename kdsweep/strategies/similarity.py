@@ -19,6 +19,8 @@ class SimilarityPreserving(Strategy):
     be of any shapes, and there is nothing to learn. The term is the sum over layers, so that a raw
     weight is each layer's; published code takes 3000 at the last map. With several workers per
     trial each relates the examples of its own share of the batch.
+
+    Source: arXiv:1907.09682.
     """
 
     class Params(TermWeight, RelatedLayers):

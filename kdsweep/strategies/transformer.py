@@ -35,6 +35,8 @@ class Transformer(Strategy):
     states pass through a learned matrix ``W``, shared by the blocks. Padding is left out of every
     mean. Terms are sums over blocks, so that a raw weight is each block's. Softened logits come
     from ``kd``, as the main strategy with this one as its extra.
+
+    Source: arXiv:1910.01108, arXiv:1909.10351, arXiv:2012.15828.
     """
 
     class Params(Settings):

@@ -22,6 +22,8 @@ class VariationalInformation(Strategy):
     teacher's channels, with the student. Where height or width differ, the larger map is averaged
     to the smaller. The term is the sum over layers, so that a raw weight is each layer's; published
     code takes 1. It may fall below zero.
+
+    Source: arXiv:1904.05835.
     """
 
     class Params(TermWeight, PairedLayers):

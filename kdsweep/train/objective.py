@@ -62,6 +62,8 @@ class Objective(nn.Module):
         named = _build(component, probe)
         self.strategies = nn.ModuleList(strategy for _, strategy in named)
         self.needs = together(strategy.needs for _, strategy in named)
+        extras = [f"strategy.extra.{name}" for name, _ in named[1:]]
+        self._paths = ("strategy", *extras)
         self.layers = _union([strategy.layers for _, strategy in named])
         self._weights = _weights(named)
         self._names = _term_names(named)
@@ -81,8 +83,11 @@ class Objective(nn.Module):
 
     def begin(self, student: nn.Module, teacher: nn.Module | None) -> None:
         """Let the strategies set the student up; raises ``SpecError`` where one cannot."""
-        for strategy in self.strategies:
-            cast(Strategy, strategy).begin(student, teacher)
+        for path, strategy in zip(self._paths, self.strategies, strict=True):
+            try:
+                cast(Strategy, strategy).begin(student, teacher)
+            except SpecError as error:
+                raise SpecError(f"{path}: {problem}" for problem in error.problems) from error
 
     def check(self, means: Mapping[str, float], epoch: int) -> None:
         """Show each strategy the means of its terms; raises ``TrialError`` if one objects."""
@@ -109,7 +114,8 @@ class Objective(nn.Module):
     def calibrate(self, seen: Iterable[Seen]) -> None:
         """Turn relative weights ``u`` into raw ones, ``u * CE_0 / |L_0|``, as means over ``seen``.
 
-        A term that is zero on all of ``seen`` has no scale to be relative to: its raw weight is
+        Where no example has a label, ``CE_0`` is the first term of fixed weight in its place. A
+        term that is zero on all of ``seen`` has no scale to be relative to: its raw weight is
         ``u`` itself. Workers that train one trial together must all be given the same ``seen``.
         Nothing but the weights changes, if ``seen`` makes its outputs without a trace.
 
@@ -125,7 +131,8 @@ class Objective(nn.Module):
         if count == 0:
             raise TrialError("no examples to calibrate the weights of the loss terms with")
         means = dict(zip(self._weights, (total / count for total in totals), strict=True))
-        raw = [_raw(name, weight, means) for name, weight in self._weights.items()]
+        reference = _reference(self._weights, means)
+        raw = [_raw(name, weight, means, reference) for name, weight in self._weights.items()]
         self.raw.copy_(torch.tensor(raw, dtype=torch.float32))
         self.needs_calibration = False
 
@@ -233,10 +240,18 @@ def _start(weight: Weight) -> float:
     return float("nan") if weight.relative else weight.value
 
 
-def _raw(name: str, weight: Weight, means: Mapping[str, float]) -> float:
+def _reference(weights: Mapping[str, Weight], means: Mapping[str, float]) -> float:
+    """The hard-label loss; where there are no labels, the first term of fixed weight, weighted."""
+    if means[_HARD] != 0:
+        return means[_HARD]
+    fixed = [n for n, weight in weights.items() if not weight.relative and weight.value > 0]
+    return next((abs(means[n]) * weights[n].value for n in fixed if means[n] != 0), 0.0)
+
+
+def _raw(name: str, weight: Weight, means: Mapping[str, float], hard: float) -> float:
     if not weight.relative:
         return weight.value
-    hard, loss = means[_HARD], abs(means[name])
+    loss = abs(means[name])
     if loss == 0:
         return weight.value
     if hard == 0:

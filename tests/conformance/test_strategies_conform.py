@@ -1,6 +1,7 @@
 """What every strategy in the folder keeps to, on networks and data of the catalog."""
 
 import io
+import re
 from collections.abc import Callable
 
 import pytest
@@ -68,6 +69,9 @@ def test_it_says_what_it_is_and_where_it_is_from(name):
     for part in (cls, cls.Params):
         assert len(vars(part)["__doc__"].strip()) > 10
     assert cls.source
+    papers = re.findall(r"arXiv:\d{4}\.\d{4,5}", cls.source)
+    assert papers or name == "none"
+    assert all(paper in vars(cls)["__doc__"] for paper in papers)
     assert isinstance(catalog.params("strategy", Component(name=name)), cls.Params)
 
 

@@ -77,3 +77,14 @@ def test_batch_norm_keeps_no_statistics():
     adapter(maps(8, 4, 2, 2))
     assert not list(adapter.buffers())
     assert all(torch.equal(value, before[name]) for name, value in adapter.state_dict().items())
+
+
+@pytest.mark.parametrize(("student", "teacher"), [((3,), (4,)), ((3, 1, 1), (4, 1, 1))])
+def test_batch_norm_takes_a_batch_of_one_value(student, teacher):
+    adapter = Adapter(student, teacher, batch_norm=True)
+    adapted = adapter(torch.randn(1, *student))
+    assert torch.equal(adapted.flatten(), adapter.norm.bias)
+    adapted.sum().backward()
+    assert all(parameter.grad is not None for parameter in adapter.parameters())
+    several = adapter(torch.randn(5, *student))
+    torch.testing.assert_close(several.mean(dim=0).flatten(), torch.zeros(4), atol=1e-6, rtol=0)

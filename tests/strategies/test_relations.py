@@ -168,6 +168,6 @@ def test_settings_refused(name, settings, message):
 @every_strategy
 def test_stages_are_not_paired_by_resolution(name):
     with pytest.raises(
-        SpecError, match=r"'auto' is not allowed \(allowed: 'embedding' or 'last'\)"
+        SpecError, match=r"^strategy\.layers: 'auto': must be embedding or last, or a list of"
     ):
         catalog.params("strategy", Component(name=name, layers="auto"), at="strategy")

@@ -237,3 +237,29 @@ def test_remembered_logits_serve_every_teacher():
         others={"other": Source(kept["other"], RememberedLogits(kept["other"], split))},
     )
     torch.testing.assert_close(numbers(first.epochs), numbers(again.epochs), rtol=1e-4, atol=1e-5)
+
+
+def test_relative_weights_without_labels_are_relative_to_the_first_term():
+    small = {"batches_per_epoch": 2, "width": 4, "noise": 8, "least_variety": 0}
+    strategy = {"name": "data_free", **small, "extra": {"similarity": {"weight": 0.5}}}
+    done = trained(spec(strategy, train={"epochs": 1}), teacher=teacher())
+    weight = done.raw_weights["similarity"]
+    assert 0 < weight < float("inf")
+    assert done.raw_weights["soft"] == 1
+
+
+def test_a_student_that_cannot_be_set_up_is_told_where():
+    strategy = {"name": f"{HERE}:Refusing", "extra": {f"{HERE}:AlsoRefusing": {}}}
+    with pytest.raises(SpecError, match=r"^strategy: no$"):
+        trained(spec(strategy))
+
+
+class Refusing(Recorder):
+    """Cannot set up any student."""
+
+    def begin(self, student, teacher):
+        raise SpecError("no")
+
+
+class AlsoRefusing(Refusing):
+    """Another."""

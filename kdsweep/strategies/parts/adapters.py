@@ -3,8 +3,30 @@
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+class BatchStatistics(nn.Module):
+    """Batch norm by the batch's own statistics, none kept: for layers used only in training.
+
+    A single value per channel, of one example's vector or 1x1 map, is its own mean: it becomes the
+    bias.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features ``[N, D]`` or ``[N, D, H, W]`` normalised over all but ``D``."""
+        if features.shape[0] * features.shape[2:].numel() > 1:
+            return F.batch_norm(features, None, None, self.weight, self.bias, training=True)
+        # Zeros that keep every parameter in the graph, as workers that share gradients need.
+        shape = (1, -1, *[1] * (features.ndim - 2))
+        return (features - features) * self.weight.view(shape) + self.bias.view(shape)
 
 
 class Adapter(nn.Module):
@@ -28,8 +50,7 @@ class Adapter(nn.Module):
             self.project = nn.Linear(student[0], teacher[0], bias=not batch_norm)
         self.norm: nn.Module = nn.Identity()
         if batch_norm:
-            kind = nn.BatchNorm2d if self.size else nn.BatchNorm1d
-            self.norm = kind(teacher[0], track_running_stats=False)
+            self.norm = BatchStatistics(teacher[0])
 
     def forward(self, features: Tensor) -> Tensor:
         """The features in the teacher's channels, height and width."""

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kdsweep.strategies.parts.adapters import BatchStatistics
+
 
 class Fusion(nn.Module):
     """One level of a review: a student's map, joined with what came from the level below.
@@ -39,23 +41,6 @@ class Fusion(nn.Module):
             fused = fused * attention[:, :1] + deeper * attention[:, 1:]
         fused = _nearest(fused, self.size)
         return self.restore(fused), fused
-
-
-class BatchStatistics(nn.BatchNorm2d):
-    """Batch norm by the batch's own statistics, none kept: for layers used only in training.
-
-    A single value per channel, of one example's 1x1 map, is its own mean: it becomes the bias.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, track_running_stats=False)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Maps ``[N, D, H, W]`` normalised over ``N``, ``H`` and ``W``."""
-        if maps.shape[0] * maps.shape[2:].numel() > 1:
-            return super().forward(maps)
-        # Zeros that keep every parameter in the graph, as workers that share gradients need.
-        return (maps - maps) * self.weight[:, None, None] + self.bias[:, None, None]
 
 
 def _normed(convolution: nn.Conv2d) -> nn.Sequential:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from kdsweep.errors import SpecError
@@ -24,6 +24,29 @@ class LayerPair(Settings):
     teacher: str = Field(min_length=1)
 
 
+def in_words_or_pairs(layers: object, words: Sequence[str]) -> object:
+    """``layers`` as it is, if it is one of the ``words`` or a list of pairs of paths.
+
+    Raises:
+        ValueError: it is not; one sentence that shows how pairs are written.
+    """
+    if layers in words or (isinstance(layers, list | tuple) and all(map(_is_pair, layers))):
+        return layers
+    raise ValueError(
+        f"must be {' or '.join(words)}, or a list of pairs, as [{{student: PATH, teacher: PATH}}]"
+    )
+
+
+def _is_pair(value: object) -> bool:
+    if isinstance(value, LayerPair):
+        return True
+    return (
+        isinstance(value, Mapping)
+        and set(value) == {"student", "teacher"}
+        and all(isinstance(path, str) and path for path in value.values())
+    )
+
+
 class PairedLayers(Settings):
     """Where the two networks are compared.
 
@@ -32,6 +55,11 @@ class PairedLayers(Settings):
 
     layers: Literal["auto"] | tuple[LayerPair, ...] = "auto"
     hint: Literal["middle", "last", "all"] = "middle"
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _auto_or_pairs(cls, layers: object) -> object:
+        return in_words_or_pairs(layers, ("auto",))
 
     @model_validator(mode="after")
     def _something_to_pair(self) -> "PairedLayers":

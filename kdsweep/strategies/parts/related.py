@@ -4,14 +4,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 from torch import Tensor
 
 from kdsweep.batch import Anatomy
 from kdsweep.errors import SpecError
 from kdsweep.spec import Settings
 from kdsweep.strategies.base import Probe, probed_teacher
-from kdsweep.strategies.parts.pairing import LayerPair, Pair, pair_of, unknown_layer
+from kdsweep.strategies.parts.pairing import (
+    LayerPair,
+    Pair,
+    in_words_or_pairs,
+    pair_of,
+    unknown_layer,
+)
 
 _NAME_THEM = "name the layers: layers: [{student: PATH, teacher: PATH}]"
 
@@ -24,6 +30,11 @@ class RelatedLayers(Settings):
     """
 
     layers: Literal["embedding", "last"] | tuple[LayerPair, ...] = "embedding"
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _a_word_or_pairs(cls, layers: object) -> object:
+        return in_words_or_pairs(layers, ("embedding", "last"))
 
     @model_validator(mode="after")
     def _something_to_relate(self) -> "RelatedLayers":

@@ -34,6 +34,8 @@ class Softening(Settings):
             missing = "w_ce" if self.w_ce is None else "w_kd"
             raise ValueError(f"w_ce and w_kd go together: {missing} is missing")
         given = "alpha" in self.model_fields_set or self.alpha_end is not None
+        if self.w_ce == 0 and self.w_kd == 0:
+            raise ValueError("w_ce and w_kd are both 0: nothing is learned; give one of them more")
         if self.w_ce is not None and given:
             raise ValueError("give either alpha, or w_ce and w_kd, not both")
         return self
