@@ -41,7 +41,7 @@ class DataFree(Strategy):
 
     Both learn in turns, so that each loss reaches one network alone: the student from images
     without a gradient, ``student_steps`` times; then once the generator, through a student that
-    does not move. The training data are never read.
+    does not move. No step reads the training data.
 
     Source: arXiv:1904.01186, arXiv:1912.11006, arXiv:1912.08795.
     """
