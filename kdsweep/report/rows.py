@@ -14,7 +14,7 @@ VARYING = ("accuracy", "loss", "latency_ms")
 """The metrics that differ from one replicate to the next."""
 
 METRICS = ("accuracy", "loss", "params", "macs", "size_bytes", "latency_ms")
-_SIZES = ("width", "depth", "stages", "hidden")
+_SIZES = ("width", "depth", "layers", "stages", "hidden", "filters")
 _STRENGTHS = {"temperature": "T", "alpha": "a", "weight": "u"}
 
 

@@ -10,7 +10,15 @@ from kdsweep.report import picture
 from kdsweep.report.axes import Axes, axes_of, focus, short, teacher_metrics
 from kdsweep.report.front_files import write_front
 from kdsweep.report.picture import draw_front
-from kdsweep.report.rows import completed, csv_text, flatten, row, strategy_label, student_label
+from kdsweep.report.rows import (
+    completed,
+    csv_text,
+    flatten,
+    row,
+    strategy_label,
+    student_label,
+    trial_name,
+)
 from kdsweep.report.table import front_table, value_text
 from kdsweep.report.text_plot import text_plot
 from kdsweep.results.meta import RunMeta, TeacherMeta
@@ -318,3 +326,10 @@ def test_what_there_is_to_choose_from_in_words():
     assert completed(POINTS, "complete") == "3 complete points of 2 trials each"
     assert completed(POINTS[:2]) == "1 point of 2 trials each"
     assert completed([]) == "0 trials"
+
+
+def test_the_sizes_of_text_networks_are_in_the_name_of_a_trial():
+    trial = {"student": {"name": "distilbert", "layers": 2, "width": 32}, "strategy": "none"}
+    assert trial_name(trial) == "none w32 l2"
+    trial = {"student": {"name": "text_cnn", "width": 8, "filters": 16}, "strategy": "none"}
+    assert trial_name(trial) == "none w8 f16"
