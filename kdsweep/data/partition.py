@@ -1,6 +1,6 @@
 """Who goes into which part: splits and subsets that keep the shares of the classes."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from kdsweep.errors import SpecError
 from kdsweep.spec import Settings
 
 Index = NDArray[np.int64]
+_MOST_NAMED = 4
 
 
 class Shares(Settings):
@@ -63,15 +64,12 @@ def stratified(
         SpecError: a class has too few samples for one in each part.
     """
     parts: tuple[list[Index], list[Index], list[Index]] = ([], [], [])
-    problems = []
+    too_few: dict[str, int] = {}
     least = 1 + (validation > 0) + (test > 0)
     for label, name in enumerate(class_names):
         members = _shuffled(np.flatnonzero(labels == label), seed)
         if len(members) < least:
-            problems.append(
-                f"data: class {name!r} has too few samples to split ({len(members)}); "
-                f"it needs {least}: one for each part"
-            )
+            too_few[name] = len(members)
             continue
         num_test = _held_out(len(members), test, least)
         num_validation = _held_out(
@@ -80,9 +78,25 @@ def stratified(
         cuts = (num_test, num_test + num_validation)
         for part, piece in zip(reversed(parts), np.split(members, cuts), strict=True):
             part.append(piece)
-    if problems:
-        raise SpecError(problems)
+    if too_few:
+        raise SpecError(_too_few(too_few, least))
     return Partition(*(np.sort(np.concatenate(pieces)) for pieces in parts))
+
+
+def _too_few(counts: Mapping[str, int], least: int) -> list[str]:
+    """A sentence for each class, or one for all where they are many."""
+    named = [f"{name!r} ({count})" for name, count in counts.items()]
+    if len(named) > _MOST_NAMED:
+        some = ", ".join(named[:_MOST_NAMED])
+        return [
+            f"data: {len(named)} classes have too few samples to split: {some} and "
+            f"{len(named) - _MOST_NAMED} more; each needs {least}: one for each part"
+        ]
+    return [
+        f"data: class {name!r} has too few samples to split ({count}); "
+        f"it needs {least}: one for each part"
+        for name, count in counts.items()
+    ]
 
 
 def stratified_subset(labels: Index, limit: int | None, seed: int = 0) -> Index:

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from typing import Any
@@ -15,6 +16,7 @@ VARYING = ("accuracy", "loss", "latency_ms")
 
 METRICS = ("accuracy", "loss", "params", "macs", "size_bytes", "latency_ms")
 _SIZES = ("width", "depth", "layers", "stages", "hidden", "filters")
+_NOT_IN_A_NAME = ("data", "teacher", "teachers", "train", "seed")
 _STRENGTHS = {"temperature": "T", "alpha": "a", "weight": "u"}
 
 
@@ -36,8 +38,12 @@ def student_label(result: TrialResult) -> str:
     return " ".join([str(student.get("model", name)), *_size_words(student)])
 
 
-def trial_name(trial: Mapping[str, Any]) -> str:
-    """A trial in a few words: ``kd w16 d1 T4.2 a0.31``."""
+def trial_name(trial: Mapping[str, Any], drawn: Mapping[str, Any] | None = None) -> str:
+    """A trial in a few words: ``kd w16 d1 T4.2 a0.31``.
+
+    Of what the search has ``drawn``, by the name of the dimension, all is in it that is not said
+    already and is of student or strategy: ``kd+transformer w32 l2 T4 a0.1 hidden_weight=0.3``.
+    """
     strategy = _component(trial.get("strategy"))
     strengths = [
         f"{letter}{strategy[key]:.2g}"
@@ -45,7 +51,20 @@ def trial_name(trial: Mapping[str, Any]) -> str:
         if isinstance(strategy.get(key), int | float)
     ]
     sizes = _size_words(_component(trial.get("student")))
-    return " ".join([_strategy_words(trial), *sizes, *strengths])
+    return " ".join([_strategy_words(trial), *sizes, *strengths, *_drawn_words(drawn or {})])
+
+
+def _drawn_words(drawn: Mapping[str, Any]) -> Iterable[str]:
+    for name, value in drawn.items():
+        path = re.sub(r"\[[^\]]*\]", "", name)
+        above, _, key = path.rpartition(".")
+        said = path in ("student", "strategy") or (
+            key in _SIZES if above == "student" else above == "strategy" and key in _STRENGTHS
+        )
+        if said or value is None or path.partition(".")[0] in _NOT_IN_A_NAME:
+            continue
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        yield f"{key}={value:.3g}" if number else f"{key}={value}"
 
 
 def _strategy_words(trial: Mapping[str, Any]) -> str:

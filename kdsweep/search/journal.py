@@ -69,7 +69,7 @@ class Journal:
             replicates=replicates,
             role=role,
             status="running",
-            name=trial_name(plain),
+            name=trial_name(plain, params),
             trial=plain,
             changes=dict(changes),
             params=dict(params),

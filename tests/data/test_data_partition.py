@@ -84,3 +84,15 @@ def test_subset_by_hand() -> None:
 def test_shares_that_leave_nothing_are_refused() -> None:
     with pytest.raises(ValidationError, match="leave nothing to train on"):
         Shares(validation=0.5, test=0.5)
+
+
+def test_many_classes_that_are_too_small_are_one_sentence():
+    labels = np.arange(30, dtype=np.int64)
+    with pytest.raises(SpecError) as refused:
+        stratified(
+            labels, validation=0.2, test=0.2, seed=0, class_names=[f"c{i}" for i in range(30)]
+        )
+    assert refused.value.problems == (
+        "data: 30 classes have too few samples to split: 'c0' (1), 'c1' (1), 'c2' (1), 'c3' (1) "
+        "and 26 more; each needs 3: one for each part",
+    )

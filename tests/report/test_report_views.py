@@ -328,6 +328,22 @@ def test_what_there_is_to_choose_from_in_words():
     assert completed([]) == "0 trials"
 
 
+def test_what_the_search_drew_is_in_the_name_of_a_trial():
+    trial = {
+        "student": {"name": "cnn", "width": 8, "batch_norm": True},
+        "strategy": {"name": "kd", "temperature": 4.0, "extra": {"transformer": {}}},
+    }
+    drawn = {
+        "student.width": 8, "student.batch_norm": True, "strategy": "kd", "train.lr": 0.01,
+        "strategy[kd].temperature": 4.0, "strategy[kd].extra.transformer.hidden_weight": 0.31234,
+        "strategy[kd].extra.transformer": None, "strategy[kd].teachers": "[a, b]", "pair": "r110",
+    }  # fmt: skip
+    assert trial_name(trial, drawn) == (
+        "kd+transformer w8 T4 batch_norm=True hidden_weight=0.312 teachers=[a, b] pair=r110"
+    )
+    assert trial_name(trial) == "kd+transformer w8 T4"
+
+
 def test_the_sizes_of_text_networks_are_in_the_name_of_a_trial():
     trial = {"student": {"name": "distilbert", "layers": 2, "width": 32}, "strategy": "none"}
     assert trial_name(trial) == "none w32 l2"
