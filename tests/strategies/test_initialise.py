@@ -5,7 +5,7 @@ import torch
 from transformer_networks import BERT, DISTILBERT, PAIRS, TEXTS, VIT, Distilled, network
 
 from kdsweep import catalog
-from kdsweep.batch import Anatomy, Block
+from kdsweep.batch import Anatomy, Block, Tokens
 from kdsweep.errors import SpecError
 from kdsweep.spec import Component
 from kdsweep.strategies.parts.blocks import BlockPair
@@ -154,3 +154,17 @@ def test_as_an_extra_it_only_sets_the_student_up():
     made = Distilled(*PAIRS["vit from vit"], **settings.model_dump(exclude_unset=True))
     assert made.terms() == {}
     assert made.strategy.layers.student == ()
+
+
+def test_spare_rows_of_the_teachers_vocabulary_are_left_out():
+    student = catalog.model(Component(**DISTILBERT), shape=TEXTS, num_classes=3)
+    spare = Tokens(TEXTS.length, TEXTS.vocabulary + 7)
+    teacher = catalog.model(Component(**BERT), shape=spare, num_classes=3)
+    empty = [Anatomy(each.anatomy.embedding, (), each.anatomy.parts) for each in (student, teacher)]
+    copy_blocks([], (student, teacher), (empty[0], empty[1]))
+    ours, theirs = (
+        each.get_submodule(each.anatomy.parts["tokens"]).weight for each in (student, teacher)
+    )
+    assert torch.equal(ours, theirs[: TEXTS.vocabulary])
+    with pytest.raises(SpecError, match=r"^initialise: weight of student"):
+        copy_blocks([], (teacher, student), (empty[1], empty[0]))

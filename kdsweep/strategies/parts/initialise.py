@@ -11,8 +11,9 @@ from kdsweep.strategies.parts.blocks import BlockPair
 
 _OWN = frozenset({"classifier"})
 """What the student keeps of its own: it learns its task."""
-_LEADING = frozenset({"positions"})
-"""Tables of which a shorter one is the beginning of a longer one."""
+_LEADING = frozenset({"positions", "tokens"})
+"""Tables of which a shorter one is the beginning of a longer one: a directory's vocabulary may have
+spare rows at its end."""
 
 Copies = list[tuple[Tensor, Tensor]]
 
@@ -25,8 +26,8 @@ def copy_blocks(
     """Copy the teacher's blocks, and what is around them, into the student, part by part.
 
     ``networks`` and ``anatomies`` are the student's and the teacher's. Around the blocks those
-    parts are copied that both have, but for the classifier; of learned positions as many as the
-    student has.
+    parts are copied that both have, but for the classifier; of learned positions and of the
+    vocabulary as many rows as the student has.
 
     Raises:
         SpecError: two blocks are of other sizes, heads or parts; the student is as it was.
