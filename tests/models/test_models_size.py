@@ -136,13 +136,15 @@ def test_a_network_with_other_classes():
     with pytest.raises(SpecError) as caught:
         check_takes(build(num_classes=5), SHAPE, 10)
     assert str(caught.value) == (
-        "Cnn gives [1, 5] for one image of 1x8x8: with 10 classes its forward must give logits of "
-        "shape [1, 10]"
+        "Cnn gives [1, 5] for one of the images of 1x8x8: with 10 classes its forward must give "
+        "logits of shape [1, 10]"
     )
 
 
 def test_a_network_that_gives_no_logits():
-    with pytest.raises(SpecError, match="Sequential gives a tuple for one image of 1x8x8: "):
+    with pytest.raises(
+        SpecError, match="Sequential gives a tuple for one of the images of 1x8x8: "
+    ):
         check_takes(nn.Sequential(nn.Flatten(), nn.GRU(64, 10)), SHAPE, 10)
 
 
@@ -154,7 +156,7 @@ def test_sizes_refuses_what_check_takes_refuses():
         SpecError, match=r"^student mlp does not take images of 1x8x8: .*shapes cannot be multi"
     ):
         sizes(flat, SHAPE, name="student mlp")
-    with pytest.raises(SpecError, match=r"Cnn gives \[1, 5\] for one image"):
+    with pytest.raises(SpecError, match=r"Cnn gives \[1, 5\] for one of the images"):
         sizes(lambda: build(num_classes=5), SHAPE, num_classes=10)
     with pytest.raises(SpecError, match="cnn: stages: 4 needs sides of at least 16"):
         sizes(lambda: build(stages=4), SHAPE)
