@@ -8,7 +8,7 @@ from torch import Tensor
 from kdsweep.losses.attention import attention_transfer
 from kdsweep.strategies.base import Layers, Needs, Probe, Seen, Strategy, Weight
 from kdsweep.strategies.parts.adapters import to_smaller
-from kdsweep.strategies.parts.pairing import PairedLayers, layers_of, pair_layers
+from kdsweep.strategies.parts.pairing import PairedLayers, layers_of, pair_layers, summed
 from kdsweep.strategies.parts.weighting import TermWeight
 
 
@@ -52,9 +52,8 @@ class AttentionTransfer(Strategy):
 
     def terms(self, seen: Seen) -> Mapping[str, Tensor]:
         """``attention``: the maps' mean squared differences, summed over layers."""
-        ours, theirs = seen.student.features, seen.teacher.features
-        losses = [
-            attention_transfer(*to_smaller(ours[pair.student], theirs[pair.teacher]))
-            for pair in self.pairs
-        ]
-        return {"attention": sum(losses[1:], start=losses[0])}
+        return {"attention": summed(self.pairs, seen, _at_one_size)}
+
+
+def _at_one_size(student: Tensor, teacher: Tensor) -> Tensor:
+    return attention_transfer(*to_smaller(student, teacher))
