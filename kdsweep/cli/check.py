@@ -9,7 +9,10 @@ import typer
 
 if TYPE_CHECKING:
     from kdsweep.sweep_file import Measured, Plan, Sweep
+    from kdsweep.sweep_file.pairs import Pairing
     from kdsweep.sweep_file.plan import Resources
+
+_SHOWN_CLASHES = 4
 
 
 def check(
@@ -24,7 +27,8 @@ def check(
 
     Nothing is trained, and nothing is written (but data with download: true are
     fetched). Each end of each range and each choice is put into the trial and
-    checked, and each network is built to see whether it takes the images.
+    checked, each network is built to see whether it takes the inputs, and each
+    strategy for each pair of networks, to see whether it suits them.
 
     \b
     Examples:
@@ -56,6 +60,7 @@ def as_data(sweep: "Sweep", plan: "Plan") -> dict[str, object]:
         "objectives": dict(sweep.spec.objectives),
         "sampler": sweep.spec.search.sampler,
         "total": plan.total,
+        "clashes": list(sweep.pairing.clashes),
         **planned,
     }
 
@@ -81,6 +86,7 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
         f"  trials      {plan.total}: {times}{plan.num_trials} by {spec.search.sampler} + "
         f"{_counted(len(plan.controls), 'control')} ({', '.join(plan.controls)})",
     ]
+    lines += clash_lines(sweep.pairing)
     if plan.grid_points_left_out:
         lines.append(
             f"              {plan.grid_points_left_out} points of the grid are left out: "
@@ -93,6 +99,20 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
 def results_at(sweep: "Sweep") -> str:
     """The run directory that ``kdsweep run`` makes if it is not told another name."""
     return f"runs/{sweep.spec.name}"
+
+
+def clash_lines(pairing: "Pairing") -> list[str]:
+    """Which pairs of networks and strategies of a sweep cannot be trained, a few of them."""
+    if not pairing.clashes:
+        return []
+    shown = pairing.clashes[:_SHOWN_CLASHES]
+    left = len(pairing.clashes) - len(shown)
+    return [
+        f"  clashes     {pairing.num_clashes} of {pairing.num_pairs} pairs of networks and "
+        "strategy: their trials fail as they start",
+        *(f"              {clash}" for clash in shown),
+        *([f"              and {left} more kinds: see --json"] if left else []),
+    ]
 
 
 def _resource_lines(resources: "Resources", address: str | None) -> list[str]:

@@ -15,8 +15,9 @@ from kdsweep.errors import SpecError
 from kdsweep.models.eager import spare_compiler
 from kdsweep.models.modes import evaluating
 
-# A forward on the meta device imports torch's compiler: a small network runs in less time.
-_LARGE = 30_000_000
+LARGE = 30_000_000
+"""Parameters above which a network is tried on the meta device: a forward there imports torch's
+compiler, and a smaller one runs in less time."""
 
 # What a constructor or a forward raises when shapes, or the meta device, do not suit it.
 _REFUSALS = (RuntimeError, TypeError, ValueError, AssertionError, IndexError)
@@ -80,7 +81,7 @@ def sizes(
     try:
         with torch.device("meta"):
             network = build()
-        large = count_params(network) > _LARGE
+        large = count_params(network) > LARGE
         counted = _counted_forward(network, shape) if large else None
     except (SpecError, *_REFUSALS):
         counted = None

@@ -12,6 +12,8 @@ from kdsweep.sweep_file.components import coerced, component_problems
 from kdsweep.sweep_file.fit import Fitting, Measured
 
 _MOST_STUDENTS = 64
+_NAMED = ("data", "student", "strategy", "teacher.model")
+"""What may be given by a name alone: a sentence about the whole must say which."""
 
 
 def trial_problems(trial: TrialSpec, fitting: Fitting) -> list[str]:
@@ -40,8 +42,8 @@ def corner_problems(
     before = set(known)
     for corner in chain(space.corners(), student_corners(space)):
         problems = [p for p in _problems_at(trial, corner, fitting) if p not in before]
-        found |= dict.fromkeys(_blamed(problem, corner, space) for problem in problems)
-    return _without_echoes(found)
+        found |= dict.fromkeys(blamed(problem, corner, space) for problem in problems)
+    return without_echoes(found)
 
 
 def student_corners(space: Space) -> Iterator[Assignment]:
@@ -85,14 +87,14 @@ def _at(value: Any, path: str) -> Any:
     return value
 
 
-def _blamed(problem: str, corner: Assignment, space: Space) -> str:
+def blamed(problem: str, corner: Assignment, space: Space) -> str:
     """The sentence under the dimension that is to blame, or with what the corner has set."""
     path, _, sentence = problem.partition(": ")
     taken = [d for d in space.dimensions() if d.name in corner.params]
     above = [d for d in taken if path == d.path or path.startswith(d.path + ".")]
     if above:
         nearest, rest = above[-1], path.removeprefix(above[-1].path)
-        inside = rest or isinstance(_set_at(corner, path), dict)
+        inside = rest or path in _NAMED or isinstance(_set_at(corner, path), dict)
         member = f"[{corner.params[nearest.name]}]" if inside else ""
         return f"space.{nearest.name}{member}{rest}: {sentence}"
     together = _together(path, corner, space)
@@ -129,7 +131,7 @@ def _below(path: str, corner: Assignment) -> str:
     )  # fmt: skip
 
 
-def _without_echoes(found: Iterable[str]) -> list[str]:
+def without_echoes(found: Iterable[str]) -> list[str]:
     """Corners that set many paths repeat what a corner of one path has shown already."""
     kept: dict[str, str] = {}
     for sentence in found:

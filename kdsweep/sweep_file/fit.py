@@ -11,7 +11,8 @@ from kdsweep.data.base import DataInfo, DataSet
 from kdsweep.errors import SpecError
 from kdsweep.models.size import sizes
 from kdsweep.spec import Component, TeacherSpec, TrialSpec
-from kdsweep.sweep_file.components import teacher_paths
+from kdsweep.sweep_file.components import component_problems, teacher_paths
+from kdsweep.sweep_file.rehearsal import Rehearsal
 from kdsweep.sweep_file.weights import mismatch, shapes_in
 
 
@@ -32,6 +33,7 @@ class Fitting:
         self._infos: dict[str, DataInfo | list[str]] = {}
         self._networks: dict[tuple[str, str], Measured | list[str]] = {}
         self._weights: dict[tuple[str, str, str], list[str]] = {}
+        self._rehearsal = Rehearsal()
 
     def student(self, trial: TrialSpec) -> Measured | list[str]:
         """The student's size, or what keeps it from the trial's data."""
@@ -53,6 +55,18 @@ class Fitting:
             for path, teacher in teacher_paths(trial)
             for problem in self._teacher(teacher, trial.data, info)
         ]
+
+    def strategy_problems(self, trial: TrialSpec) -> list[str] | None:
+        """Why the trial's strategies cannot be built for its networks, by dotted path.
+
+        ``None`` where something else is wrong with the trial, which is to be mended first.
+        """
+        info = self.info(trial.data)
+        if component_problems(trial) or isinstance(info, list):
+            return None
+        if isinstance(self.student(trial), list) or self.teacher_problems(trial):
+            return None
+        return self._rehearsal.problems(trial, info)
 
     def info(self, data: Component) -> DataInfo | list[str]:
         """What the data set says of itself, or why it cannot be used."""

@@ -15,6 +15,7 @@ from kdsweep.spec.problems import as_written, sentences
 from kdsweep.sweep_file.components import coerced
 from kdsweep.sweep_file.corners import corner_problems, students, trial_problems
 from kdsweep.sweep_file.fit import Fitting, FittingElsewhere, Measured
+from kdsweep.sweep_file.pairs import Pairing, pair_up
 from kdsweep.sweep_file.read import parse_yaml, read_text
 from kdsweep.sweep_file.resolve import defaults, resolved
 
@@ -34,7 +35,7 @@ class Sweep:
     """A checked sweep file: what it says, its space as a tree, its text, and what it measured.
 
     ``students`` are the networks at the corners of the space and the trial's own, smallest first;
-    ``info`` is of the trial's own data.
+    ``info`` is of the trial's own data, ``pairing`` of what strategies and networks are together.
     """
 
     spec: SweepSpec
@@ -43,6 +44,7 @@ class Sweep:
     path: Path
     info: DataInfo
     students: tuple[Measured, ...]
+    pairing: Pairing
 
     @property
     def num_trials(self) -> int:
@@ -96,13 +98,14 @@ def _load(path: Path, fitting: Fitting) -> Sweep:
         problems += [f"trial.{problem}" for problem in base]
         if space is not None:
             problems += corner_problems(trial, space, fitting, known=base)
-    problems = list(dict.fromkeys(problems))
+    pairing = Pairing() if trial is None or space is None else pair_up(trial, space, fitting)
+    problems = list(dict.fromkeys([*problems, *pairing.problems]))
     if problems or spec is None or space is None:
         raise SpecError(problems, source=path)
     info = fitting.info(spec.trial.data)
     if not isinstance(info, DataInfo):
         raise SpecError(info, source=path)
-    return Sweep(spec, space, text, path, info, students(spec.trial, space, fitting))
+    return Sweep(spec, space, text, path, info, students(spec.trial, space, fitting), pairing)
 
 
 def load_trial(path: str | Path) -> TrialSpec:
@@ -119,7 +122,9 @@ def load_trial(path: str | Path) -> TrialSpec:
     trial = _trial(raw)
     problems += _written_as_text(raw, trial)
     if trial is not None:
-        problems += [f"trial.{problem}" for problem in trial_problems(trial, Fitting())]
+        fitting = Fitting()
+        problems += [f"trial.{problem}" for problem in trial_problems(trial, fitting)]
+        problems += [f"trial.{problem}" for problem in fitting.strategy_problems(trial) or ()]
     problems = list(dict.fromkeys(problems))
     if problems or trial is None or spec is None:
         raise SpecError(problems, source=path)

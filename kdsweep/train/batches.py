@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-import torch
-
-from kdsweep.batch import UNLABELLED, Batch, Tokens
-from kdsweep.data.base import DataInfo, Splits
+from kdsweep.batch import Batch
+from kdsweep.data.base import Splits
 from kdsweep.errors import TrialError
 from kdsweep.spec import TrialSpec
 from kdsweep.train.optimize import steps_in_epoch
@@ -91,15 +89,3 @@ def first_batches(splits: Splits, trial: TrialSpec) -> list[Batch]:
     if not first:
         raise TrialError("the training split holds fewer than two samples")
     return first
-
-
-def blank_batch(info: DataInfo, device: torch.device, num: int = 2) -> Batch:
-    """Empty inputs of a data set's shapes, for networks to be probed with."""
-    inputs = {
-        name: torch.ones(num, shape.length, dtype=torch.int64, device=device)
-        if isinstance(shape, Tokens)
-        else torch.zeros(num, *shape, device=device)
-        for name, shape in info.shapes.items()
-    }
-    ids = torch.arange(num, device=device)
-    return Batch(inputs, torch.full_like(ids, UNLABELLED), ids)

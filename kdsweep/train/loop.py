@@ -13,6 +13,7 @@ from kdsweep import catalog
 from kdsweep.batch import Batch
 from kdsweep.data.base import Splits
 from kdsweep.errors import TrialError
+from kdsweep.probing import blank_batch
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import TrialSpec
 from kdsweep.spec.trial import MAIN_TEACHER
@@ -21,7 +22,6 @@ from kdsweep.train.batches import (
     Batches,
     OwnBatches,
     TrainingData,
-    blank_batch,
     first_batches,
 )
 from kdsweep.train.device import forked_random

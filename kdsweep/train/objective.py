@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from kdsweep import catalog
 from kdsweep.batch import Outputs
-from kdsweep.errors import SpecError, TrialError
+from kdsweep.errors import TrialError
 from kdsweep.losses.logits import hard_labels
+from kdsweep.probing import begin_strategies, build_strategies
 from kdsweep.spec import Component
 from kdsweep.strategies.base import (
     Layers,
@@ -22,7 +23,6 @@ from kdsweep.strategies.base import (
     Seen,
     Strategy,
     Weight,
-    probed_teacher,
 )
 from kdsweep.train.needs import together
 
@@ -59,11 +59,12 @@ class Objective(nn.Module):
         super().__init__()
         self.label_smoothing = label_smoothing
         self.hard_scale = hard_scale
-        named = _build(component, probe)
-        self.strategies = nn.ModuleList(strategy for _, strategy in named)
-        self.needs = together(strategy.needs for _, strategy in named)
-        extras = [f"strategy.extra.{name}" for name, _ in named[1:]]
-        self._paths = ("strategy", *extras)
+        built = build_strategies(component, probe)
+        self._component, self._paths = component, tuple(built)
+        names = (component.name, *catalog.extras(component))
+        named = list(zip(names, built.values(), strict=True))
+        self.strategies = nn.ModuleList(built.values())
+        self.needs = together(strategy.needs for strategy in built.values())
         self.layers = _union([strategy.layers for _, strategy in named])
         self._weights = _weights(named)
         self._names = _term_names(named)
@@ -83,11 +84,9 @@ class Objective(nn.Module):
 
     def begin(self, student: nn.Module, teacher: nn.Module | None) -> None:
         """Let the strategies set the student up; raises ``SpecError`` where one cannot."""
-        for path, strategy in zip(self._paths, self.strategies, strict=True):
-            try:
-                cast(Strategy, strategy).begin(student, teacher)
-            except SpecError as error:
-                raise SpecError(f"{path}: {problem}" for problem in error.problems) from error
+        own = cast(Iterable[Strategy], self.strategies)
+        built = dict(zip(self._paths, own, strict=True))
+        begin_strategies(self._component, built, student, teacher)
 
     def check(self, means: Mapping[str, float], epoch: int) -> None:
         """Show each strategy the means of its terms; raises ``TrialError`` if one objects."""
@@ -173,26 +172,6 @@ class Objective(nn.Module):
             if strategy is self.main and _HARD in own:
                 found[_HARD] = own[_HARD]
         return found
-
-
-def _build(component: Component, probe: Probe) -> list[tuple[str, Strategy]]:
-    """The main strategy first, then the extras; each with its name."""
-    extras = catalog.extras(component)
-    problems: list[str] = []
-    paths = {"strategy": component, **{f"strategy.extra.{n}": c for n, c in extras.items()}}
-    built: list[tuple[str, Strategy]] = []
-    for path, each in paths.items():
-        try:
-            strategy = catalog.strategy(each, probe)
-            if strategy.needs.teacher:
-                probed_teacher(probe)
-        except SpecError as error:
-            problems += [f"{path}: {problem}" for problem in error.problems]
-        else:
-            built.append((each.name, strategy))
-    if problems:
-        raise SpecError(problems)
-    return built
 
 
 def _union(layers: Sequence[Layers]) -> Layers:

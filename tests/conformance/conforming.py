@@ -12,10 +12,10 @@ from torch import nn
 from kdsweep import catalog
 from kdsweep.batch import Batch
 from kdsweep.data.base import Splits
+from kdsweep.probing import blank_batch
 from kdsweep.spec import Component, TrialSpec
 from kdsweep.spec.trial import Constant
 from kdsweep.strategies.base import Seen, Strategy
-from kdsweep.train.batches import blank_batch
 from kdsweep.train.objective import Objective
 from kdsweep.train.optimize import Optimizers
 from kdsweep.train.probe import probe

@@ -60,7 +60,7 @@ def test_the_published_sizes(name, layers, published, head):
 @every_encoder
 def test_small_ones_measure_the_same_with_and_without_weights(name, monkeypatch):
     found = sizes(lambda: build(name, **SMALL), SHAPE, num_classes=3)
-    monkeypatch.setattr("kdsweep.models.size._LARGE", 1)
+    monkeypatch.setattr("kdsweep.models.size.LARGE", 1)
     assert sizes(lambda: build(name, **SMALL), SHAPE, num_classes=3) == found
     assert found["params"] == count_params(build(name, **SMALL))
 

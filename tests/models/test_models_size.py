@@ -88,7 +88,7 @@ def test_sizes_of_a_large_network_allocate_nothing(monkeypatch):
         made.append(build())
         return made[-1]
 
-    monkeypatch.setattr(size, "_LARGE", 1)
+    monkeypatch.setattr(size, "LARGE", 1)
     sizes(remembered, SHAPE)
     assert [parameter.is_meta for parameter in made[0].parameters()] == [True] * 10
     assert len(made) == 1
@@ -97,7 +97,7 @@ def test_sizes_of_a_large_network_allocate_nothing(monkeypatch):
 @pytest.mark.parametrize("large", [1, 10**9])
 def test_sizes_are_the_same_on_either_device_and_draw_nothing(large, monkeypatch):
     before, expected = torch.get_rng_state(), sizes(build, SHAPE)
-    monkeypatch.setattr(size, "_LARGE", large)
+    monkeypatch.setattr(size, "LARGE", large)
     assert sizes(build, SHAPE) == expected
     assert torch.equal(before, torch.get_rng_state())
 

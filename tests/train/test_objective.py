@@ -223,8 +223,8 @@ def test_problems_of_all_strategies_are_told_at_once():
     with pytest.raises(SpecError) as caught:
         objective("fitnet", layers=wrong, extra={"attention_transfer": {"layers": wrong}})
     assert caught.value.problems == (
-        "strategy: layers.0.student: no layer 'x'; nearest: 'a'",
-        "strategy.extra.attention_transfer: layers.0.student: no layer 'x'; nearest: 'a'",
+        "strategy.layers.0.student: no layer 'x'; nearest: 'a'",
+        "strategy.extra.attention_transfer.layers.0.student: no layer 'x'; nearest: 'a'",
     )
 
 

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from kdsweep import catalog
 from kdsweep.errors import SpecError, TrialError
+from kdsweep.probing import blank_batch
 from kdsweep.spec import Component
-from kdsweep.train.batches import blank_batch
 from kdsweep.train.loop import train
 from kdsweep.train.objective import Objective
 from kdsweep.train.optimize import Optimizers

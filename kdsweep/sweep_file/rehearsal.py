@@ -1,0 +1,157 @@
+"""Whether the strategies of a trial can be built for its networks: nothing is trained."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from kdsweep import catalog
+from kdsweep.data.base import DataInfo
+from kdsweep.errors import SpecError
+from kdsweep.models.size import LARGE, count_params
+from kdsweep.probing import (
+    Probed,
+    begin_strategies,
+    blank_batch,
+    build_strategies,
+    probe_of,
+    probed,
+)
+from kdsweep.spec import Component, TrialSpec
+from kdsweep.spec.trial import MAIN_TEACHER
+from kdsweep.strategies.base import Strategy
+
+_NUM_SAMPLES = 2
+"""How many training examples there are is not known before the data are loaded."""
+_REFUSALS = (RuntimeError, NotImplementedError, TypeError, ValueError)
+"""What a class of the user's raises that the meta device does not suit."""
+
+
+class Rehearsal:
+    """Probes each network once for each kind of inputs, and builds strategies from the shapes."""
+
+    def __init__(self) -> None:
+        self._probed: dict[tuple[str, str], Probed] = {}
+        self._found: dict[str, list[str]] = {}
+
+    def problems(self, trial: TrialSpec, info: DataInfo) -> list[str]:
+        """Why the trial's strategies cannot be built for its networks, which suit its data."""
+        key = _key(trial)
+        if key not in self._found:
+            try:
+                self._found[key] = self._built(trial, info)
+            except SpecError as error:
+                self._found[key] = list(error.problems)
+        return self._found[key]
+
+    def _built(self, trial: TrialSpec, info: DataInfo) -> list[str]:
+        asked = trial.all_teachers if _needs_teacher(trial.strategy) else {}
+        theirs = {name: self._network(each.model, trial, info) for name, each in asked.items()}
+        ours = self._network(trial.student, trial, info)
+        with torch.random.fork_rng(devices=[]):
+            try:
+                _build(trial, info, ours, theirs)
+            except _REFUSALS:
+                # Whether the strategy or only the meta device is at fault shows on the CPU.
+                _build_on_cpu(trial, info, ours, theirs)
+        return []
+
+    def _network(self, component: Component, trial: TrialSpec, info: DataInfo) -> Probed:
+        key = (_dumped(component), _dumped(trial.data))
+        if key not in self._probed:
+            self._probed[key] = _shapes(component, info)
+        return self._probed[key]
+
+
+def _build(
+    trial: TrialSpec, info: DataInfo, student: Probed, teachers: Mapping[str, Probed]
+) -> None:
+    """Build the strategies, and let those begin that change the student; raises ``SpecError``."""
+    main = trial.teacher
+
+    def new_student() -> nn.Module:
+        return _without_weights(trial.student, info)
+
+    def new_teacher() -> nn.Module:
+        assert main is not None
+        return _without_weights(main.model, info)
+
+    probe = probe_of(
+        student,
+        teachers.get(MAIN_TEACHER),
+        num_classes=info.num_classes,
+        num_samples=_NUM_SAMPLES,
+        teachers={name: each.outputs for name, each in teachers.items()},
+        new_student=new_student,
+        new_teacher=None if main is None else new_teacher,
+    )
+    built = build_strategies(trial.strategy, probe)
+    if any(type(each).begin is not Strategy.begin for each in built.values()):
+        teacher = new_teacher() if teachers else None
+        begin_strategies(trial.strategy, built, new_student(), teacher)
+
+
+def _build_on_cpu(
+    trial: TrialSpec, info: DataInfo, student: Probed, teachers: Mapping[str, Probed]
+) -> None:
+    filled = {name: each.filled() for name, each in teachers.items()}
+    try:
+        _build(trial, info, student.filled(), filled)
+    except _REFUSALS as error:
+        names = [trial.strategy.name, *catalog.extras(trial.strategy)]
+        own = [name for name in names if ":" in name]
+        if not own:
+            raise
+        raise SpecError(
+            f"strategy: {' or '.join(own)} cannot be built for these networks: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _needs_teacher(strategy: Component) -> bool:
+    each = (strategy, *catalog.extras(strategy).values())
+    return any(catalog.find("strategy", component.name).needs.teacher for component in each)
+
+
+def _without_weights(component: Component, info: DataInfo) -> nn.Module:
+    try:
+        with torch.device("meta"):
+            return catalog.model_for(component, info)
+    except _REFUSALS:
+        return catalog.model_for(component, info)
+
+
+def _shapes(component: Component, info: DataInfo) -> Probed:
+    """What a network of random weights gives; a large one is never made, as in ``models.size``."""
+    with torch.random.fork_rng(devices=[]):
+        network = _without_weights(component, info)
+        if count_params(network) > LARGE:
+            try:
+                return probed(network, blank_batch(info, torch.device("meta")), info)
+            except _REFUSALS:
+                pass  # only the CPU can tell
+        network = catalog.model_for(component, info)
+        cpu = torch.device("cpu")
+        return probed(network, blank_batch(info, cpu), info).without_values()
+
+
+def _key(trial: TrialSpec) -> str:
+    """The same for trials that build alike: of fractions it matters only whether they are zero."""
+    teachers = {name: each.model.model_dump() for name, each in trial.all_teachers.items()}
+    strategy = _coarse(trial.strategy.model_dump())
+    said = [trial.data.model_dump(), trial.student.model_dump(), teachers, strategy]
+    return json.dumps(said, sort_keys=True, default=str)
+
+
+def _coarse(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _coarse(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_coarse(inner) for inner in value]
+    return "fraction" if isinstance(value, float) and value != 0 else value
+
+
+def _dumped(component: Component) -> str:
+    return json.dumps(component.model_dump(mode="json"), sort_keys=True)
