@@ -10,7 +10,7 @@ import torch
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from kdsweep.data.base import DataInfo, DataSet, Splits
-from kdsweep.data.decoded import list_splits
+from kdsweep.data.decoded import Listing, list_splits
 from kdsweep.data.partition import Index, Shares, share_problems, stratified_subset
 from kdsweep.data.text.assembly import TextPart, texts_in_memory
 from kdsweep.data.text.rows import MOST_PROBLEMS, Columns, Rows, read_rows
@@ -81,6 +81,7 @@ class TextFiles(DataSet):
         if problems:
             raise SpecError(problems)
         names = self._class_names
+        _ = self._listings  # a class that has too few rows to be split is found here
         return DataInfo(num_classes=len(names), class_names=names, shape=shape(self.params))
 
     def promised(self) -> DataInfo:
@@ -101,10 +102,9 @@ class TextFiles(DataSet):
     def load(self, device: torch.device) -> Splits:
         """All of it in memory on the device."""
         info, params = self.describe(), self.params
-        labels = {part: _labels(rows, info.class_names) for part, rows in self._parts.items()}
-        train, *held_out = list_splits(labels, params, info.class_names)
+        train, *held_out = self._listings
         kept = train.index[stratified_subset(train.labels, params.limit)]
-        every = np.concatenate(list(labels.values()))
+        every = np.concatenate(list(self._labels.values()))
         index = (kept, *(each.index for each in held_out))
         ids = encode([self._texts(part) for part in index], params)
         parts = [TextPart(each, every[part]) for each, part in zip(ids, index, strict=True)]
@@ -153,6 +153,20 @@ class TextFiles(DataSet):
             raise SpecError(problems[:MOST_PROBLEMS])
         return names
 
+    @cached_property
+    def _labels(self) -> dict[str, Index]:
+        """The numbers of the classes of each part that has a file."""
+        numbers = {name: number for number, name in enumerate(self._class_names)}
+        return {
+            part: np.array([numbers[label] for label in rows.labels], np.int64)
+            for part, rows in self._parts.items()
+        }
+
+    @cached_property
+    def _listings(self) -> tuple[Listing, Listing, Listing]:
+        """Which rows are for training, validation and test."""
+        return list_splits(self._labels, self.params, self._class_names)
+
     def _texts(self, positions: Index) -> Texts:
         """The rows at positions, counted through all files in order."""
         texts = [text for rows in self._parts.values() for text in rows.texts]
@@ -166,8 +180,3 @@ def _sorted(labels: set[str]) -> tuple[str, ...]:
     if all(re.fullmatch(r"-?\d+", label) for label in labels):
         return tuple(sorted(labels, key=lambda label: (int(label), label)))
     return tuple(sorted(labels))
-
-
-def _labels(rows: Rows, class_names: tuple[str, ...]) -> Index:
-    numbers = {name: number for number, name in enumerate(class_names)}
-    return np.array([numbers[label] for label in rows.labels], np.int64)

@@ -312,3 +312,13 @@ def test_the_order_of_classes_is_that_of_the_labels(tmp_path: Path) -> None:
     (one,), (other,) = (each.test.in_order(batch_size=99) for each in (plain, turned))
     assert one.labels.sum() == (1 - other.labels).sum()
     assert plain.fingerprint != turned.fingerprint
+
+
+def test_a_class_that_cannot_be_split_is_found_before_anything_is_loaded(tmp_path: Path) -> None:
+    rows = [*reviews(), {"text": "so so", "other": "", "label": "mixed"}]
+    path = write(tmp_path / "reviews.csv", rows)
+    with pytest.raises(SpecError) as caught:
+        data(str(path)).describe()
+    assert caught.value.problems == (
+        "data: class 'mixed' has too few samples to split (1); it needs 3: one for each part",
+    )
