@@ -76,8 +76,12 @@ def main() -> None:
     every = [compared for by_labels in tables.values() for compared in by_labels.values()]
     print(f"\n{strategy_tables.summary(every)}")
     if given.markdown is not None:
-        text = strategy_page.page(_command(given), chosen, asked, tables, log)
-        strategy_page.fill(given.markdown, text)
+        for data in dict.fromkeys(setup.data["name"] for setup in chosen):
+            own = [each for each in chosen if each.data["name"] == data]
+            jobs_of_it = [job for job in asked if job.setup in own]
+            found = {each.name: tables[each.name] for each in own if each.name in tables}
+            text = strategy_page.page(_command(given), own, jobs_of_it, found, log)
+            strategy_page.fill(given.markdown, data, text)
     lines = {key: log.by_key[key] for key in (_task(job).key for job in asked)}
     measure.report(given, {"tables": _plain(tables), "trials": list(lines.values())})
 
@@ -103,8 +107,9 @@ def _options() -> argparse.Namespace:
         "--processes", type=int, default=cpus(), help="at a time (default: %(default)s)"
     )
     parser.add_argument(
-        "--markdown", type=Path, metavar="FILE", help="put the tables between the marks in here"
-    )
+        "--markdown", type=Path, metavar="FILE",
+        help="put the tables of each data set between its marks in here",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep all numbers here")
     given = parser.parse_args()
     if given.seeds < 1 or given.processes < 1:

@@ -11,8 +11,6 @@ from strategy_trials import Job, Setup
 
 from kdsweep.spec import Component, TeacherSpec
 
-BEGIN, END = "<!-- benchmarks/strategies.py: begin -->", "<!-- benchmarks/strategies.py: end -->"
-
 Tables = Mapping[str, Mapping[str, Sequence[Compared]]]
 """By the name of the setup and the labels."""
 
@@ -40,7 +38,7 @@ def described(setup: Setup, own: Iterable[Job], log: Log) -> str:
 def page(
     command: str, chosen: Sequence[Setup], asked: Sequence[Job], tables: Tables, log: Log
 ) -> str:
-    """All tables in Markdown, under how and where they were made."""
+    """The tables of the chosen setups in Markdown, under how and where they were made."""
     lines = [
         *_provenance(command, {_key(job): log.by_key[_key(job)] for job in asked}.values()),
         "",
@@ -54,17 +52,23 @@ def page(
     return "\n".join(lines)
 
 
-def fill(path: Path, text: str) -> None:
-    """Put ``text`` between the two marks of a page.
+def marks(data: str) -> tuple[str, str]:
+    """The lines of a page between which the tables of a data set stand."""
+    of_it = f"benchmarks/strategies.py, {data}"
+    return f"<!-- {of_it}: begin -->", f"<!-- {of_it}: end -->"
+
+
+def fill(path: Path, data: str, text: str) -> None:
+    """Put ``text`` between the two marks that a page has for a data set.
 
     Raises:
         SystemExit: there is no such file, or it has not both marks.
     """
-    old = path.read_text() if path.is_file() else ""
-    before, begin, rest = old.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    old, (first, last) = path.read_text() if path.is_file() else "", marks(data)
+    before, begin, rest = old.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise SystemExit(f"{path} must have the lines {BEGIN} and {END}: the tables go in between")
+        raise SystemExit(f"{path} must have the lines {first} and {last}: tables go in between")
     path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
 
 

@@ -145,17 +145,21 @@ def test_a_file_of_something_else_is_refused(tmp_path):
 def test_the_page_is_filled_between_its_marks_again_and_again(tmp_path):
     page = import_module("strategy_page")
     path = tmp_path / "results.md"
-    path.write_text(f"# Results\n\n{page.BEGIN}\n{page.END}\n\nThe end.\n")
-    page.fill(path, "old")
-    page.fill(path, "new")
-    text = f"# Results\n\n{page.BEGIN}\n\nnew\n\n{page.END}\n\nThe end.\n"
-    assert path.read_text() == text
+    digits, glyphs = page.marks("digits"), page.marks("glyphs")
+    path.write_text("\n".join(["# Results", *digits, "", *glyphs, "", "The end.\n"]))
+    for text in ("old", "new"):
+        page.fill(path, "digits", text)
+    page.fill(path, "glyphs", "others")
+    assert path.read_text() == (
+        f"# Results\n{digits[0]}\n\nnew\n\n{digits[1]}\n\n"
+        f"{glyphs[0]}\n\nothers\n\n{glyphs[1]}\n\nThe end.\n"
+    )
 
 
 def test_a_page_without_marks_is_left_alone(tmp_path):
     page = import_module("strategy_page")
     path = tmp_path / "results.md"
     path.write_text("# Results\n")
-    with pytest.raises(SystemExit, match="must have the lines"):
-        page.fill(path, "new")
+    with pytest.raises(SystemExit, match=r"must have the lines .*, digits: begin"):
+        page.fill(path, "digits", "new")
     assert path.read_text() == "# Results\n"
