@@ -1,4 +1,4 @@
-"""Trials that need no sampler: the two controls, the trial as written, published defaults."""
+"""Trials that need no sampler: controls, the trial as written, published defaults, no labels."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -35,14 +35,24 @@ class Start:
 def starts(sweep: Sweep) -> list[Start]:
     """The controls, then the sweep's own trial and each strategy at its published defaults.
 
-    A default that the space does not allow is left out: it is the file that says where to search.
+    At the end those with an ``alpha`` of 0, which learn nothing from the labels: a sampler seldom
+    draws the very end of a range. The other end of alpha is the control without distillation. What
+    the space does not allow is left out: it is the file that says where to search.
     """
     base = sweep.spec.trial
     wanted: list[tuple[Role, dict[str, Any]]] = [
         ("control", {"strategy": {"name": name}}) for name in controls(base)
     ]
     wanted.append(("trial", {}))
-    wanted += [("trial", {"strategy": {"name": name}}) for name in _strategies(sweep)]
+    names = tuple(_strategies(sweep))
+    wanted += [("trial", {"strategy": {"name": name}}) for name in names]
+    wanted += [
+        ("trial", {"strategy": {"name": name, "alpha": 0.0}})
+        for name in names
+        if "alpha" in catalog.find("strategy", name).Params.model_fields
+    ]
+    if any(dimension.path == "strategy.alpha" for dimension in sweep.space.dimensions()):
+        wanted.append(("trial", {"strategy.alpha": 0.0}))
     found: list[Start] = []
     for role, changes in wanted:
         params = sweep.locate(at(base, changes))

@@ -85,3 +85,21 @@ def test_no_place_is_started_at_twice(found):
         ("control", "none", {"strategy": "none"}),
         ("control", "kd", {"strategy": "kd"}),
     ]
+
+
+def test_the_end_of_alpha_is_tried_where_it_varies(found):
+    space = "strategy: {choice: [none, {name: kd, alpha: {uniform: [0, 1]}}, fitnet]}"
+    assert found(space, strategy="kd") == [
+        ("control", "none", {"strategy": "none"}),
+        ("control", "kd", {"strategy": "kd", "strategy[kd].alpha": 0.1}),
+        ("trial", "fitnet", {"strategy": "fitnet"}),
+        ("trial", "kd", {"strategy": "kd", "strategy[kd].alpha": 0.0}),
+    ]
+
+
+@pytest.mark.parametrize(("low", "expected"), [(0, [0.0]), (0.1, [])])
+def test_and_where_it_varies_alone(found, low, expected):
+    starts_found = found(f"strategy.alpha: {{uniform: [{low}, 0.5]}}", strategy="kd")
+    # The trial as written is the second control, with an alpha of 0.1.
+    trials = [params["strategy.alpha"] for role, _, params in starts_found if role == "trial"]
+    assert trials == expected
