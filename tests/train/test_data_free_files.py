@@ -18,6 +18,7 @@ from kdsweep.train.weights import save_weights
 PARTS = {"train": 6, "validation": 4, "test": 4}
 OF_TEACHER = {"name": "cnn", "width": 4, "stages": 2, "batch_norm": True}
 SMALL = {"batches_per_epoch": 4, "width": 4, "noise": 8, "least_variety": 0}
+SMALL["above_chance"] = None
 
 
 @pytest.fixture
