@@ -93,12 +93,12 @@ def given_normalisation(params: ImageSettings) -> Normalisation:
 
 def missing_normalisation(params: ImageSettings) -> list[str]:
     """A sentence where mean or std would have to be measured on the training images."""
-    missing = [f"data.{name}" for name in ("mean", "std") if getattr(params, name) is None]
+    missing = [name for name in ("mean", "std") if getattr(params, name) is None]
     if not missing:
         return []
-    verb = "are" if len(missing) > 1 else "is"
+    also = f", as is data.{missing[1]}" if missing[1:] else ""
     return [
-        f"{' and '.join(missing)}: {verb} missing, and cannot be measured: this trial opens no "
+        f"data.{missing[0]}: is missing{also}, and cannot be measured: this trial opens no "
         "training image; give those that the teacher was trained with, one value per channel, "
         "pixels in 0..1"
     ]

@@ -39,7 +39,7 @@ def starts(sweep: Sweep) -> list[Start]:
     """
     base = sweep.spec.trial
     wanted: list[tuple[Role, dict[str, Any]]] = [
-        ("control", {"strategy": {"name": name}}) for name in controls(base)
+        ("control", {"strategy": {"name": name}}) for name in controls(base, sweep.info)
     ]
     wanted.append(("trial", {}))
     wanted += [("trial", {"strategy": {"name": name}}) for name in _strategies(sweep)]
