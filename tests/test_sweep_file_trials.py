@@ -1,8 +1,11 @@
 """Trials of a sweep: changed by path, written out whole, read again, and found in the space."""
 
+from dataclasses import replace
+
 import pytest
 
 from kdsweep import catalog
+from kdsweep.data.base import DataInfo
 from kdsweep.errors import SpecError
 from kdsweep.spec import Component, SweepSpec, TrialSpec
 from kdsweep.sweep_file import at, controls, load, load_trial, resolved, to_yaml
@@ -170,7 +173,9 @@ def test_the_trial_itself_and_the_controls_are_found(sweep):
         "strategy[kd#2].temperature": 2.0,
         "train.optimizer": "adamw",
     }
-    found = {name: sweep.locate(trial) for name, trial in controls(sweep.spec.trial).items()}
+    found = {
+        name: sweep.locate(trial) for name, trial in controls(sweep.spec.trial, sweep.info).items()
+    }
     assert found["none"]["strategy"] == "none"
     assert found["kd"]["strategy[kd#2].temperature"] == 4.0
 
@@ -192,13 +197,15 @@ def test_what_lies_outside_is_not_found(sweep, changes):
 
 
 def test_controls_keep_all_but_the_strategy():
-    found = controls(TRIAL)
+    info = DataInfo(10, tuple("0123456789"), (1, 8, 8))
+    found = controls(TRIAL, info)
     assert list(found) == ["none", "kd"]
     assert settings(found["kd"].strategy) == {"name": "kd"}
     for trial in found.values():
         assert trial.model_copy(update={"strategy": TRIAL.strategy}) == TRIAL
     alone = TRIAL.model_copy(update={"teacher": None, "strategy": Component(name="none")})
-    assert list(controls(alone)) == ["none"]
+    assert list(controls(alone, info)) == ["none"]
+    assert controls(TRIAL, replace(info, no_training="none")) == {}
 
 
 def test_a_trial_file_says_nothing_else(tmp_path):

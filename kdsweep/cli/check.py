@@ -84,7 +84,7 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
         f"              {_described(plan.largest)}",
         f"  objectives  {objectives}",
         f"  trials      {plan.total}: {times}{plan.num_trials} by {spec.search.sampler} + "
-        f"{_counted(len(plan.controls), 'control')} ({', '.join(plan.controls)})",
+        f"{_controls(plan)}",
     ]
     lines += clash_lines(sweep.pairing)
     if plan.grid_points_left_out:
@@ -129,6 +129,12 @@ def _resource_lines(resources: "Resources", address: str | None) -> list[str]:
         return [f"  resources   {lanes} x {each}: fits this machine ({has})"]
     return [f"  resources   {lanes} x {each}: does not fit this machine",
             f"              {resources.problem}"]  # fmt: skip
+
+
+def _controls(plan: "Plan") -> str:
+    if not plan.controls:
+        return "no controls (there are no training data)"
+    return f"{_counted(len(plan.controls), 'control')} ({', '.join(plan.controls)})"
 
 
 def _described(student: "Measured") -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kdsweep.data.base import DataInfo, Splits
+from kdsweep.data.base import DataInfo, Splits, WithheldSplit
 from kdsweep.data.memory import InMemorySplit
 from kdsweep.data.partition import Index
 from kdsweep.data.treatment import ImageSettings, Treatment, settings_problems
@@ -19,6 +19,9 @@ from kdsweep.errors import SpecError
 
 _RECIPE = 1
 """To be raised when the same settings and contents begin to give other pixels or batches."""
+
+WITHOUT_TRAINING = "without training"
+"""Among the contents in a fingerprint that knows nothing of the training split."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +62,16 @@ def in_memory(info: DataInfo, parts: tuple[Part, Part, Part], treatment: Treatme
     """Train, validation and test as tensors on the device of the treatment."""
     contents = (each for part in parts for each in part.contents)
     name = fingerprint(info, treatment, contents)
-    train, validation, test = (
-        InMemorySplit(
-            torch.from_numpy(part.images),
-            torch.from_numpy(part.labels),
-            treatment,
-            texts=part.texts,
-            tokens=part.tokens,
-        )
-        for part in parts
-    )
+    train, validation, test = (_held(part, treatment) for part in parts)
     return Splits(info, train, validation, test, treatment.augment.num_views, name)
+
+
+def held_out_in_memory(info: DataInfo, parts: tuple[Part, Part], treatment: Treatment) -> Splits:
+    """Validation and test as tensors on the device of the treatment; the rest is withheld."""
+    contents = (each for part in parts for each in part.contents)
+    name = fingerprint(info, treatment, [WITHOUT_TRAINING, *contents])
+    validation, test = (_held(part, treatment) for part in parts)
+    return Splits(info, WithheldSplit(), validation, test, treatment.augment.num_views, name)
 
 
 def digest(array: NDArray[Any]) -> str:
@@ -81,12 +83,22 @@ def fingerprint(info: DataInfo, treatment: Treatment, contents: Iterable[str]) -
     """SHA-256 of all that batches follow from, but for the device and the place of the files."""
     said = {
         "recipe": _RECIPE,
-        "info": asdict(info),
+        "info": info.identity,
         "normalisation": asdict(treatment.normalisation),
         "augment": treatment.augment.model_dump() if treatment.augment.active else None,
         "contents": list(contents),
     }
     return named(said)
+
+
+def _held(part: Part, treatment: Treatment) -> InMemorySplit:
+    return InMemorySplit(
+        torch.from_numpy(part.images),
+        torch.from_numpy(part.labels),
+        treatment,
+        texts=part.texts,
+        tokens=part.tokens,
+    )
 
 
 def named(said: Mapping[str, Any]) -> str:

@@ -1,14 +1,17 @@
 """What a data set promises to the rest of the house."""
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar, NoReturn
 
 import torch
 from torch import Tensor
 
 from kdsweep.batch import Batch, Modality, Shape, Tokens, in_words, modality
+from kdsweep.errors import TrialError
 from kdsweep.spec import Settings
 
 
@@ -18,12 +21,15 @@ class DataInfo:
 
     ``shape`` is that of one input as the networks see it, ``(D, H, W)`` for images; ``also`` are
     the shapes of what else comes with each sample, as the text that goes with an image.
+    ``no_training`` is the sentence for whoever wants to train on a set that has nothing to train
+    on; empty where there is.
     """
 
     num_classes: int
     class_names: tuple[str, ...]
     shape: Shape
     also: Mapping[Modality, Shape] = field(default_factory=dict)
+    no_training: str = ""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -36,6 +42,13 @@ class DataInfo:
     def shapes(self) -> dict[Modality, Shape]:
         """Every input's shape, the main one first."""
         return {modality(self.shape): self.shape, **self.also}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What batches follow from, in plain values: not whether there are training samples."""
+        said = asdict(self)
+        del said["no_training"]
+        return said
 
 
 class Split(ABC):
@@ -66,7 +79,10 @@ class Split(ABC):
 
 @dataclass(frozen=True)
 class Splits:
-    """The three parts of a data set; the search never touches ``test``."""
+    """The three parts of a data set; the search never touches ``test``.
+
+    Where ``train`` is withheld (see ``load_without_training``) the fingerprint is another.
+    """
 
     info: DataInfo
     train: Split
@@ -113,5 +129,56 @@ class DataSet(ABC):
         """All splits, in memory on ``device`` where they fit, else streaming to it.
 
         Raises:
-            SpecError: as ``describe``.
+            SpecError: as ``describe``; or there is nothing to train on.
         """
+
+    def problems_without_training(self) -> list[str]:
+        """What the settings lack for the set to be loaded without its training split."""
+        return []
+
+    def load_without_training(self, device: torch.device) -> Splits:
+        """Validation and test; ``train`` raises an error when anything of it is touched.
+
+        For trials that learn nothing from the training split. Here the whole set is loaded, and
+        the training split then withheld; where its files lie apart, a data set leaves them alone.
+
+        Raises:
+            SpecError: as ``describe``; or all of ``problems_without_training``.
+        """
+        return without_training(self.load(device))
+
+
+class WithheldSplit(Split):
+    """Stands in the place of training data that a trial must not read.
+
+    Raises ``TrialError`` when anything of it is touched, even how many samples there are.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)  # Python itself asks, as when it copies
+        _refuse(name)
+
+    def shuffled(
+        self, *, batch_size: int, epoch: int, seed: int, rank: int = 0, num_ranks: int = 1
+    ) -> Iterator[Batch]:
+        """Raises ``TrialError``."""
+        _refuse("batches")
+
+    def in_order(self, *, batch_size: int, view: int | None = None) -> Iterator[Batch]:
+        """Raises ``TrialError``."""
+        _refuse("batches")
+
+
+def _refuse(what: str) -> NoReturn:
+    raise TrialError(
+        f"the training data are withheld, and something asked for their {what}: the strategy of "
+        "this trial says that it learns without them (needs.data is false)"
+    )
+
+
+def without_training(splits: Splits) -> Splits:
+    """Loaded splits with the training split withheld."""
+    said = json.dumps({"without training": splits.fingerprint})
+    name = hashlib.sha256(said.encode()).hexdigest()
+    return replace(splits, train=WithheldSplit(), fingerprint=name)

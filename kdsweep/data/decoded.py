@@ -8,12 +8,25 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from kdsweep.data.assembly import Part, digest, fingerprint, in_memory
-from kdsweep.data.base import DataInfo, Splits
+from kdsweep.data.assembly import (
+    WITHOUT_TRAINING,
+    Part,
+    digest,
+    fingerprint,
+    held_out_in_memory,
+    in_memory,
+)
+from kdsweep.data.base import DataInfo, Splits, WithheldSplit
 from kdsweep.data.partition import Index, Shares, stratified, stratified_subset
 from kdsweep.data.source import ImageSource, read_all
 from kdsweep.data.stream import StreamedSplit
-from kdsweep.data.treatment import ImageSettings, Normalisation, Treatment, normalisation
+from kdsweep.data.treatment import (
+    ImageSettings,
+    Normalisation,
+    Treatment,
+    given_normalisation,
+    normalisation,
+)
 from kdsweep.data.views import Augment
 
 _MOST_MEASURED = 4096
@@ -94,18 +107,55 @@ def load_decoded(
     train = Listing(train.index[kept], train.labels[kept])
     parts = (train, validation, test)
     treatment = Treatment(_sampled(params, source, train, threads), augment, device)
-    if sum(len(part.index) for part in parts) * prod(source.shape) <= params.max_memory_bytes:
-        held = [Part(read_all(source, each.index, threads=threads), each.labels) for each in parts]
+    if _fits(parts, source, params):
+        held = [_read(source, part, threads) for part in parts]
         return in_memory(info, (held[0], held[1], held[2]), treatment)
-    splits = [
-        StreamedSplit(
-            source, each.index, torch.from_numpy(each.labels), treatment, workers=params.workers
-        )
-        for each in parts
-    ]
-    said = [digest(array) for each in parts for array in (each.index, each.labels)]
-    name = fingerprint(info, treatment, [*said, *contents()])
+    splits = [_streamed(source, part, treatment, params) for part in parts]
+    name = fingerprint(info, treatment, [*_said(parts), *contents()])
     return Splits(info, splits[0], splits[1], splits[2], augment.num_views, name)
+
+
+def load_held_out(
+    info: DataInfo,
+    source: ImageSource,
+    listings: tuple[Listing, Listing],
+    params: DecodedSettings,
+    *,
+    augment: Augment,
+    device: torch.device,
+    contents: Callable[[], Iterable[str]],
+) -> Splits:
+    """Validation and test of a source, as ``load_decoded`` gives them; no other image is read.
+
+    Raises:
+        SpecError: images that cannot be read; or mean or std are not given.
+    """
+    treatment = Treatment(given_normalisation(params), augment, device)
+    if _fits(listings, source, params):
+        held = [_read(source, part, threads=0) for part in listings]
+        return held_out_in_memory(info, (held[0], held[1]), treatment)
+    validation, test = (_streamed(source, part, treatment, params) for part in listings)
+    name = fingerprint(info, treatment, [WITHOUT_TRAINING, *_said(listings), *contents()])
+    return Splits(info, WithheldSplit(), validation, test, augment.num_views, name)
+
+
+def _fits(parts: Sequence[Listing], source: ImageSource, params: DecodedSettings) -> bool:
+    return sum(len(part.index) for part in parts) * prod(source.shape) <= params.max_memory_bytes
+
+
+def _read(source: ImageSource, part: Listing, threads: int) -> Part:
+    return Part(read_all(source, part.index, threads=threads), part.labels)
+
+
+def _streamed(
+    source: ImageSource, part: Listing, treatment: Treatment, params: DecodedSettings
+) -> StreamedSplit:
+    labels = torch.from_numpy(part.labels)
+    return StreamedSplit(source, part.index, labels, treatment, workers=params.workers)
+
+
+def _said(parts: Sequence[Listing]) -> list[str]:
+    return [digest(array) for part in parts for array in (part.index, part.labels)]
 
 
 def _sampled(

@@ -11,7 +11,8 @@ EXTENSIONS = frozenset(
 )
 """Names that end so are images, in small or capital letters; all others are passed over."""
 
-PARTS = ("train", "validation", "test")
+HELD_OUT = ("validation", "test")
+PARTS = ("train", *HELD_OUT)
 _ALSO = {"val": "validation", "valid": "validation"}
 _LAYOUT = "put one folder of images per class there, or train/ and test/ each with such folders"
 
@@ -20,7 +21,7 @@ def parts_of(path: Path) -> Mapping[str, Path]:
     """The folder of each part that has one; ``{"all": path}`` where classes lie directly in it.
 
     Raises:
-        SpecError: no such directory, or there are parts but nothing to train on.
+        SpecError: no such directory, or there are parts but too few: ``train``, or both others.
     """
     if not path.exists():
         raise SpecError(f"data.path: {str(path)!r} does not exist; {_LAYOUT}")
@@ -35,10 +36,27 @@ def parts_of(path: Path) -> Mapping[str, Path]:
             found[part] = folder
     if not found:
         return {"all": path}
-    if "train" not in found:
-        have = ", ".join(f"{folder.name}/" for folder in found.values())
-        raise SpecError(f"data.path: {path} has {have} but no train/")
+    if "train" not in found and len(found) < len(HELD_OUT):
+        raise SpecError(
+            f"data.path: {path} has {_named(found)} but no train/; add it, or, for trials that "
+            "read no training data (data_free), both validation/ and test/"
+        )
     return found
+
+
+def nothing_to_train_on(path: Path, parts: Mapping[str, Path]) -> str:
+    """The sentence for whoever wants to train where there is no ``train``; empty where there is."""
+    if "train" in parts or "all" in parts:
+        return ""
+    return (
+        f"data.path: {path} has {_named(parts)} but no train/; add it, or use a strategy that "
+        "reads no training data (data_free), and give every teacher its weights"
+    )
+
+
+def main_folder(parts: Mapping[str, Path]) -> Path:
+    """The folder whose class folders the other parts must have too."""
+    return next(parts[part] for part in ("train", "all", *HELD_OUT) if part in parts)
 
 
 def class_names(folder: Path) -> tuple[str, ...]:
@@ -58,16 +76,19 @@ def check_same_classes(parts: Mapping[str, Path]) -> None:
     """Refuse parts that do not have the same classes.
 
     Raises:
-        SpecError: for each part, what it has and what it lacks beside train.
+        SpecError: for each part, what it has and what it lacks beside the main one.
     """
-    wanted = set(class_names(parts.get("train") or parts["all"]))
+    main = main_folder(parts)
+    wanted = set(class_names(main))
     problems = []
     for folder in parts.values():
         names = set(class_names(folder))
         if lacking := sorted(wanted - names):
-            problems.append(f"data.path: {folder} lacks class folders of train: {lacking}")
+            problems.append(f"data.path: {folder} lacks class folders of {main.name}: {lacking}")
         if extra := sorted(names - wanted):
-            problems.append(f"data.path: {folder} has class folders that train has not: {extra}")
+            problems.append(
+                f"data.path: {folder} has class folders that {main.name} has not: {extra}"
+            )
     if problems:
         raise SpecError(problems)
 
@@ -95,6 +116,10 @@ def list_images(root: Path, folder: Path) -> list[tuple[str, int]]:
     if problems:
         raise SpecError(problems)
     return files
+
+
+def _named(parts: Mapping[str, Path]) -> str:
+    return ", ".join(f"{folder.name}/" for folder in parts.values())
 
 
 def _folders(path: Path) -> list[Path]:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -15,15 +15,25 @@ from pydantic import Field
 
 from kdsweep.data.assembly import check
 from kdsweep.data.base import DataInfo, DataSet, Splits
-from kdsweep.data.decoded import DecodedSettings, list_splits, load_decoded
+from kdsweep.data.decoded import (
+    DecodedSettings,
+    Listing,
+    list_splits,
+    load_decoded,
+    load_held_out,
+)
 from kdsweep.data.folder_listing import (
+    HELD_OUT,
     check_same_classes,
     class_names,
     list_images,
+    main_folder,
+    nothing_to_train_on,
     parts_of,
 )
-from kdsweep.data.partition import Shares, share_problems
+from kdsweep.data.partition import Index, Shares, share_problems
 from kdsweep.data.source import Size, to_pixels
+from kdsweep.data.treatment import missing_normalisation
 from kdsweep.data.views import Augment
 from kdsweep.errors import SpecError
 from kdsweep.spec.settings import LocalPath
@@ -46,7 +56,8 @@ class ImageFolder(DataSet):
         """Where the images are, what they are made into, and how they are split and augmented.
 
         The folder holds class folders, or ``train``, ``validation`` and ``test``, each with class
-        folders. A part that has no folder is taken from train by its share.
+        folders. A part that has no folder is taken from train by its share; trials that read no
+        training data do without train.
         """
 
         path: LocalPath
@@ -69,21 +80,23 @@ class ImageFolder(DataSet):
         problems = share_problems(self.params, parts, of=str(self.path))
         if problems:
             raise SpecError(problems)
-        names = class_names(parts.get("train") or parts["all"])
-        info = DataInfo(len(names), names, (self.params.channels, *self.params.size))
+        names = class_names(main_folder(parts))
+        info = DataInfo(
+            num_classes=len(names),
+            class_names=names,
+            shape=(self.params.channels, *self.params.size),
+            no_training=nothing_to_train_on(self.path, parts),
+        )
         check(info, self.params, self.params.augment)
         return info
 
     def load(self, device: torch.device) -> Splits:
         """In memory on the device where the images fit, else streamed."""
         info, params = self.describe(), self.params
-        found = {part: list_images(self.path, at) for part, at in parts_of(self.path).items()}
-        names = [name for each in found.values() for name, _ in each]
+        if info.no_training:
+            raise SpecError(info.no_training)
+        names, labels = self._listed(parts_of(self.path))
         files = _Files(self.path, names, info.image_shape)
-        labels = {
-            "train" if part == "all" else part: np.array([label for _, label in each], np.int64)
-            for part, each in found.items()
-        }
         listings = list_splits(labels, params, info.class_names)
         return load_decoded(
             info,
@@ -94,6 +107,48 @@ class ImageFolder(DataSet):
             device=device,
             contents=files.states,
         )
+
+    def problems_without_training(self) -> list[str]:
+        """Mean and std, where they are not given."""
+        return missing_normalisation(self.params)
+
+    def load_without_training(self, device: torch.device) -> Splits:
+        """Validation and test; no training image is opened."""
+        info, params = self.describe(), self.params
+        names, validation, test = self._held_out(info)
+        files = _Files(self.path, names, info.image_shape)
+        # Of the files of validation and test alone: there is no other that could be opened.
+        places = np.split(np.arange(len(names), dtype=np.int64), [len(validation)])
+        return load_held_out(
+            info,
+            files,
+            (Listing(places[0], validation), Listing(places[1], test)),
+            params,
+            augment=params.augment,
+            device=device,
+            contents=files.states,
+        )
+
+    def _held_out(self, info: DataInfo) -> tuple[list[str], Index, Index]:
+        """The files of validation, then those of test, and the labels of each."""
+        parts = parts_of(self.path)
+        if all(part in parts for part in HELD_OUT):
+            names, labels = self._listed({part: parts[part] for part in HELD_OUT})
+            return names, labels["validation"], labels["test"]
+        names, labels = self._listed(parts)
+        _, validation, test = list_splits(labels, self.params, info.class_names)
+        chosen = [names[place] for place in (*validation.index, *test.index)]
+        return chosen, validation.labels, test.labels
+
+    def _listed(self, parts: Mapping[str, Path]) -> tuple[list[str], dict[str, Index]]:
+        """The files of the parts, one part after another, and the labels of each part."""
+        found = {part: list_images(self.path, at) for part, at in parts.items()}
+        names = [name for each in found.values() for name, _ in each]
+        labels = {
+            "train" if part == "all" else part: np.array([label for _, label in each], np.int64)
+            for part, each in found.items()
+        }
+        return names, labels
 
 
 class _Files:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from kdsweep.batch import Batch
 from kdsweep.data.views import Augment, apply
+from kdsweep.errors import SpecError
 from kdsweep.spec import Settings
 
 
@@ -77,6 +78,30 @@ class Treatment:
     def _per_channel(self, values: tuple[float, ...]) -> Tensor:
         scaled = torch.tensor(values, dtype=torch.float64).mul(255).float()
         return scaled.to(self.device).view(1, -1, 1, 1)
+
+
+def given_normalisation(params: ImageSettings) -> Normalisation:
+    """Mean and std as the settings give them, where no training image may be read.
+
+    Raises:
+        SpecError: one is missing.
+    """
+    if params.mean is None or params.std is None:
+        raise SpecError(missing_normalisation(params))
+    return Normalisation(params.mean, params.std)
+
+
+def missing_normalisation(params: ImageSettings) -> list[str]:
+    """A sentence where mean or std would have to be measured on the training images."""
+    missing = [name for name in ("mean", "std") if getattr(params, name) is None]
+    if not missing:
+        return []
+    also = f", as is data.{missing[1]}" if missing[1:] else ""
+    return [
+        f"data.{missing[0]}: is missing{also}, and cannot be measured: this trial opens no "
+        "training image; give those that the teacher was trained with, one value per channel, "
+        "pixels in 0..1"
+    ]
 
 
 def settings_problems(params: ImageSettings, num_channels: int) -> list[str]:

@@ -41,7 +41,7 @@ def starts(sweep: Sweep) -> list[Start]:
     """
     base = sweep.spec.trial
     wanted: list[tuple[Role, dict[str, Any]]] = [
-        ("control", {"strategy": {"name": name}}) for name in controls(base)
+        ("control", {"strategy": {"name": name}}) for name in controls(base, sweep.info)
     ]
     wanted.append(("trial", {}))
     names = tuple(_strategies(sweep))

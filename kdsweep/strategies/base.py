@@ -115,6 +115,22 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class EpochEnd:
+    """How an epoch went: the means of a strategy's terms, and what the student then knows.
+
+    ``accuracy`` (0..1) is of the ``num_validated`` validation examples, ``chance`` the share of
+    their most frequent class. Every worker of a trial is told the same.
+    """
+
+    epoch: int
+    is_last: bool
+    means: Mapping[str, float]
+    accuracy: float
+    chance: float
+    num_validated: int
+
+
+@dataclass(frozen=True)
 class Layers:
     """The module paths that a strategy reads in each network.
 
@@ -213,8 +229,8 @@ class Strategy(nn.Module, ABC):
         """
         return
 
-    def check(self, means: Mapping[str, float], epoch: int) -> None:
-        """Look at the means of an epoch's terms.
+    def check(self, end: EpochEnd) -> None:
+        """Look at an epoch that has ended.
 
         Raises:
             TrialError: the training has failed, though every loss is finite.

@@ -20,6 +20,7 @@ from kdsweep.losses.synthetic import (
 )
 from kdsweep.spec import Settings
 from kdsweep.strategies.base import (
+    EpochEnd,
     Layers,
     Learner,
     Needs,
@@ -28,8 +29,15 @@ from kdsweep.strategies.base import (
     Strategy,
     Weight,
 )
+from kdsweep.strategies.parts.chance import check_above_chance
 from kdsweep.strategies.parts.classes import shared_classes
 from kdsweep.strategies.parts.generator import Generator
+
+_AT_CHANCE = (
+    "more epochs or batches_per_epoch, another train.lr or temperature may help; if the losses of "
+    "the generator look healthy, see whether data.mean, data.std and the order of the classes are "
+    "those that the teacher was trained with; above_chance: null never objects"
+)
 
 
 class DataFree(Strategy):
@@ -63,6 +71,9 @@ class DataFree(Strategy):
         width: int = Field(32, ge=1, le=4096, description="the generator's channels")
         least_variety: float = Field(0.3, ge=0, lt=1, description="share of the classes")
         grace: float = Field(0.2, ge=0, le=1, description="share of training without that demand")
+        above_chance: float | None = Field(
+            2.0, ge=0, le=100, description="standard errors, at the end; null never objects"
+        )
 
     needs: ClassVar[Needs] = Needs(features=True, stored=False, data=False)
     source: ClassVar[str] = "arXiv:1904.01186, arXiv:1912.11006, arXiv:1912.08795"
@@ -161,7 +172,17 @@ class DataFree(Strategy):
             terms["adversarial"] = _through(-apart_by, images)
         return terms
 
-    def check(self, means: Mapping[str, float], epoch: int) -> None:
+    def check(self, end: EpochEnd) -> None:
+        """Look at the generator's images, and after the last epoch at the student's accuracy.
+
+        Raises:
+            TrialError: the generator has collapsed, or the student is at chance.
+        """
+        self._check_variety(end)
+        if self.params.above_chance is not None:
+            check_above_chance(end, self.params.above_chance, advice=_AT_CHANCE)
+
+    def _check_variety(self, end: EpochEnd) -> None:
         """Compare the classes that the teacher tells apart in an epoch's batches with the least.
 
         ``exp(H(mean p) + log max p)``, means over the epoch: all that a batch can show where each
@@ -175,14 +196,15 @@ class DataFree(Strategy):
         least = 1 + self.params.least_variety * (most - 1)
         if self._progress < self.params.grace or least == 1:
             return
-        even = self.num_classes * math.exp(-means["balance"])
-        told_apart = even * math.exp(-means["one_hot"])
+        certainty = math.exp(-end.means["one_hot"])
+        even = self.num_classes * math.exp(-end.means["balance"])
+        told_apart = even * certainty
         if told_apart < least:
             raise TrialError(
-                f"epoch {epoch}: the generator has collapsed: its images show the teacher "
+                f"epoch {end.epoch}: the generator has collapsed: its images show the teacher "
                 f"{told_apart:.1f} of {self.num_classes} classes, and the least is {least:.1f} "
                 f"(classes by how evenly they come: {even:.1f}, the teacher's certainty "
-                f"{math.exp(-means['one_hot']):.2f}); a larger w_balance or w_one_hot, a smaller "
+                f"{certainty:.2f}); a larger w_balance or w_one_hot, a smaller "
                 "w_adversarial or lr may help, or a smaller least_variety if all is as it should be"
             )
 

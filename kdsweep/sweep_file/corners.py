@@ -10,6 +10,7 @@ from kdsweep.spec.branch import Together
 from kdsweep.sweep_file.changes import put
 from kdsweep.sweep_file.components import coerced, component_problems
 from kdsweep.sweep_file.fit import Fitting, Measured
+from kdsweep.sweep_file.training_data import training_data_problems
 
 _MOST_STUDENTS = 64
 _NAMED = ("data", "student", "strategy", "teacher.model")
@@ -28,6 +29,8 @@ def trial_problems(trial: TrialSpec, fitting: Fitting) -> list[str]:
         problems += student if isinstance(student, list) else []
     if "data" not in wrong and "teacher" not in wrong:
         problems += fitting.teacher_problems(trial)
+    if "data" not in wrong:
+        problems += training_data_problems(trial, fitting)
     return list(dict.fromkeys(problems))
 
 

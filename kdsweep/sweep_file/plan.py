@@ -6,6 +6,7 @@ from math import floor
 
 import torch
 
+from kdsweep.data.base import DataInfo
 from kdsweep.errors import SpecError
 from kdsweep.spec import ClusterSpec, Component, TeacherSpec, TrialSpec
 from kdsweep.sweep_file.changes import put
@@ -76,7 +77,7 @@ def plan(sweep: Sweep, *, machine: Machine | None = None) -> Plan:
         num_conditional=sum(bool(dimension.conditions) for dimension in dimensions),
         smallest=sweep.students[0],
         largest=sweep.students[-1],
-        controls=tuple(controls(sweep.spec.trial)),
+        controls=tuple(controls(sweep.spec.trial, sweep.info)),
         num_trials=sweep.num_trials,
         replicates=search.replicates,
         grid_points_left_out=left_out,
@@ -85,12 +86,14 @@ def plan(sweep: Sweep, *, machine: Machine | None = None) -> Plan:
     )
 
 
-def controls(trial: TrialSpec) -> dict[str, TrialSpec]:
+def controls(trial: TrialSpec, info: DataInfo) -> dict[str, TrialSpec]:
     """The control trials by name: no distillation, and plain KD at its published default.
 
     They train the trial's own student as long as every other trial. Without a teacher there is
-    nothing to distil, so the first stands alone.
+    nothing to distil, so the first stands alone; without training data there are none.
     """
+    if info.no_training:
+        return {}
     names = ("none", "kd") if trial.teacher is not None else ("none",)
     return {name: put(trial, {"strategy": Component(name=name).model_dump()}) for name in names}
 

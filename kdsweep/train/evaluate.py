@@ -10,6 +10,11 @@ from kdsweep.models.modes import evaluating
 EVALUATION_BATCH = 1024
 
 
+def chance(split: Split) -> float:
+    """The share (0..1) of the most frequent class: the accuracy of whoever always says that one."""
+    return int(split.labels.cpu().bincount().max()) / split.num_samples
+
+
 def evaluate(network: nn.Module, split: Split) -> tuple[float, float]:
     """``(accuracy 0..1, cross-entropy in nats)`` on the plain samples of ``split``.
 

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from kdsweep import catalog
 from kdsweep.batch import Batch
-from kdsweep.data.base import Splits
+from kdsweep.data.base import Split, Splits
 from kdsweep.errors import TrialError
 from kdsweep.probing import blank_batch
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import TrialSpec
 from kdsweep.spec.trial import MAIN_TEACHER
+from kdsweep.strategies.base import EpochEnd
 from kdsweep.train.batches import (
     CALIBRATION_BATCHES,
     Batches,
@@ -25,7 +26,7 @@ from kdsweep.train.batches import (
     first_batches,
 )
 from kdsweep.train.device import forked_random
-from kdsweep.train.evaluate import evaluate
+from kdsweep.train.evaluate import chance, evaluate
 from kdsweep.train.labels import labelled
 from kdsweep.train.needs import needs_of
 from kdsweep.train.objective import Objective
@@ -153,14 +154,16 @@ def _epochs(
         started, lr = time.perf_counter(), optimizers.lr
         sums = _one_epoch(batches, epoch, shared, optimizers, ranks)
         means = _means(sums, step.objective, epoch)
-        step.objective.check(means, epoch)
-        accuracy = loss = math.nan
-        if ranks.is_first:
-            accuracy, loss = evaluate(step.student, splits.validation)
-        # Told to all, so that none is left waiting for one that gave up.
-        loss = ranks.told_by_first(loss, device)
-        if not math.isfinite(loss):
-            raise TrialError(f"epoch {epoch}: the validation loss is {loss}")
+        accuracy, loss = _evaluated(step.student, splits.validation, epoch, ranks, device)
+        end = EpochEnd(
+            epoch=epoch,
+            is_last=epoch == train.epochs,
+            means=means,
+            accuracy=accuracy,
+            chance=chance(splits.validation),
+            num_validated=splits.validation.num_samples,
+        )
+        step.objective.check(end)
         if ranks.is_first:
             seconds = time.perf_counter() - started
             reports.append(
@@ -176,6 +179,21 @@ def _epochs(
     # Told to stop after the last epoch, the student is trained all the same.
     stopped = not go_on and epoch < train.epochs
     return Trained(step.student, tuple(reports), step.objective.raw_weights(), stopped)
+
+
+def _evaluated(
+    student: nn.Module, validation: Split, epoch: int, ranks: Ranks, device: torch.device
+) -> tuple[float, float]:
+    """Accuracy and loss, told to all workers: none is left waiting for one that gives up.
+
+    Raises:
+        TrialError: the loss is not finite.
+    """
+    found = evaluate(student, validation) if ranks.is_first else (math.nan, math.nan)
+    accuracy, loss = (ranks.told_by_first(each, device) for each in found)
+    if not math.isfinite(loss):
+        raise TrialError(f"epoch {epoch}: the validation loss is {loss}")
+    return accuracy, loss
 
 
 def _one_epoch(

@@ -17,6 +17,7 @@ from kdsweep.losses.logits import hard_labels
 from kdsweep.probing import begin_strategies, build_strategies
 from kdsweep.spec import Component
 from kdsweep.strategies.base import (
+    EpochEnd,
     Layers,
     Learner,
     Probe,
@@ -88,11 +89,12 @@ class Objective(nn.Module):
         built = dict(zip(self._paths, own, strict=True))
         begin_strategies(self._component, built, student, teacher)
 
-    def check(self, means: Mapping[str, float], epoch: int) -> None:
-        """Show each strategy the means of its terms; raises ``TrialError`` if one objects."""
+    def check(self, end: EpochEnd) -> None:
+        """Show each strategy an epoch with its own terms; raises ``TrialError`` if one objects."""
         for strategy, names in zip(self.strategies, self._names, strict=True):
-            own = {key: means[name] for key, name in names.items()}
-            cast(Strategy, strategy).check({_HARD: means[_HARD], **own}, epoch)
+            own = {key: end.means[name] for key, name in names.items()}
+            means = {_HARD: end.means[_HARD], **own}
+            cast(Strategy, strategy).check(replace(end, means=means))
 
     def forward(self, seen: Seen) -> tuple[Tensor, dict[str, Tensor]]:
         """The total of every example ``[N]``, and every term ``[N]``, unweighted and detached.

@@ -13,12 +13,13 @@ import torch
 from torch import nn
 
 from kdsweep import catalog
-from kdsweep.data.base import Splits
+from kdsweep.data.base import Splits, WithheldSplit, without_training
 from kdsweep.errors import KdsweepError
 from kdsweep.models.size import count_macs, count_params, measure_latency_ms, size_bytes
 from kdsweep.results.record import Status
 from kdsweep.spec import TrialSpec
 from kdsweep.spec.trial import MAIN_TEACHER
+from kdsweep.sweep_file.training_data import student_reads, training_data_are_read
 from kdsweep.train.device import describe
 from kdsweep.train.loop import Report, Trained, Verdict, train
 from kdsweep.train.needs import teachers_of
@@ -63,11 +64,26 @@ class Session:
         self._told: set[str] = set()
 
     def splits(self, trial: TrialSpec) -> Splits:
-        """The trial's data on this session's device."""
-        key = trial.data.model_dump_json()
+        """The trial's data on this session's device, as its student may read them.
+
+        The training split is withheld from a student that does not learn from it, and its files
+        are opened only if a teacher has to be trained first.
+        """
+        if student_reads(trial):
+            return self._whole(trial)
+        if training_data_are_read(trial):
+            return without_training(self._whole(trial))
         return _kept(
             self._splits,
-            key,
+            f"without training: {trial.data.model_dump_json()}",
+            lambda: catalog.dataset(trial.data).load_without_training(self.device),
+            KEPT_DATA_SETS,
+        )
+
+    def _whole(self, trial: TrialSpec) -> Splits:
+        return _kept(
+            self._splits,
+            trial.data.model_dump_json(),
             lambda: catalog.dataset(trial.data).load(self.device),
             KEPT_DATA_SETS,
         )
@@ -81,14 +97,15 @@ class Session:
 
     def _teacher(self, trial: TrialSpec, name: str, report: Report) -> tuple[Source, TeacherCard]:
         spec = trial.all_teachers[name]
-        key = json.dumps([trial.data.model_dump(), spec.model_dump()], sort_keys=True)
+        # One that is loaded is only validated: its trial's data will do.
+        splits = self._whole(trial) if spec.weights is None else self.splits(trial)
+        key = json.dumps([splits.fingerprint, spec.model_dump()], sort_keys=True)
 
         def make() -> tuple[Source, TeacherCard]:
-            splits = self.splits(trial)
             teacher, card = self._store.get(
                 trial, spec, splits=splits, device=self.device, report=report, ranks=self.ranks
             )
-            fits = can_be_remembered(
+            fits = not isinstance(splits.train, WithheldSplit) and can_be_remembered(
                 splits.train, num_classes=splits.info.num_classes, num_views=splits.num_views
             )
             return Source(teacher, RememberedLogits(teacher, splits.train) if fits else None), card

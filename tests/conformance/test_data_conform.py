@@ -16,7 +16,7 @@ from PIL import Image
 from kdsweep import catalog
 from kdsweep.batch import PADDING, Batch, Tokens
 from kdsweep.data.base import DataInfo, DataSet, Split, Splits
-from kdsweep.errors import SpecError
+from kdsweep.errors import SpecError, TrialError
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import Component, TrialSpec
 from kdsweep.train.loop import Verdict, train
@@ -243,6 +243,23 @@ def test_reading_it_again_gives_the_same(component, splits):
     for one, other in zip(first, second, strict=True):
         assert samples(one) == samples(other)
         assert torch.equal(one.labels, other.labels)
+
+
+def test_without_its_training_split_the_rest_is_the_same(component, splits):
+    made = catalog.dataset(component)
+    if made.problems_without_training():
+        used = splits.train.treatment.normalisation
+        given = {"mean": used.mean, "std": used.std}
+        made = catalog.dataset(component.model_copy(update=given))
+    assert made.problems_without_training() == []
+    rest = made.load_without_training(CPU)
+    assert rest.info == splits.info
+    assert rest.fingerprint == made.load_without_training(CPU).fingerprint != splits.fingerprint
+    for name in ("validation", "test"):
+        assert contents(parts(rest)[name]) == contents(parts(splits)[name])
+        assert torch.equal(parts(rest)[name].labels, parts(splits)[name].labels)
+    with pytest.raises(TrialError, match="the training data are withheld"):
+        rest.train.in_order(batch_size=2)
 
 
 def test_another_split_has_another_name(component, splits):

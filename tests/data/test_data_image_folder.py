@@ -194,7 +194,10 @@ def test_classes_that_differ_between_parts(tmp_path: Path) -> None:
 
 def test_parts_without_train_or_twice(tmp_path: Path) -> None:
     fill(tmp_path / "test" / "a", 3)
-    assert problems(tmp_path) == (f"data.path: {tmp_path} has test/ but no train/",)
+    assert problems(tmp_path) == (
+        f"data.path: {tmp_path} has test/ but no train/; add it, or, for trials that read no "
+        "training data (data_free), both validation/ and test/",
+    )
     for part in ("train", "val", "validation"):
         fill(tmp_path / part / "a", 3)
     assert problems(tmp_path) == (f"data.path: {tmp_path} has both val/ and validation/",)

@@ -18,7 +18,7 @@ from kdsweep.losses.synthetic import (
     one_hot,
 )
 from kdsweep.spec import Component
-from kdsweep.strategies.base import Layers, Needs, Probe, Seen, Weight
+from kdsweep.strategies.base import EpochEnd, Layers, Needs, Probe, Seen, Weight
 
 NORMS = {
     "a:input": (torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])),
@@ -259,6 +259,12 @@ def means(even, certainty):
     return {"balance": math.log(10 / even), "one_hot": -math.log(certainty)}
 
 
+def ended(means=None, *, accuracy=0.9, **changes):
+    """Epoch 7 of 9: of 400 images in ten classes, as many each, the student knows nearly all."""
+    given = {"epoch": 7, "is_last": False, "chance": 0.1, "num_validated": 400}
+    return EpochEnd(means=means or {}, accuracy=accuracy, **{**given, **changes})
+
+
 def judged(settings=None, progress=0.9, num=50):
     """A strategy for ten classes after a step with a batch of ``num``."""
     ours, theirs = Outputs(torch.zeros(4, 10)), Outputs(torch.zeros(4, 10), TEACHER.features)
@@ -270,7 +276,7 @@ def judged(settings=None, progress=0.9, num=50):
 
 def test_a_generator_that_shows_one_class_ends_the_training():
     with pytest.raises(TrialError) as caught:
-        judged().check(means(even=1.5, certainty=0.9), 7)
+        judged().check(ended(means(even=1.5, certainty=0.9)))
     assert caught.value.problems == (
         "epoch 7: the generator has collapsed: its images show the teacher 1.4 of 10 classes, and "
         "the least is 3.7 (classes by how evenly they come: 1.5, the teacher's certainty 0.90); a "
@@ -282,7 +288,7 @@ def test_a_generator_that_shows_one_class_ends_the_training():
 def test_a_generator_whose_images_the_teacher_knows_nothing_of_ends_it_too():
     """Every image looks like every class: as even as can be."""
     with pytest.raises(TrialError, match=r"show the teacher 1\.0 of 10 classes"):
-        judged().check(means(even=10, certainty=0.1), 7)
+        judged().check(ended(means(even=10, certainty=0.1)))
 
 
 @pytest.mark.parametrize(
@@ -296,18 +302,61 @@ def test_a_generator_whose_images_the_teacher_knows_nothing_of_ends_it_too():
     ],
 )
 def test_a_training_goes_on(settings, progress, even):
-    judged(settings, progress).check(means(even=even, certainty=0.999), 7)
+    judged(settings, progress).check(ended(means(even=even, certainty=0.999)))
 
 
 def test_a_batch_shows_no_more_classes_than_it_has_images():
     # Of 10 classes 3 images can show 3: at least 1 + 0.3 * 2 = 1.6.
-    judged(num=3).check(means(even=1.7, certainty=1.0), 7)
+    judged(num=3).check(ended(means(even=1.7, certainty=1.0)))
     with pytest.raises(TrialError, match=r"the least is 1\.6"):
-        judged(num=3).check(means(even=1.5, certainty=1.0), 7)
+        judged(num=3).check(ended(means(even=1.5, certainty=1.0)))
 
 
 def test_one_image_shows_one_class():
-    judged(num=1).check(means(even=1.0, certainty=1.0), 7)
+    judged(num=1).check(ended(means(even=1.0, certainty=1.0)))
+
+
+def at_end(accuracy, settings=None, **changes):
+    healthy = means(even=9, certainty=0.95)
+    judged(settings).check(ended(healthy, accuracy=accuracy, is_last=True, **changes))
+
+
+def test_a_student_at_chance_ends_the_training_though_the_generator_is_healthy():
+    # One standard error of 400 images at one in ten: sqrt(0.1 * 0.9 / 400) = 0.015.
+    with pytest.raises(TrialError) as caught:
+        at_end(accuracy=0.1275)
+    assert caught.value.problems == (
+        "epoch 7: the student is at chance: 12.8% of 400 validation images are right; the most "
+        "frequent class alone is 10.0% of them, and above 13.0% (2 standard errors more) is what "
+        "luck does not explain; more epochs or batches_per_epoch, another train.lr or temperature "
+        "may help; if the losses of the generator look healthy, see whether data.mean, data.std "
+        "and the order of the classes are those that the teacher was trained with; above_chance: "
+        "null never objects",
+    )
+
+
+def test_a_student_above_chance_passes():
+    at_end(accuracy=0.1325)
+    at_end(accuracy=0.1275, settings={"above_chance": 1})
+    at_end(accuracy=0.0, settings={"above_chance": None})
+    at_end(accuracy=1.0, num_validated=4, chance=0.5)  # 0.5 + 2 * 0.25: all right might be luck
+
+
+def test_as_many_standard_errors_as_asked_for():
+    with pytest.raises(TrialError, match=r"above 14\.5% \(3 standard errors more\)"):
+        at_end(accuracy=0.1325, settings={"above_chance": 3})
+    with pytest.raises(TrialError, match=r"above 10\.0% \(0 standard errors more\)"):
+        at_end(accuracy=0.1, settings={"above_chance": 0})
+
+
+def test_chance_is_the_share_of_the_most_frequent_class():
+    # 0.8 + 2 * 0.02 = 0.84: so much is no feat where four in five are of one class.
+    with pytest.raises(TrialError, match=r"above 84\.0%"):
+        at_end(accuracy=0.83, chance=0.8)
+
+
+def test_before_the_last_epoch_a_student_may_be_at_chance():
+    judged().check(ended(means(even=9, certainty=0.95), accuracy=0.1))
 
 
 @pytest.mark.parametrize(
@@ -317,6 +366,7 @@ def test_one_image_shows_one_class():
             {"disagreement": "l2"},
             "strategy.disagreement: 'l2' is not allowed (allowed: 'logits' or 'kl')",
         ),
+        ({"above_chance": -1}, "strategy.above_chance: -1 is not allowed"),
         ({"student_steps": 0}, "strategy.student_steps: 0 is not allowed"),
         ({"least_variety": 1}, "strategy.least_variety: 1 is not allowed"),
         ({"generator": 3}, "strategy.generator: unknown key 'generator'"),

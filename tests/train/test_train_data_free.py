@@ -1,17 +1,19 @@
 """Data-free trainings in the real loop: which data are read, what moves, how a collapse ends."""
 
+import copy
 from dataclasses import replace
 
 import pytest
 import torch
 from tiny_trials import CPU, STUDENT, all_of, curve, go_on, same_state, spec, splits_of, state
+from torch import nn
 from torch.nn import functional as F
 
 from kdsweep import catalog
 from kdsweep.errors import SpecError, TrialError
 from kdsweep.probing import blank_batch
 from kdsweep.spec import Component
-from kdsweep.train.loop import train
+from kdsweep.train.loop import Verdict, train
 from kdsweep.train.objective import Objective
 from kdsweep.train.optimize import Optimizers
 from kdsweep.train.probe import probe
@@ -22,7 +24,7 @@ from kdsweep.train.teacher import Source, Teacher
 OF_TEACHER = {"name": "cnn", "width": 12, "stages": 2, "hidden": 32, "batch_norm": True}
 QUICK = {"name": "data_free", "batches_per_epoch": 6, "width": 4}
 """So few steps that a collapse must be let pass: the generator has hardly moved."""
-UNJUDGED = {**QUICK, "grace": 1.0}
+UNJUDGED = {**QUICK, "grace": 1.0, "above_chance": None}
 
 
 def trial(strategy=UNJUDGED, **changes):
@@ -155,6 +157,32 @@ def test_a_collapse_ends_the_trial(knowing):
         TrialError, match=r"epoch \d+: the generator has collapsed: its images show"
     ):
         trained(trial(strategy, train={"epochs": 6}), knowing)
+
+
+def blind(network):
+    """A teacher's twin, sure of itself, that calls everything by the name of the next class."""
+    twin = copy.deepcopy(network)
+    last = [module for module in twin.modules() if isinstance(module, nn.Linear)][-1]
+    for parameter in (last.weight, last.bias):
+        parameter.data = parameter.data.roll(1, dims=0)
+    return Teacher(twin, digest="blind", accuracy=0.0)
+
+
+def test_a_student_that_ends_at_chance_ends_the_trial(knowing):
+    """Every loss falls and the images show all classes: only the names are those of others."""
+    heard = []
+    strategy = {"name": "data_free", "batches_per_epoch": 60, "width": 16}
+    settings = trial(strategy, student={**STUDENT, "width": 6}, train={"epochs": 2, "lr": 0.01})
+    splits, twin = without_data(settings), blind(knowing.network)
+
+    def report(epoch):
+        heard.append(epoch.epoch)
+        return Verdict.CONTINUE
+
+    num = splits.validation.num_samples
+    with pytest.raises(TrialError, match=f"epoch 2: the student is at chance: .* {num} validation"):
+        train(settings, report, splits=splits, device=CPU, teacher=twin)
+    assert heard == [1]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import torch.multiprocessing as mp
 from tiny_trials import (
     CPU,
     OF_TEACHER,
+    STILL,
     VIEWS,
     go_on,
     numbers,
@@ -81,6 +82,16 @@ def train_shared(ranks: Ranks, folder: Path) -> dict[str, Any]:
     return plain(trained(shared(), teacher=teacher(), ranks=ranks))
 
 
+def train_at_chance(ranks: Ranks, folder: Path) -> str:
+    strategy = {"name": "data_free", "batches_per_epoch": 2, "width": 4, "noise": 8, "grace": 1.0}
+    still = spec(strategy, teacher={"model": OF_TEACHER}, train=STILL)
+    try:
+        trained(still, teacher=teacher(), ranks=ranks)
+    except TrialError as error:
+        return str(error)
+    return "nothing was raised"
+
+
 def train_stopping(ranks: Ranks, folder: Path) -> dict[str, Any]:
     # Only the first worker is asked.
     report = second_epoch if ranks.is_first else None
@@ -131,6 +142,7 @@ TOGETHER: dict[str, Callable[[Ranks, Path], Any]] = {
     for each in (
         train_shared,
         train_no_number,
+        train_at_chance,
         train_stopping,
         get_teacher,
         get_hidden_teacher,
@@ -200,6 +212,12 @@ def test_a_validation_that_fails_on_the_first_worker_ends_the_trial_on_both(both
     # The trials after this one ran: neither worker was left behind.
     for each in both:
         assert each["train_no_number"] == "epoch 1: the validation loss is nan"
+
+
+def test_a_student_at_chance_ends_the_trial_on_both_alike(both):
+    first, second = (each["train_at_chance"] for each in both)
+    assert first.startswith("epoch 2: the student is at chance: ")
+    assert first == second
 
 
 def test_a_teacher_is_made_by_both_together_and_found_by_both(both):

@@ -25,6 +25,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
         "width": 4,
         "noise": 8,
         "least_variety": 0,
+        "above_chance": None,
     },
     "self_distillation": {"name": "self_distillation"},
     "function_matching": {"name": "function_matching"},

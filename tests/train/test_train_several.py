@@ -22,7 +22,7 @@ from torch import nn
 from kdsweep import catalog
 from kdsweep.errors import SpecError, TrialError
 from kdsweep.spec import TrainSpec, TrialSpec
-from kdsweep.strategies.base import Learner, Needs, Strategy, Weight
+from kdsweep.strategies.base import EpochEnd, Learner, Needs, Strategy, Weight
 from kdsweep.train.labels import labelled
 from kdsweep.train.needs import teachers_of
 from kdsweep.train.optimize import Optimizers
@@ -63,16 +63,16 @@ class Recorder(Strategy):
             self.seen.append(seen)
         return {"apart": self.apart(seen.student.logits.detach())[:, 0].square()}
 
-    def check(self, means, epoch):
-        self.checked.append((epoch, dict(means)))
+    def check(self, end):
+        self.checked.append(end)
 
 
 class Failing(Recorder):
     """Objects to the second epoch."""
 
-    def check(self, means, epoch):
-        if epoch == 2:
-            raise TrialError(f"epoch {epoch}: not as it should be")
+    def check(self, end):
+        if end.epoch == 2:
+            raise TrialError(f"epoch {end.epoch}: not as it should be")
 
 
 def recorded(strategy="Recorder", **changes):
@@ -84,7 +84,23 @@ def test_a_strategy_hears_of_each_step_how_far_training_is():
     _, _, made = recorded(train={"epochs": 3})
     # 96 training examples in batches of 40: three of them, the last of 16.
     assert [seen.progress for seen in made.seen] == pytest.approx([i / 9 for i in range(9)])
-    assert [epoch for epoch, _ in made.checked] == [1, 2, 3]
+    assert [end.epoch for end in made.checked] == [1, 2, 3]
+
+
+def test_a_strategy_hears_how_each_epoch_ended():
+    trial, done, made = recorded(train={"epochs": 2})
+    labels = splits_of(trial).validation.labels
+    for end, epoch in zip(made.checked, done.epochs, strict=True):
+        own = {name: epoch.train[name] for name in ("hard", "apart")}
+        often = max(labels.tolist().count(label) for label in range(10))
+        assert end == EpochEnd(
+            epoch=epoch.epoch,
+            is_last=epoch.epoch == 2,
+            means=own,
+            accuracy=epoch.accuracy,
+            chance=often / len(labels),
+            num_validated=len(labels),
+        )
 
 
 def test_factors_move_the_weight_of_a_term():
@@ -241,6 +257,7 @@ def test_remembered_logits_serve_every_teacher():
 
 def test_relative_weights_without_labels_are_relative_to_the_first_term():
     small = {"batches_per_epoch": 2, "width": 4, "noise": 8, "least_variety": 0}
+    small["above_chance"] = None
     strategy = {"name": "data_free", **small, "extra": {"similarity": {"weight": 0.5}}}
     done = trained(spec(strategy, train={"epochs": 1}), teacher=teacher())
     weight = done.raw_weights["similarity"]

@@ -1,6 +1,6 @@
 """From the token ids of texts to the three splits of a data set."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,6 +28,6 @@ def texts_in_memory(
 ) -> Splits:
     """Train, validation and test as token ids on the device."""
     contents = [digest(array) for part in parts for array in (part.labels, part.ids)]
-    name = named({"text recipe": _RECIPE, "info": asdict(info), "contents": contents})
+    name = named({"text recipe": _RECIPE, "info": info.identity, "contents": contents})
     train, validation, test = (TextSplit(part.ids, part.labels, device) for part in parts)
     return Splits(info, train, validation, test, num_views=1, fingerprint=name)

@@ -1,0 +1,46 @@
+"""What tests of several rooms look at: which files are opened."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+_listeners: list[Callable[[str, tuple[Any, ...]], None]] = []
+
+
+def _tell(event: str, given: tuple[Any, ...]) -> None:
+    for listener in _listeners:
+        listener(event, given)
+
+
+class Opened:
+    """The paths of all files that this process opens while it listens."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    def __call__(self, event: str, given: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(given[0], str | bytes | os.PathLike):
+            self.paths.append(os.fsdecode(given[0]))
+
+    def below(self, folder: os.PathLike[str]) -> set[str]:
+        """Those in a folder, relative to it."""
+        start = os.path.join(folder, "")
+        return {path.removeprefix(start) for path in self.paths if path.startswith(start)}
+
+
+@pytest.fixture(scope="session")
+def _audited() -> None:
+    # Python itself reports each file that is opened, by whatever library; it never stops doing so.
+    sys.addaudithook(_tell)
+
+
+@pytest.fixture
+def opened(_audited: None) -> Iterator[Opened]:
+    """Every file that is opened from here on."""
+    listener = Opened()
+    _listeners.append(listener)
+    yield listener
+    _listeners.remove(listener)
