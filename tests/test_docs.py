@@ -38,6 +38,9 @@ WHOLE = {
     "space": {"train.lr": {"loguniform": [1e-3, 1e-2]}},
     "cluster": {"concurrent_trials": 1},
 }
+# The networks where a part compares the blocks of transformers.
+VIT = {"name": "vit", "patch": 2, "width": 48, "depth": 1, "heads": 2}
+OF_TRANSFORMERS = {"data": {"name": "digits"}, "teacher": {"model": VIT}, "student": VIT}
 # The trial where a part is of texts.
 OF_TEXTS = {
     "data": {"name": "docstrings"},
@@ -124,6 +127,8 @@ def check(block, directory):
     of_trial = {key: value for key, value in given.items() if key in TrialSpec.model_fields}
     others = {key: value for key, value in given.items() if key not in of_trial}
     base = OF_TEXTS if reads_texts(of_trial) else WHOLE["trial"]
+    if "transformer" in str(of_trial.get("strategy")):
+        base = OF_TRANSFORMERS
     path.write_text(to_yaml({**WHOLE, **others, "trial": {**base, **of_trial}}))
     return load(path)
 

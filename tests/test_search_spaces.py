@@ -13,6 +13,7 @@ from kdsweep.batch import Batch
 from kdsweep.data.base import DataInfo
 from kdsweep.errors import SpecError
 from kdsweep.models.size import count_params
+from kdsweep.search.starts import starts
 from kdsweep.spec import Component
 from kdsweep.strategies.base import Seen
 from kdsweep.sweep_file import at, load_for_elsewhere, plan
@@ -78,6 +79,12 @@ def test_is_called_as_its_file(path):
 @every_file
 def test_a_grid_is_searched_whole(path):
     assert plan(loaded(path.stem)).grid_points_left_out == 0
+
+
+@every_file
+def test_begins_with_its_controls(path):
+    roles = [start.role for start in starts(loaded(path.stem))]
+    assert roles[:2] == ["control", "control"]
 
 
 @every_file

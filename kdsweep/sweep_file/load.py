@@ -11,7 +11,9 @@ from pydantic import BaseModel, ValidationError
 from kdsweep.data.base import DataInfo
 from kdsweep.errors import SpecError
 from kdsweep.spec import Label, Settings, Space, SweepSpec, TrialSpec
+from kdsweep.spec.dimension import same
 from kdsweep.spec.problems import as_written, sentences
+from kdsweep.sweep_file.changes import put
 from kdsweep.sweep_file.components import coerced
 from kdsweep.sweep_file.corners import corner_problems, students, trial_problems
 from kdsweep.sweep_file.fit import Fitting, FittingElsewhere, Measured
@@ -55,8 +57,14 @@ class Sweep:
         return min(search.trials, self.space.grid_size(search.grid_points))
 
     def locate(self, trial: TrialSpec) -> dict[str, Label] | None:
-        """What the sampler would have drawn to get ``trial``; ``None`` where it is outside."""
-        return self.space.locate(resolved(trial), defaults=defaults)
+        """What the sampler would have drawn to get ``trial``; ``None`` where it cannot."""
+        wanted = resolved(trial)
+        params = self.space.locate(wanted, defaults=defaults)
+        if params is None:
+            return None
+        # What the space does not vary is as in the sweep's own trial, or it is another trial.
+        point = self.space.resolve(lambda dimension: params[dimension.name])
+        return params if same(resolved(put(self.spec.trial, point.changes)), wanted) else None
 
 
 def load(path: str | Path) -> Sweep:

@@ -59,8 +59,9 @@ def _filled(path: str) -> Callable[[Any], Any]:
     path = re.sub(r"^teachers\.[^.]+", "teacher", path)
     if path in _COMPONENTS:
         return lambda value: _component(_COMPONENTS[path], value)
-    if path.startswith("strategy.extra."):
-        return lambda value: value if value is None else _extra(path.split(".", 2)[2], value)
+    extra = re.fullmatch(r"strategy\.extra\.([^.]+|[\w.]+:\w+)", path)
+    if extra is not None:
+        return lambda value: value if value is None else _extra(extra[1], value)
     below_teacher = path.removeprefix("teacher.")
     if path == "":
         return lambda value: resolved(TrialSpec.model_validate(value))

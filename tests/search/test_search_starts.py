@@ -103,3 +103,25 @@ def test_and_where_it_varies_alone(found, low, expected):
     # The trial as written is the second control, with an alpha of 0.1.
     trials = [params["strategy.alpha"] for role, _, params in starts_found if role == "trial"]
     assert trials == expected
+
+
+def test_a_control_that_differs_in_what_the_space_leaves_alone_has_no_place_in_it(found):
+    """Else the sampler would be told that the trial's own strategy did as well as none."""
+    assert found("student.width: {choice: [2, 4]}") == [
+        ("control", "none", None),
+        ("control", "kd", None),
+        ("trial", None, {"student.width": 4}),
+    ]
+
+
+def test_a_trial_as_written_may_have_an_extra_whose_settings_vary(found):
+    extra = "extra: {fitnet: {hint: {choice: [middle, last]}}}"
+    starts_found = found(
+        f"strategy: {{choice: [none, {{name: kd, {extra}}}]}}",
+        strategy="{name: kd, extra: {fitnet: {hint: last}}}",
+    )
+    assert starts_found == [
+        ("control", "none", {"strategy": "none"}),
+        ("control", "kd", None),
+        ("trial", None, {"strategy": "kd", "strategy[kd].extra.fitnet.hint": "last"}),
+    ]
