@@ -126,6 +126,16 @@ def test_images_cannot_be_made_for_a_network_that_reads(loaded, tmp_path):
     assert found[0].startswith("trial.strategy: data_free makes images, and the student reads")
 
 
+def test_examples_that_are_made_cannot_be_remembered(loaded):
+    (problem,) = problems(
+        loaded,
+        strategy="{name: data_free, extra: {crd: {}}}",
+        space="train.lr: {choice: [0.1, 0.2]}",
+    )
+    assert problem.startswith("trial.strategy.extra.crd: there are 0 training examples")
+    assert "leave crd out where the main strategy makes its own examples (data_free)" in problem
+
+
 def test_blocks_of_other_sizes_cannot_be_copied(loaded):
     (problem,) = problems(
         loaded,

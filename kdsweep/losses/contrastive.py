@@ -50,7 +50,7 @@ def nce(
             f"positive {list(positive.shape)} and negatives {list(negatives.shape)}: "
             "must be [N] and [N, K]"
         )
-    noise = log_mean + counted.sum(dim=1).clamp(min=1).log()
+    noise = log_mean + counted.sum(dim=1).clamp(min=1).to(log_mean.dtype).log()
     own = F.softplus(noise - full_precision(positive))
     others = F.softplus(full_precision(negatives) - noise.unsqueeze(1))
     return own + others.where(counted, 0).sum(dim=1)

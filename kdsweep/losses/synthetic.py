@@ -10,36 +10,40 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kdsweep.errors import TrialError
+from kdsweep.losses.logits import over_positions
 from kdsweep.losses.precision import check_same_shape, full_precision
 
 
 def one_hot(logits: Tensor) -> Tensor:
-    """Cross-entropy ``[N]`` of logits ``[N, C]`` with their own largest class, in nats.
+    """Cross-entropy ``[N]`` of logits ``[N, C, ...]`` with their own largest class, in nats.
 
     ``-log max_c p_c``: zero where the teacher is certain, ``log C`` where it has no idea
     (arXiv:1904.01186).
     """
     logits = full_precision(logits)
-    return torch.logsumexp(logits, dim=-1) - logits.amax(dim=-1)
+    return over_positions(torch.logsumexp(logits, dim=1) - logits.amax(dim=1))
 
 
 def class_balance(logits: Tensor) -> Tensor:
-    """``log C - H(mean_n p_n)`` of logits ``[N, C]``, in nats: the batch's value, ``[N]`` times.
+    """``log C - H(mean p)`` of logits ``[N, C, ...]``, in nats: the batch's value, ``[N]`` times.
 
-    Zero where the classes come equally often, ``log C`` where all of the batch is surely of one.
-    The entropy ``H`` is what arXiv:1904.01186 maximises; this is how far it is from its most.
+    Zero where the classes come equally often, ``log C`` where all of the batch is surely of one;
+    the mean is over all examples and positions. The entropy ``H`` is what arXiv:1904.01186
+    maximises; this is how far it is from its most.
 
     Raises:
-        TrialError: the logits are not ``[N, C]``.
+        TrialError: the logits have no classes.
     """
-    if logits.ndim != 2:
-        raise TrialError(f"logits {list(logits.shape)}: the balance of classes is of logits [N, C]")
-    num, num_classes = logits.shape
-    log_p = F.log_softmax(full_precision(logits), dim=-1)
+    if logits.ndim < 2:
+        raise TrialError(
+            f"logits {list(logits.shape)}: the balance of classes is of logits [N, C, ...]"
+        )
+    each = full_precision(logits).movedim(1, -1).flatten(0, -2)
+    num, num_classes = each.shape
     # In logarithms: a class that no example shows has a mean of zero, and zero log zero no value.
-    log_mean = torch.logsumexp(log_p, dim=0) - math.log(num)
+    log_mean = torch.logsumexp(F.log_softmax(each, dim=-1), dim=0) - math.log(num)
     entropy = -(log_mean.exp() * log_mean).sum()
-    return (math.log(num_classes) - entropy).expand(num)
+    return (math.log(num_classes) - entropy).expand(len(logits))
 
 
 def activation(features: Tensor) -> Tensor:

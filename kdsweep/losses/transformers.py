@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kdsweep.errors import TrialError
+from kdsweep.losses.directions import directions
 from kdsweep.losses.precision import check_same_shape, full_precision
 
 
@@ -104,7 +105,7 @@ def hidden_state_cosine(student: Tensor, teacher: Tensor, mask: Tensor | None = 
         TrialError: the shapes differ, or the mask is not of them.
     """
     check_same_shape(student=student, teacher=teacher)
-    cosine = F.cosine_similarity(full_precision(student), full_precision(teacher), dim=-1)
+    cosine = (directions(full_precision(student)) * directions(full_precision(teacher))).sum(dim=-1)
     return _token_mean(1 - cosine, mask)
 
 

@@ -68,7 +68,8 @@ class ContrastiveDistillation(Strategy):
         if probe.num_samples < 2:
             raise SpecError(
                 f"there are {probe.num_samples} training examples, and each is told from the "
-                "others: needs 2 or more; raise data.limit"
+                "others: needs 2 or more; raise data.limit, or leave crd out where the main "
+                "strategy makes its own examples (data_free)"
             )
         self.student_projection = nn.Linear(self.student.width, params.dimension)
         self.teacher_projection = nn.Linear(self.teacher.width, params.dimension)

@@ -78,11 +78,12 @@ def _build(
         assert main is not None
         return _without_weights(main.model, info)
 
+    reads_data = catalog.find("strategy", trial.strategy.name).needs.data
     probe = probe_of(
         student,
         teachers.get(MAIN_TEACHER),
         num_classes=info.num_classes,
-        num_samples=_NUM_SAMPLES,
+        num_samples=_NUM_SAMPLES if reads_data else 0,
         teachers={name: each.outputs for name, each in teachers.items()},
         new_student=new_student,
         new_teacher=None if main is None else new_teacher,

@@ -184,12 +184,20 @@ def test_one_value_for_each_example_whatever_the_batch(loss, shapes):
         assert got.isfinite().all()
 
 
+def test_of_dense_logits_every_position_counts():
+    """``[N, C, H, W]``: the classes are the second dimension, whatever the last one is."""
+    dense = random(2, 5, 4, 3)
+    flat = dense.permute(0, 2, 3, 1).reshape(-1, 5)
+    torch.testing.assert_close(one_hot(dense), one_hot(flat).reshape(2, -1).mean(dim=1))
+    torch.testing.assert_close(class_balance(dense), class_balance(flat)[:2])
+
+
 @pytest.mark.parametrize(
     ("refused", "message"),
     [
         (
-            lambda: class_balance(torch.zeros(2, 3, 4, 4)),
-            "logits [2, 3, 4, 4]: the balance of classes is of logits [N, C]",
+            lambda: class_balance(torch.zeros(3)),
+            "logits [3]: the balance of classes is of logits [N, C, ...]",
         ),
         (
             lambda: norm_statistics(torch.zeros(2, 3), torch.zeros(4), torch.zeros(4)),

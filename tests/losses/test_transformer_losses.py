@@ -269,6 +269,14 @@ def test_zeros_and_constant_rows_are_finite(name, num):
         assert student.grad.isfinite().all()
 
 
+def test_a_hidden_state_without_a_direction_is_not_thrown_anywhere():
+    student = torch.zeros(1, 2, 4, requires_grad=True)
+    losses = hidden_state_cosine(student, inputs("hidden cosine")[1][:1, :2, :4])
+    losses.sum().backward()
+    torch.testing.assert_close(losses, torch.ones(1))
+    assert (student.grad == 0).all()
+
+
 @every_loss
 def test_large_scores_are_finite(name):
     student, teacher = inputs(name, scale=300)
