@@ -14,7 +14,7 @@ Setups (see strategy_trials.py), with their trials for five seeds:
   digits           image students on digits                                 26 rows, 260
   digits-long      three times the budget; data_free, which takes it        4 rows, 35
   digits-vit       vision transformers                                      4 rows, 40
-  glyphs           image students on ten scripts, 3,000 images              17 rows, 170
+  glyphs           image students on ten scripts, 3,000 images              18 rows, 180
   glyphs-to-names  an image teacher, a student that reads names             3 rows, 30
   names-to-glyphs  the reverse; its none is that of glyphs                  3 rows, 20
 

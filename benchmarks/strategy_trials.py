@@ -169,7 +169,7 @@ def setups() -> tuple[Setup, ...]:
             **glyphs,
             teacher=_GLYPHS_TEACHER,
             student=_GLYPHS_STUDENT,
-            rows=_alone(_common()),
+            rows=_alone([*_common(), "cross_modal"]),
             second={**_GLYPHS_TEACHER, "model": _GLYPHS_SECOND},
         ),
         Setup(
