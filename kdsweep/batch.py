@@ -129,6 +129,12 @@ class Block:
     heads: int
     parts: Mapping[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def at(cls, path: str, heads: int, parts: Mapping[str, str]) -> "Block":
+        """The layer at ``path``, with the paths of its parts below that by their roles."""
+        paths = {role: f"{path}.{below}" for role, below in parts.items()}
+        return cls(path, paths["query"], paths["key"], paths["value"], heads, paths)
+
 
 @dataclass(frozen=True)
 class Anatomy:

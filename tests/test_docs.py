@@ -164,7 +164,12 @@ def test_a_printed_trial_trains(block, workplace):
 
 def test_there_is_an_example_of_each_own_class():
     first_lines = {block.values[0].split("\n", 1)[0] for block in PYTHON}
-    assert first_lines == {"# two_layers.py", "# stripes.py", "# logit_matching.py"}
+    assert first_lines == {
+        "# two_layers.py",
+        "# stripes.py",
+        "# logit_matching.py",
+        "# channel_wise.py",
+    }
 
 
 def command_lines():

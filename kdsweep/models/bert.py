@@ -11,6 +11,27 @@ from kdsweep.models.base import Family
 from kdsweep.models.encoders import EncoderSettings, segments, text_mask
 from kdsweep.models.pretrained import encoder
 
+_BLOCK = {
+    "query": "attention.self.query",
+    "key": "attention.self.key",
+    "value": "attention.self.value",
+    "attention_output": "attention.output.dense",
+    "attention_norm": "attention.output.LayerNorm",
+    "ffn_in": "intermediate.dense",
+    "ffn_out": "output.dense",
+    "ffn_norm": "output.LayerNorm",
+}
+"""The parts of a layer by their roles."""
+_SIZES = {
+    "layers": "num_hidden_layers",
+    "width": "hidden_size",
+    "heads": "num_attention_heads",
+    "hidden": "intermediate_size",
+    "positions": "max_position_embeddings",
+}
+"""The names that the settings have in ``BertConfig``."""
+_DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
+
 
 class Bert(Family):
     """Embeddings, post-norm encoder layers, the pooler of the first token, and a classifier.
@@ -38,7 +59,6 @@ class Bert(Family):
                 ``pretrained`` is not what it should be.
         """
         super().__init__(params, shape=shape, num_classes=num_classes)
-        params.check(shape, name="bert")
         if params.separator is not None and params.separator >= shape.vocabulary:
             raise SpecError(
                 f"bert: separator: {params.separator} is no token: the data have "
@@ -46,7 +66,7 @@ class Bert(Family):
             )
         network = encoder(
             params,
-            _sizes(params, shape),
+            params.sizes(shape, _SIZES, dropouts=_DROPOUTS),
             name="bert",
             classes=("BertConfig", "BertForSequenceClassification"),
             shape=shape,
@@ -73,7 +93,7 @@ class Bert(Family):
         paths = [f"bert.encoder.layer.{n}" for n in range(self._layers)]
         return Anatomy(
             embedding=embeddings,
-            blocks=tuple(_anatomy(path, self._heads) for path in paths),
+            blocks=tuple(Block.at(path, self._heads, _BLOCK) for path in paths),
             parts={
                 "tokens": f"{embeddings}.word_embeddings",
                 "positions": f"{embeddings}.position_embeddings",
@@ -82,31 +102,3 @@ class Bert(Family):
                 "classifier": "classifier",
             },
         )
-
-
-def _anatomy(path: str, heads: int) -> Block:
-    attention = f"{path}.attention"
-    parts = {
-        "query": f"{attention}.self.query",
-        "key": f"{attention}.self.key",
-        "value": f"{attention}.self.value",
-        "attention_output": f"{attention}.output.dense",
-        "attention_norm": f"{attention}.output.LayerNorm",
-        "ffn_in": f"{path}.intermediate.dense",
-        "ffn_out": f"{path}.output.dense",
-        "ffn_norm": f"{path}.output.LayerNorm",
-    }
-    return Block(path, parts["query"], parts["key"], parts["value"], heads, parts)
-
-
-def _sizes(params: Bert.Params, shape: Tokens) -> dict[str, object]:
-    """The settings under the names of ``BertConfig``."""
-    dropouts = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
-    return {
-        "num_hidden_layers": params.layers,
-        "hidden_size": params.width,
-        "num_attention_heads": params.heads,
-        "intermediate_size": params.hidden or 4 * params.width,
-        "max_position_embeddings": params.positions or shape.length,
-        **({} if params.dropout is None else dict.fromkeys(dropouts, params.dropout)),
-    }

@@ -11,6 +11,27 @@ from kdsweep.models.base import Family
 from kdsweep.models.encoders import EncoderSettings, text_mask
 from kdsweep.models.pretrained import encoder
 
+_BLOCK = {
+    "query": "attention.q_lin",
+    "key": "attention.k_lin",
+    "value": "attention.v_lin",
+    "attention_output": "attention.out_lin",
+    "attention_norm": "sa_layer_norm",
+    "ffn_in": "ffn.lin1",
+    "ffn_out": "ffn.lin2",
+    "ffn_norm": "output_layer_norm",
+}
+"""The parts of a layer by their roles."""
+_SIZES = {
+    "layers": "n_layers",
+    "width": "dim",
+    "heads": "n_heads",
+    "hidden": "hidden_dim",
+    "positions": "max_position_embeddings",
+}
+"""The names that the settings have in ``DistilBertConfig``."""
+_DROPOUTS = ("dropout", "attention_dropout", "seq_classif_dropout")
+
 
 class DistilBert(Family):
     """BERT without segments and pooler: half of its layers, and two linear layers on top.
@@ -36,10 +57,9 @@ class DistilBert(Family):
                 ``pretrained`` is not what it should be.
         """
         super().__init__(params, shape=shape, num_classes=num_classes)
-        params.check(shape, name="distilbert")
         network = encoder(
             params,
-            _sizes(params, shape),
+            params.sizes(shape, _SIZES, dropouts=_DROPOUTS),
             name="distilbert",
             classes=("DistilBertConfig", "DistilBertForSequenceClassification"),
             shape=shape,
@@ -66,7 +86,7 @@ class DistilBert(Family):
         paths = [f"distilbert.transformer.layer.{n}" for n in range(self._layers)]
         return Anatomy(
             embedding=embeddings,
-            blocks=tuple(_anatomy(path, self._heads) for path in paths),
+            blocks=tuple(Block.at(path, self._heads, _BLOCK) for path in paths),
             parts={
                 "tokens": f"{embeddings}.word_embeddings",
                 "positions": f"{embeddings}.position_embeddings",
@@ -74,31 +94,3 @@ class DistilBert(Family):
                 "classifier": "classifier",
             },
         )
-
-
-def _anatomy(path: str, heads: int) -> Block:
-    attention = f"{path}.attention"
-    parts = {
-        "query": f"{attention}.q_lin",
-        "key": f"{attention}.k_lin",
-        "value": f"{attention}.v_lin",
-        "attention_output": f"{attention}.out_lin",
-        "attention_norm": f"{path}.sa_layer_norm",
-        "ffn_in": f"{path}.ffn.lin1",
-        "ffn_out": f"{path}.ffn.lin2",
-        "ffn_norm": f"{path}.output_layer_norm",
-    }
-    return Block(path, parts["query"], parts["key"], parts["value"], heads, parts)
-
-
-def _sizes(params: DistilBert.Params, shape: Tokens) -> dict[str, object]:
-    """The settings under the names of ``DistilBertConfig``."""
-    dropouts = ("dropout", "attention_dropout", "seq_classif_dropout")
-    return {
-        "n_layers": params.layers,
-        "dim": params.width,
-        "n_heads": params.heads,
-        "hidden_dim": params.hidden or 4 * params.width,
-        "max_position_embeddings": params.positions or shape.length,
-        **({} if params.dropout is None else dict.fromkeys(dropouts, params.dropout)),
-    }

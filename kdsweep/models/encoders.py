@@ -1,5 +1,7 @@
 """What BERT and DistilBERT share: their settings, and which tokens are text."""
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
@@ -44,6 +46,25 @@ class EncoderSettings(Settings):
                 "leave pretrained out"
             )
         return self
+
+    def sizes(
+        self, shape: Tokens, names: Mapping[str, str], *, dropouts: Sequence[str]
+    ) -> dict[str, object]:
+        """The sizes for texts of ``shape``, under the ``names`` that an encoder has for them.
+
+        ``dropouts`` are the names of all its dropouts.
+        """
+        whole = {
+            "layers": self.layers,
+            "width": self.width,
+            "heads": self.heads,
+            "hidden": self.hidden or 4 * self.width,
+            "positions": self.positions or shape.length,
+        }
+        named: dict[str, object] = {names[key]: value for key, value in whole.items()}
+        if self.dropout is not None:
+            named |= dict.fromkeys(dropouts, self.dropout)
+        return named
 
     def check(self, shape: Tokens, *, name: str) -> None:
         """Pass if the sizes fit together and the texts.

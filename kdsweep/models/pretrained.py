@@ -34,9 +34,11 @@ def encoder(
     head if it is for as many classes; else it is new. On the meta device no weights are read.
 
     Raises:
-        SpecError: transformers is not installed, there is no such directory, or what is in it is
-            not of this architecture or not for these texts.
+        SpecError: the heads do not divide the width, the texts are too long, transformers is not
+            installed, there is no such directory, or what is in it is not of this architecture or
+            not for these texts.
     """
+    params.check(shape, name=name)
     with quiet(name) as transformers:
         config_class = getattr(transformers, classes[0])
         network_class = getattr(transformers, classes[1])

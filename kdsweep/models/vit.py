@@ -16,6 +16,17 @@ from kdsweep.spec import Settings
 _NORM_EPSILON = 1e-6
 _INITIAL_STD = 0.02
 _PUBLISHED_WIDTH = 192
+_BLOCK = {
+    "query": "attention.query",
+    "key": "attention.key",
+    "value": "attention.value",
+    "attention_output": "attention.output",
+    "attention_norm": "attention_norm",
+    "ffn_in": "ffn.0",
+    "ffn_out": "ffn.3",
+    "ffn_norm": "ffn_norm",
+}
+"""The parts of a block by their roles."""
 
 
 class Vit(Family):
@@ -73,9 +84,10 @@ class Vit(Family):
         parts = {"patches": "embeddings.patches", "positions": "embeddings.positions"}
         if isinstance(self.pool, FirstToken):
             parts["class_token"] = "embeddings.class_token"
+        paths = (f"blocks.{n}" for n in range(len(self.blocks)))
         return Anatomy(
             embedding="embeddings",
-            blocks=tuple(_anatomy(f"blocks.{n}", self._heads) for n in range(len(self.blocks))),
+            blocks=tuple(Block.at(path, self._heads, _BLOCK) for path in paths),
             parts={**parts, "final_norm": "norm", "classifier": "classifier"},
         )
 
@@ -170,21 +182,6 @@ class MeanToken(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         """``[N, D]`` of ``[N, S, D]``."""
         return hidden.mean(dim=1)
-
-
-def _anatomy(path: str, heads: int) -> Block:
-    attention = f"{path}.attention"
-    parts = {
-        "query": f"{attention}.query",
-        "key": f"{attention}.key",
-        "value": f"{attention}.value",
-        "attention_output": f"{attention}.output",
-        "attention_norm": f"{path}.attention_norm",
-        "ffn_in": f"{path}.ffn.0",
-        "ffn_out": f"{path}.ffn.3",
-        "ffn_norm": f"{path}.ffn_norm",
-    }
-    return Block(path, parts["query"], parts["key"], parts["value"], heads, parts)
 
 
 def _hidden(params: Vit.Params) -> int:

@@ -167,6 +167,9 @@ class Strategy(nn.Module, ABC):
     needs: ClassVar[Needs] = Needs()
     source: ClassVar[str]
     """The paper, as ``arXiv:number`` or in words."""
+    kept_equal: ClassVar[tuple[str, ...]] = ()
+    """Names of own buffers that every worker of a trial changes alike, by what it gathers: they are
+    not sent to the workers at each step, as all other buffers are."""
 
     @classmethod
     def chosen(cls, params: Settings, teachers: Sequence[str]) -> tuple[str, ...]:

@@ -50,6 +50,7 @@ class ContrastiveDistillation(Strategy):
 
     needs: ClassVar[Needs] = Needs(features=True)
     source: ClassVar[str] = "arXiv:1910.10699"
+    kept_equal: ClassVar[tuple[str, ...]] = ("student_bank", "teacher_bank", "labels")
     params: Params
     student_bank: Tensor
     teacher_bank: Tensor

@@ -6,13 +6,15 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from kdsweep.losses.features import hint
-from kdsweep.strategies.base import Layers, Needs, Probe, Seen, Strategy, Weight
+from kdsweep.losses.total import total
+from kdsweep.strategies.base import Probe, Seen
 from kdsweep.strategies.parts.adapters import Adapter
-from kdsweep.strategies.parts.pairing import PairedLayers, layers_of, pair_layers
+from kdsweep.strategies.parts.paired_term import PairedTerm
+from kdsweep.strategies.parts.pairing import Pair, PairedLayers, pair_layers
 from kdsweep.strategies.parts.weighting import TermWeight
 
 
-class FitNet(Strategy):
+class FitNet(PairedTerm):
     """``L = CE + w sum_l MSE(adapter(f_s), f_t)``: hints from one layer, or from several.
 
     The term is the sum over layers, so that a raw weight is each layer's; published code takes 100
@@ -26,8 +28,9 @@ class FitNet(Strategy):
 
         batch_norm: bool = False
 
-    needs: ClassVar[Needs] = Needs(features=True)
     source: ClassVar[str] = "arXiv:1412.6550"
+    term: ClassVar[str] = "hint"
+    params: Params
 
     def __init__(self, params: Params, probe: Probe) -> None:
         """Pair the layers and make an adapter for each pair.
@@ -36,27 +39,19 @@ class FitNet(Strategy):
             SpecError: there is no teacher, or its layers cannot be paired with the student's.
         """
         super().__init__(params, probe)
-        self.weight = params.term_weight
-        self.pairs = pair_layers(params, probe, ranks=(3, 1))
         self.adapters = nn.ModuleList(
             Adapter(pair.student_shape, pair.teacher_shape, batch_norm=params.batch_norm)
             for pair in self.pairs
         )
 
-    @property
-    def layers(self) -> Layers:
-        """The paired layers."""
-        return layers_of(self.pairs)
-
-    def weights(self) -> Mapping[str, Weight]:
-        """The hard-label loss as it is, and the weight of the hints."""
-        return {"hard": Weight(1.0), "hint": self.weight}
+    def paired(self, probe: Probe) -> tuple[Pair, ...]:
+        """Maps of nearly the same resolution; vectors where they are named."""
+        return pair_layers(self.params, probe, ranks=(3, 1))
 
     def terms(self, seen: Seen) -> Mapping[str, Tensor]:
         """``hint``: the squared differences' means, summed over layers."""
-        theirs = seen.teacher.features
         losses = [
-            hint(adapter(seen.student.features[pair.student]), theirs[pair.teacher])
-            for pair, adapter in zip(self.pairs, self.adapters, strict=True)
+            hint(adapter(ours), theirs)
+            for adapter, (ours, theirs) in zip(self.adapters, self.compared(seen), strict=True)
         ]
-        return {"hint": sum(losses[1:], start=losses[0])}
+        return {self.term: total(losses)}

@@ -6,13 +6,15 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from kdsweep.losses.selectivity import selectivity_transfer
-from kdsweep.strategies.base import Layers, Needs, Probe, Seen, Strategy, Weight
+from kdsweep.losses.total import total
+from kdsweep.strategies.base import Probe, Seen
 from kdsweep.strategies.parts.adapters import to_smaller
-from kdsweep.strategies.parts.pairing import PairedLayers, layers_of, pair_layers, summed
+from kdsweep.strategies.parts.paired_term import PairedTerm
+from kdsweep.strategies.parts.pairing import Pair, PairedLayers, pair_layers
 from kdsweep.strategies.parts.weighting import TermWeight
 
 
-class NeuronSelectivity(Strategy):
+class NeuronSelectivity(PairedTerm):
     """``L = CE + w sum_l MMD^2`` of the channels of both maps, under the kernel ``(x . y)^2``.
 
     A channel is a vector of ``H * W`` pixels of length one; two sets of channels, of any numbers,
@@ -28,31 +30,17 @@ class NeuronSelectivity(Strategy):
 
         hint: Literal["middle", "last", "all"] = "all"
 
-    needs: ClassVar[Needs] = Needs(features=True)
     source: ClassVar[str] = "arXiv:1707.01219"
+    term: ClassVar[str] = "selectivity"
+    params: Params
 
-    def __init__(self, params: Params, probe: Probe) -> None:
-        """Pair the layers.
-
-        Raises:
-            SpecError: there is no teacher, or its layers cannot be paired with the student's.
-        """
-        super().__init__(params, probe)
-        self.weight = params.term_weight
-        self.pairs = pair_layers(params, probe, ranks=(3,), min_area=2)
-
-    @property
-    def layers(self) -> Layers:
-        """The paired layers."""
-        return layers_of(self.pairs)
-
-    def weights(self) -> Mapping[str, Weight]:
-        """The hard-label loss as it is, and the weight of the discrepancy."""
-        return {"hard": Weight(1.0), "selectivity": self.weight}
+    def paired(self, probe: Probe) -> tuple[Pair, ...]:
+        """Maps of nearly the same resolution, of two pixels or more."""
+        return pair_layers(self.params, probe, ranks=(3,), min_area=2)
 
     def terms(self, seen: Seen) -> Mapping[str, Tensor]:
         """``selectivity``: the discrepancies of the two sets of channels, summed over layers."""
-        return {"selectivity": summed(self.pairs, seen, _at_one_size)}
+        return {self.term: total(_at_one_size(*each) for each in self.compared(seen))}
 
 
 def _at_one_size(student: Tensor, teacher: Tensor) -> Tensor:

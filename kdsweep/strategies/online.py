@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from kdsweep.batch import UNLABELLED
 from kdsweep.errors import SpecError
 from kdsweep.losses.logits import hard_labels, soft_targets
+from kdsweep.losses.total import total
 from kdsweep.spec import Settings
 from kdsweep.strategies.base import Learner, Needs, Probe, Seen, Strategy, Weight
 
@@ -74,13 +75,13 @@ class Online(Strategy):
             params.w_ce * _hard(own, batch.labels) + params.w_mutual * taught
             for own, taught in zip(logits[1:], others, strict=True)
         ]
-        return {"mutual": mutual, "peers": sum(losses[1:], start=losses[0])}
+        return {"mutual": mutual, "peers": total(losses)}
 
     def _taught(self, i: int, logits: Sequence[Tensor]) -> Tensor:
         """``T^2 KL(p_j || p_i)`` ``[N]``, the mean over all others ``j``."""
         others = [each.detach() for j, each in enumerate(logits) if j != i]
         losses = [soft_targets(logits[i], each, self.params.temperature) for each in others]
-        return sum(losses[1:], start=losses[0]) / len(losses)
+        return total(losses) / len(losses)
 
 
 def _hard(logits: Tensor, labels: Tensor) -> Tensor:

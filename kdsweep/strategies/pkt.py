@@ -6,13 +6,15 @@ from typing import ClassVar
 from torch import Tensor
 
 from kdsweep.losses.relations import probability_transfer
-from kdsweep.strategies.base import Layers, Needs, Probe, Seen, Strategy, Weight
-from kdsweep.strategies.parts.pairing import layers_of, summed
+from kdsweep.losses.total import total
+from kdsweep.strategies.base import Probe, Seen
+from kdsweep.strategies.parts.paired_term import PairedTerm
+from kdsweep.strategies.parts.pairing import Pair
 from kdsweep.strategies.parts.related import RelatedLayers, relate_layers
 from kdsweep.strategies.parts.weighting import TermWeight
 
 
-class ProbabilisticTransfer(Strategy):
+class ProbabilisticTransfer(PairedTerm):
     """``L = CE + w sum_l mean_ij p_t log(p_t / p_s)``, ``p = (1 + cos) / 2`` as shares of rows.
 
     ``p_ij`` is how likely example ``j`` is a neighbour of ``i`` among the batch, by the cosine of
@@ -26,28 +28,14 @@ class ProbabilisticTransfer(Strategy):
     class Params(TermWeight, RelatedLayers):
         """Weight of the probabilities, and where they are read: by default the embeddings."""
 
-    needs: ClassVar[Needs] = Needs(features=True)
     source: ClassVar[str] = "arXiv:1803.10837"
+    term: ClassVar[str] = "neighbours"
+    params: Params
 
-    def __init__(self, params: Params, probe: Probe) -> None:
-        """Find the layers.
-
-        Raises:
-            SpecError: there is no teacher, or a network lacks the layer.
-        """
-        super().__init__(params, probe)
-        self.weight = params.term_weight
-        self.pairs = relate_layers(params, probe)
-
-    @property
-    def layers(self) -> Layers:
+    def paired(self, probe: Probe) -> tuple[Pair, ...]:
         """The layers whose examples are related."""
-        return layers_of(self.pairs)
-
-    def weights(self) -> Mapping[str, Weight]:
-        """The hard-label loss as it is, and the weight of the probabilities."""
-        return {"hard": Weight(1.0), "neighbours": self.weight}
+        return relate_layers(self.params, probe)
 
     def terms(self, seen: Seen) -> Mapping[str, Tensor]:
         """``neighbours``: each example's mean of ``p_t log(p_t / p_s)``, summed over layers."""
-        return {"neighbours": summed(self.pairs, seen, probability_transfer)}
+        return {self.term: total(probability_transfer(*each) for each in self.compared(seen))}

@@ -7,14 +7,16 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from kdsweep.losses.review import hierarchical_context
-from kdsweep.strategies.base import Layers, Needs, Probe, Seen, Strategy, Weight
+from kdsweep.losses.total import total
+from kdsweep.strategies.base import Probe, Seen
 from kdsweep.strategies.parts.fusion import Fusion
-from kdsweep.strategies.parts.pairing import Pair, PairedLayers, layers_of, pair_layers
+from kdsweep.strategies.parts.paired_term import PairedTerm
+from kdsweep.strategies.parts.pairing import Pair, PairedLayers, pair_layers
 from kdsweep.strategies.parts.related import embeddings
 from kdsweep.strategies.parts.weighting import TermWeight, warmed_up
 
 
-class KnowledgeReview(Strategy):
+class KnowledgeReview(PairedTerm):
     """``L = CE + w sum_l HCL(fused_l, f_t)``: fused from the student's map ``l`` and all deeper.
 
     From the deepest level to the first, a level's map is joined with the fused map of the level
@@ -37,8 +39,8 @@ class KnowledgeReview(Strategy):
         channels: int = Field(512, ge=1, le=65536, description="of fused maps, at most")
         warmup: float = Field(0.083, ge=0, le=1, description="share of training")
 
-    needs: ClassVar[Needs] = Needs(features=True)
     source: ClassVar[str] = "arXiv:2104.09044"
+    term: ClassVar[str] = "review"
     params: Params
 
     def __init__(self, params: Params, probe: Probe) -> None:
@@ -49,8 +51,6 @@ class KnowledgeReview(Strategy):
                 network has no embedding.
         """
         super().__init__(params, probe)
-        self.weight = params.term_weight
-        self.pairs = _levels(params, probe)
         last = self.pairs[-1]
         channels = min(params.channels, last.student_shape[0])
         self.fusions = nn.ModuleList(
@@ -63,28 +63,23 @@ class KnowledgeReview(Strategy):
             for pair in self.pairs
         )
 
-    @property
-    def layers(self) -> Layers:
+    def paired(self, probe: Probe) -> tuple[Pair, ...]:
         """The levels, from the first to the deepest."""
-        return layers_of(self.pairs)
-
-    def weights(self) -> Mapping[str, Weight]:
-        """The hard-label loss as it is, and the weight of the review."""
-        return {"hard": Weight(1.0), "review": self.weight}
+        return _levels(self.params, probe)
 
     def factors(self, progress: float) -> Mapping[str, float]:
         """The review's weight rises in proportion to the training done, until it is warm."""
-        return {"review": warmed_up(progress, self.params.warmup)}
+        return {self.term: warmed_up(progress, self.params.warmup)}
 
     def terms(self, seen: Seen) -> Mapping[str, Tensor]:
         """``review``: the differences at all sizes, summed over levels."""
-        ours, theirs = seen.student.features, seen.teacher.features
+        levels = zip(self.fusions, self.compared(seen), strict=True)
         deeper: Tensor | None = None
         losses: list[Tensor] = []
-        for pair, fusion in zip(self.pairs[::-1], list(self.fusions)[::-1], strict=True):
-            restored, deeper = fusion(_maps(ours[pair.student]), deeper)
-            losses.append(hierarchical_context(restored, _maps(theirs[pair.teacher])))
-        return {"review": sum(losses[1:], start=losses[0])}
+        for fusion, (ours, theirs) in reversed(list(levels)):
+            restored, deeper = fusion(_maps(ours), deeper)
+            losses.append(hierarchical_context(restored, _maps(theirs)))
+        return {self.term: total(losses)}
 
 
 def _levels(params: KnowledgeReview.Params, probe: Probe) -> tuple[Pair, ...]:

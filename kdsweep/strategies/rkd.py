@@ -7,13 +7,15 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from kdsweep.losses.relations import angle_relations, distance_relations
-from kdsweep.strategies.base import Layers, Needs, Probe, Seen, Strategy, Weight
-from kdsweep.strategies.parts.pairing import layers_of, summed
+from kdsweep.losses.total import total
+from kdsweep.strategies.base import Probe, Seen
+from kdsweep.strategies.parts.paired_term import PairedTerm
+from kdsweep.strategies.parts.pairing import Pair
 from kdsweep.strategies.parts.related import RelatedLayers, relate_layers
 from kdsweep.strategies.parts.weighting import TermWeight
 
 
-class RelationalDistillation(Strategy):
+class RelationalDistillation(PairedTerm):
     """``L = CE + w sum_l (25 mean SmoothL1(d / mean d) + 50 mean SmoothL1(cos angles))``.
 
     ``d`` are the distances of all pairs of examples, the angles those of all triplets: for both the
@@ -40,37 +42,23 @@ class RelationalDistillation(Strategy):
                 )
             return self
 
-    needs: ClassVar[Needs] = Needs(features=True)
     source: ClassVar[str] = "arXiv:1904.05068"
+    term: ClassVar[str] = "relation"
     params: Params
 
-    def __init__(self, params: Params, probe: Probe) -> None:
-        """Find the layers.
-
-        Raises:
-            SpecError: there is no teacher, or a network lacks the layer.
-        """
-        super().__init__(params, probe)
-        self.weight = params.term_weight
-        self.pairs = relate_layers(params, probe)
-
-    @property
-    def layers(self) -> Layers:
+    def paired(self, probe: Probe) -> tuple[Pair, ...]:
         """The layers whose examples are related."""
-        return layers_of(self.pairs)
-
-    def weights(self) -> Mapping[str, Weight]:
-        """The hard-label loss as it is, and the weight of both relations together."""
-        return {"hard": Weight(1.0), "relation": self.weight}
+        return relate_layers(self.params, probe)
 
     def terms(self, seen: Seen) -> Mapping[str, Tensor]:
         """``relation``: distances and angles by their weights, summed over layers."""
-        return {"relation": summed(self.pairs, seen, self._relations)}
+        return {self.term: total(self._relations(*each) for each in self.compared(seen))}
 
     def _relations(self, student: Tensor, teacher: Tensor) -> Tensor:
         relations = {
             distance_relations: self.params.w_distance,
             angle_relations: self.params.w_angle,
         }
-        parts = [weight * loss(student, teacher) for loss, weight in relations.items() if weight]
-        return sum(parts[1:], start=parts[0])
+        return total(
+            weight * loss(student, teacher) for loss, weight in relations.items() if weight
+        )

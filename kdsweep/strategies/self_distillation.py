@@ -10,6 +10,7 @@ from kdsweep.batch import UNLABELLED
 from kdsweep.errors import SpecError
 from kdsweep.losses.features import hint
 from kdsweep.losses.logits import hard_labels, soft_targets
+from kdsweep.losses.total import total
 from kdsweep.spec import Settings
 from kdsweep.strategies.base import Layers, Needs, Probe, Seen, Strategy, Weight
 from kdsweep.strategies.parts.readout import Readout, readouts
@@ -114,14 +115,14 @@ class SelfDistillation(Strategy):
         losses = [
             self._of_head(head(each), seen) for head, each in zip(self.heads, vectors, strict=True)
         ]
-        terms = {"heads": sum(losses[1:], start=losses[0])}
+        terms = {"heads": total(losses)}
         if self.last is not None:
             last = self.last.of(seen.student, seen.batch).detach()
             hints = [
                 hint(adapter(each), last)
                 for adapter, each in zip(self.adapters, vectors, strict=True)
             ]
-            terms["hint"] = sum(hints[1:], start=hints[0])
+            terms["hint"] = total(hints)
         return terms
 
     def _of_head(self, logits: Tensor, seen: Seen) -> Tensor:

@@ -6,13 +6,15 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from kdsweep.losses.relations import similarity
-from kdsweep.strategies.base import Layers, Needs, Probe, Seen, Strategy, Weight
-from kdsweep.strategies.parts.pairing import LayerPair, layers_of, summed
+from kdsweep.losses.total import total
+from kdsweep.strategies.base import Probe, Seen
+from kdsweep.strategies.parts.paired_term import PairedTerm
+from kdsweep.strategies.parts.pairing import LayerPair, Pair
 from kdsweep.strategies.parts.related import RelatedLayers, relate_layers
 from kdsweep.strategies.parts.weighting import TermWeight
 
 
-class SimilarityPreserving(Strategy):
+class SimilarityPreserving(PairedTerm):
     """``L = CE + w sum_l |G_s - G_t|^2 / N^2`` with ``G = rownorm(f f^T)``, of flattened features.
 
     Rows of the similarities ``[N, N]`` have Euclidean length one. The two networks' features may
@@ -28,28 +30,14 @@ class SimilarityPreserving(Strategy):
 
         layers: Literal["embedding", "last"] | tuple[LayerPair, ...] = "last"
 
-    needs: ClassVar[Needs] = Needs(features=True)
     source: ClassVar[str] = "arXiv:1907.09682"
+    term: ClassVar[str] = "similarity"
+    params: Params
 
-    def __init__(self, params: Params, probe: Probe) -> None:
-        """Find the layers.
-
-        Raises:
-            SpecError: there is no teacher, or a network lacks the layer.
-        """
-        super().__init__(params, probe)
-        self.weight = params.term_weight
-        self.pairs = relate_layers(params, probe)
-
-    @property
-    def layers(self) -> Layers:
+    def paired(self, probe: Probe) -> tuple[Pair, ...]:
         """The layers whose examples are related."""
-        return layers_of(self.pairs)
-
-    def weights(self) -> Mapping[str, Weight]:
-        """The hard-label loss as it is, and the weight of the similarities."""
-        return {"hard": Weight(1.0), "similarity": self.weight}
+        return relate_layers(self.params, probe)
 
     def terms(self, seen: Seen) -> Mapping[str, Tensor]:
         """``similarity``: the squared differences of each example's row, summed over layers."""
-        return {"similarity": summed(self.pairs, seen, similarity)}
+        return {self.term: total(similarity(*each) for each in self.compared(seen))}

@@ -1,6 +1,6 @@
 """Transformers: hidden states, attention and relations between tokens, block by block."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from kdsweep.batch import PADDING, Block, Outputs, Tokens
 from kdsweep.errors import SpecError
+from kdsweep.losses.total import total
 from kdsweep.losses.transformers import (
     attention_probability_error,
     attention_score_error,
@@ -157,12 +158,12 @@ class Transformer(Strategy):
             found["hidden"] = self._hidden(ours, theirs, mask)
         if self.params.attention != "none":
             error = _ATTENTION[self.params.attention]
-            found["attention"] = _sum(
+            found["attention"] = total(
                 error(_scores(ours, pair.student), _scores(theirs, pair.teacher), mask)
                 for pair in self.pairs
             )
         if self.params.relations != "none":
-            found["relations"] = _sum(
+            found["relations"] = total(
                 relation_divergence(
                     ours.features[own], theirs.features[other], self.relation_heads, mask
                 )
@@ -185,7 +186,7 @@ class Transformer(Strategy):
             own, other = (anatomy.embedding for anatomy in self.anatomies)
             embedded = self.project_embedding(ours.features[own])
             losses.append(error(embedded, theirs.features[other], mask))
-        return _sum(losses)
+        return total(losses)
 
     def _paths(self, side: Literal[0, 1], blocks: list[Block]) -> tuple[str, ...]:
         params = self.params
@@ -206,11 +207,6 @@ def _states(pair: BlockPair) -> tuple[tuple[str, str], ...]:
     """The paths of queries, keys and values, in the student and in the teacher."""
     ours, theirs = pair.student, pair.teacher
     return (ours.query, theirs.query), (ours.key, theirs.key), (ours.value, theirs.value)
-
-
-def _sum(losses: Iterable[Tensor]) -> Tensor:
-    first, *others = losses
-    return sum(others, start=first)
 
 
 def _projection(widths: tuple[int, int], *, wanted: bool) -> nn.Module:

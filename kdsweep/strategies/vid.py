@@ -7,14 +7,16 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from kdsweep.losses.total import total
 from kdsweep.losses.variational import scale_of, variational_information
-from kdsweep.strategies.base import Layers, Needs, Probe, Seen, Strategy, Weight
+from kdsweep.strategies.base import Probe, Seen
 from kdsweep.strategies.parts.adapters import to_smaller
-from kdsweep.strategies.parts.pairing import Pair, PairedLayers, layers_of, pair_layers
+from kdsweep.strategies.parts.paired_term import PairedTerm
+from kdsweep.strategies.parts.pairing import Pair, PairedLayers, pair_layers
 from kdsweep.strategies.parts.weighting import TermWeight
 
 
-class VariationalInformation(Strategy):
+class VariationalInformation(PairedTerm):
     """``L = CE + w sum_l 1/2 mean [(mu(f_s) - f_t)^2 / var + log var]``.
 
     ``mu`` is three 1x1 convolutions (for vectors linear layers) with ReLUs between them, of the
@@ -32,8 +34,9 @@ class VariationalInformation(Strategy):
         hint: Literal["middle", "last", "all"] = "all"
         initial_variance: float = Field(5.0, ge=1e-4, le=1e4)
 
-    needs: ClassVar[Needs] = Needs(features=True)
     source: ClassVar[str] = "arXiv:1904.05835"
+    term: ClassVar[str] = "information"
+    params: Params
 
     def __init__(self, params: Params, probe: Probe) -> None:
         """Pair the layers and make a Gaussian for each pair.
@@ -42,29 +45,22 @@ class VariationalInformation(Strategy):
             SpecError: there is no teacher, or its layers cannot be paired with the student's.
         """
         super().__init__(params, probe)
-        self.weight = params.term_weight
-        self.pairs = pair_layers(params, probe, ranks=(3, 1))
         self.gaussians = nn.ModuleList(
             Gaussian(pair, initial_variance=params.initial_variance) for pair in self.pairs
         )
 
-    @property
-    def layers(self) -> Layers:
-        """The paired layers."""
-        return layers_of(self.pairs)
-
-    def weights(self) -> Mapping[str, Weight]:
-        """The hard-label loss as it is, and the weight of the information."""
-        return {"hard": Weight(1.0), "information": self.weight}
+    def paired(self, probe: Probe) -> tuple[Pair, ...]:
+        """Maps of nearly the same resolution; vectors where they are named."""
+        return pair_layers(self.params, probe, ranks=(3, 1))
 
     def terms(self, seen: Seen) -> Mapping[str, Tensor]:
         """``information``: the teacher's features under the Gaussians, summed over layers."""
-        ours, theirs = seen.student.features, seen.teacher.features
-        losses = [
-            gaussian(ours[pair.student], theirs[pair.teacher])
-            for pair, gaussian in zip(self.pairs, self.gaussians, strict=True)
-        ]
-        return {"information": sum(losses[1:], start=losses[0])}
+        return {
+            self.term: total(
+                gaussian(*each)
+                for gaussian, each in zip(self.gaussians, self.compared(seen), strict=True)
+            )
+        }
 
 
 class Gaussian(nn.Module):

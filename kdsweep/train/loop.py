@@ -147,7 +147,7 @@ def _epochs(
         [(learner.module, learner.lr) for learner in step.objective.learners()],
         num_steps=batches.steps * train.epochs,
     )
-    shared = ranks.share_gradients(step)
+    shared = ranks.share_gradients(step, step.kept_equal)
     reports: list[EpochMetrics] = []
     go_on = True
     for epoch in range(1, train.epochs + 1):

@@ -1,5 +1,6 @@
 """The workers of one trial: how they share gradients and sums. One worker is the plain case."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,12 +24,21 @@ class Ranks:
         """Whether this worker validates, reports and saves."""
         return self.rank == 0
 
-    def share_gradients(self, step: nn.Module) -> nn.Module:
-        """``step`` as it is, or wrapped so that gradients are averaged over the workers."""
+    def share_gradients(self, step: nn.Module, kept_equal: Sequence[str] = ()) -> nn.Module:
+        """``step`` as it is, or wrapped so that gradients are averaged over the workers.
+
+        All workers then start with the first one's parameters and buffers, and get its buffers
+        again before each forward, but for those named in ``kept_equal``.
+        """
+        if self.size == 1:
+            return step
+        for name in kept_equal:
+            dist.broadcast(step.get_buffer(name), src=0)
+        # What torch has for this: `broadcast_buffers=False` would leave out batch norm's as well.
+        leave_out = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model
+        leave_out(step, set(kept_equal))  # type: ignore[no-untyped-call]
         # A user's network may hold layers that a forward skips: alone it trains, so it must here.
-        return (
-            step if self.size == 1 else DistributedDataParallel(step, find_unused_parameters=True)
-        )
+        return DistributedDataParallel(step, find_unused_parameters=True)
 
     def sum(self, values: Tensor) -> Tensor:
         """``values`` added up over the workers, on every worker."""

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from kdsweep.batch import UNLABELLED, Batch, Outputs
+from kdsweep.errors import TrialError
 from kdsweep.models.features import FeatureTap
 from kdsweep.spec.trial import MAIN_TEACHER
-from kdsweep.strategies.base import Seen
+from kdsweep.strategies.base import Seen, Strategy
 from kdsweep.train.objective import Objective
 from kdsweep.train.ranks import Ranks
 from kdsweep.train.teacher import Source
@@ -38,6 +39,8 @@ class Step(nn.Module):
         self._sources = dict(sources) if objective.needs.teacher else {}
         self._ranks = ranks
         self._labelled = None if labelled is None else [labelled]
+        self.kept_equal = _kept_equal(self)
+        """Names of the buffers that every worker of a trial changes alike."""
 
     def forward(self, batch: Batch | int, progress: float) -> tuple[Tensor, Tensor]:
         """The total of each example ``[N]`` and the sums of ``total``, every term, and of ones.
@@ -100,3 +103,24 @@ class Step(nn.Module):
 
     def _each(self, batches: Sequence[Batch | int]) -> Iterator[Seen]:
         return (self.seen(batch) for batch in batches)
+
+
+def _kept_equal(step: nn.Module) -> tuple[str, ...]:
+    """What the strategies inside say of their buffers, by the names that those have in the step.
+
+    Raises:
+        TrialError: a strategy names a buffer that it does not have.
+    """
+    names: list[str] = []
+    for path, strategy in step.named_modules():
+        if not isinstance(strategy, Strategy):
+            continue
+        own = [name for name, _ in strategy.named_buffers()]
+        for name in strategy.kept_equal:
+            if name not in own:
+                raise TrialError(
+                    f"{type(strategy).__name__} has no buffer {name!r}, which its kept_equal "
+                    f"names; it has: {', '.join(own) or 'none'}"
+                )
+        names += [f"{path}.{name}" for name in strategy.kept_equal]
+    return tuple(names)

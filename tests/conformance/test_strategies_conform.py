@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from conforming import (
+    MAPS,
     PAIRS,
     SETTINGS,
     STEPS,
@@ -32,6 +33,8 @@ ONLY_OTHERS_LEARN = {
     "data_free": {"one_hot", "balance", "activation", "statistics", "adversarial"},
 }
 """Terms that teach what learns beside the student, and not the student."""
+PATCHES = "embeddings.patches"
+"""Of a vit, the only module that gives a map."""
 
 
 @pytest.fixture(scope="module", params=PAIRS)
@@ -160,6 +163,18 @@ def test_what_is_kept_of_a_student_is_the_student_alone(name, distil, networks):
     assert list(made.student.state_dict()) == list(plain.state_dict())
     held = {id(p) for p in made.student.parameters()}
     assert not held & {id(p) for p in made.objective.parameters()}
+
+
+@pytest.mark.parametrize("networks", ["vit from a vit"], indirect=True)
+@pytest.mark.parametrize("name", sorted(MAPS | {"fitnet"}))
+def test_of_a_vit_they_compare_the_map_of_the_patches_alone(name, distil):
+    made = distil(name)
+    assert made.strategy.layers.student[0] == made.strategy.layers.teacher[0] == PATCHES
+    sum(term.sum() for term in made.strategy.terms(made.seen()).values()).backward()
+    reached = {path for path, p in made.student.named_parameters() if p.grad is not None}
+    patches = {f"{PATCHES}.weight", f"{PATCHES}.bias"}
+    # The deepest level of reviewkd is the embedding, behind all blocks.
+    assert reached > patches if name == "reviewkd" else reached == patches
 
 
 @pytest.mark.parametrize("networks", ["cnn from a wider cnn"], indirect=True)

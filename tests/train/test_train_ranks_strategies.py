@@ -9,8 +9,12 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from tiny_trials import OF_TEACHER, spec, state, teacher, trained
+from torch import nn
 
+from kdsweep.errors import TrialError
 from kdsweep.spec import TrialSpec
+from kdsweep.strategies.crd import ContrastiveDistillation
+from kdsweep.strategies.none import NoDistillation
 from kdsweep.train import loop
 from kdsweep.train.ranks import ALONE, Ranks
 from kdsweep.train.step import Step
@@ -43,6 +47,29 @@ class Kept(Step):
         Kept.last = self
 
 
+class Misnamed(NoDistillation):
+    """A user's strategy that names a buffer it does not have."""
+
+    kept_equal = ("bank",)
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.register_buffer("banks", torch.zeros(1))
+
+
+class Remembering(nn.Module):
+    """A norm, and a memory that nobody sends."""
+
+    def __init__(self, start: float) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(2)
+        self.register_buffer("bank", torch.full((2,), start))
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        normed: torch.Tensor = self.norm(values)
+        return normed
+
+
 def trial_of(name: str) -> TrialSpec:
     train = {"epochs": 2, "label_share": 0.3 if "few" in name else 1.0}
     return spec(STRATEGIES[name], teacher={"model": OF_TEACHER}, train=train)
@@ -66,6 +93,27 @@ def run(name: str, ranks: Ranks) -> dict[str, Any]:
     }
 
 
+def run_with_banks_sent(ranks: Ranks) -> dict[str, Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ContrastiveDistillation, "kept_equal", ())
+        return run("crd", ranks)
+
+
+def buffers_around_a_forward(ranks: Ranks) -> dict[str, float]:
+    """Of a module whose buffers each worker has set to another value before each of both."""
+    module = Remembering(start=ranks.rank + 1.0)
+    shared = ranks.share_gradients(module, ("bank",)).eval()
+    found = {"bank at the start": module.bank[0].item()}
+    module.bank.fill_(ranks.rank + 5.0)
+    module.norm.running_mean.fill_(ranks.rank + 5.0)
+    shared(torch.ones(3, 2))
+    return {
+        **found,
+        "bank": module.bank[0].item(),
+        "running mean": module.norm.running_mean[0].item(),
+    }
+
+
 def work(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     dist.init_process_group(
@@ -77,6 +125,8 @@ def work(rank: int, folder: Path) -> None:
     )
     ranks = Ranks(rank, 2)
     found: dict[str, Any] = {name: run(name, ranks) for name in STRATEGIES}
+    found["crd, banks sent"] = run_with_banks_sent(ranks)
+    found["buffers"] = buffers_around_a_forward(ranks)
     own = torch.arange(rank + 2.0).reshape(-1, 1) + 10 * rank
     found["gathered"] = ranks.gather(own.requires_grad_())
     torch.save(found, folder / f"{rank}.pt")
@@ -110,6 +160,36 @@ def test_the_training_moved_and_stayed_finite(both, name):
         not torch.equal(first["student"][key], value) for key, value in alone["student"].items()
     ]
     assert any(moved)
+
+
+def test_banks_that_are_not_sent_are_equal_and_those_that_sent_ones_would_be(both):
+    banks = [f"strategies.0.{name}" for name in ContrastiveDistillation.kept_equal]
+    assert banks == [
+        "strategies.0.student_bank",
+        "strategies.0.teacher_bank",
+        "strategies.0.labels",
+    ]
+    for each in both:
+        kept, sent = each["crd"], each["crd, banks sent"]
+        assert kept["epochs"] == sent["epochs"]
+        for part in ("student", "objective"):
+            assert all(torch.equal(kept[part][key], value) for key, value in sent[part].items())
+        for bank in banks:
+            assert torch.equal(kept["objective"][bank], both[0]["crd"]["objective"][bank])
+    assert (kept["objective"][banks[-1]] >= 0).all()  # Every example has been seen.
+
+
+def test_only_the_buffers_that_are_kept_equal_are_not_sent(both):
+    first, second = (each["buffers"] for each in both)
+    assert first == {"bank at the start": 1.0, "bank": 5.0, "running mean": 5.0}
+    assert second == {"bank at the start": 1.0, "bank": 6.0, "running mean": 5.0}
+
+
+def test_a_strategy_that_keeps_a_buffer_equal_which_it_has_not_is_refused():
+    wrong = spec({"name": f"{__name__}:Misnamed"})
+    message = r"Misnamed has no buffer 'bank', which its kept_equal names; it has: banks$"
+    with pytest.raises(TrialError, match=message):
+        trained(wrong)
 
 
 def test_self_distillation_of_two_workers_is_that_of_one(both):

@@ -1,7 +1,7 @@
 """Which layer of the student learns from which layer of the teacher."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kdsweep.errors import SpecError
 from kdsweep.spec import Settings
-from kdsweep.strategies.base import Layers, Probe, Seen, probed_teacher
+from kdsweep.strategies.base import Layers, Probe, probed_teacher
 
 # Half of the way, in octaves, from one stage to the next: strides are powers of two.
 _NEAR = 0.5
@@ -131,13 +131,6 @@ def layers_of(pairs: Sequence[Pair]) -> Layers:
         student=tuple(dict.fromkeys(pair.student for pair in pairs)),
         teacher=tuple(dict.fromkeys(pair.teacher for pair in pairs)),
     )
-
-
-def summed(pairs: Sequence[Pair], seen: Seen, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """A loss of the student's and the teacher's features, summed over the pairs, ``[N]``."""
-    ours, theirs = seen.student.features, seen.teacher.features
-    losses = [loss(ours[pair.student], theirs[pair.teacher]) for pair in pairs]
-    return sum(losses[1:], start=losses[0])
 
 
 def pair_of(
