@@ -188,7 +188,7 @@ def _drive(
 def _print_front(store: "RunStore") -> None:
     from rich.console import Console
 
-    from kdsweep.report.table import front_table
+    from kdsweep.report.table import trial_table
     from kdsweep.results.pareto import front
 
     meta = store.meta
@@ -197,7 +197,9 @@ def _print_front(store: "RunStore") -> None:
     if not found:
         typer.echo(f"{store.directory}: no trial is complete yet, so there is no front")
         return
-    console.print(front_table(found, meta.objectives, title=f"{meta.name}: the front"))
+    console.print(
+        trial_table(found, meta.objectives, title=f"{meta.name}: the front", width=console.width)
+    )
     console.print(
         f"{store.directory}: the records; kdsweep ui: browse them; "
         f"kdsweep select {store.directory} --help: choose",

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kdsweep.report.labels import trial_name
 from kdsweep.report.progress import Progress
-from kdsweep.report.rows import trial_name
 from kdsweep.results.meta import TeacherMeta
 from kdsweep.results.pareto import front
 from kdsweep.results.record import EpochMetrics, Role, TrialResult

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-from kdsweep.report.rows import flatten, strategy_label, student_label
+from kdsweep.report.labels import flatten, strategy_label, student_label
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.record import EpochMetrics, Status, TrialResult
 
