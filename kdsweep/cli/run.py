@@ -149,7 +149,10 @@ def trial(
         on_teacher=lambda epoch: show(epoch, "teacher", teacher_epochs),
     )
     if outcome.status == "failed":
-        raise TrialError(outcome.error or "the trial failed", source=file)
+        failed = TrialError(outcome.error or "the trial failed", source=file)
+        if outcome.traceback:
+            failed.add_note(outcome.traceback)
+        raise failed
     if as_json:
         typer.echo(json.dumps(outcome.plain(), indent=2))
         return
