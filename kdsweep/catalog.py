@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import logging
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
@@ -12,11 +13,13 @@ from torch import nn
 
 from kdsweep.batch import Shape, in_words, modality
 from kdsweep.data.base import DataInfo, DataSet
-from kdsweep.errors import SpecError, unknown_name
+from kdsweep.errors import SpecError, in_one_line, in_own_code, unknown_name
 from kdsweep.models.base import Family
 from kdsweep.spec import Component, Settings
 from kdsweep.spec.problems import dotted, sentences
 from kdsweep.strategies.base import Probe, Strategy
+
+_log = logging.getLogger(__name__)
 
 Kind = Literal["data", "model", "strategy"]
 _ROOMS: dict[Kind, tuple[str, type]] = {
@@ -141,8 +144,14 @@ def model(component: Component, *, shape: Shape, num_classes: int) -> nn.Module:
     extra = {key: value for key, value in given.items() if key in accepted}
     try:
         own: nn.Module = cls(**component.settings, **extra)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise SpecError(f"{component.name} cannot be built: {error}") from error
+    except SpecError:
+        raise
+    except Exception as error:  # a class of the user's may fail in any way
+        # A ValueError is how a constructor refuses a setting: its words are enough.
+        place = in_own_code(error) and not isinstance(error, ValueError)
+        said = in_one_line(error) if place else error
+        _log.debug("%s cannot be built", component.name, exc_info=error)
+        raise SpecError(f"{component.name} cannot be built: {said}") from error
     return own
 
 
@@ -204,8 +213,11 @@ def _import(kind: Kind, path: str) -> type[Any]:
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except Exception as error:  # a module of the user's may fail to import in any way
+        own = in_own_code(error) and not isinstance(error, SyntaxError)
+        said = in_one_line(error) if own else error
+        _log.debug("%s cannot be imported", path, exc_info=error)
         raise SpecError(
-            f"{path!r} cannot be imported: {error}; a component of your own is named "
+            f"{path!r} cannot be imported: {said}; a component of your own is named "
             "package.module:Class and must be importable where kdsweep runs"
         ) from error
     wanted = nn.Module if kind == "model" else _ROOMS[kind][1]

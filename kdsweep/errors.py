@@ -1,7 +1,17 @@
 """What can go wrong, by whose hand: the sweep file, a trial, or the results on disk."""
 
-from collections.abc import Iterable, Sequence
+import sysconfig
+import traceback
+from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
+from types import FrameType
+
+_OF_OTHERS = (
+    str(Path(__file__).resolve().parent),
+    *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+)
+_LONGEST_MESSAGE = 300
 
 
 class KdsweepError(Exception):
@@ -47,3 +57,58 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     close = get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"no {kind} named {name!r}{hint} (have: {', '.join(names)})"
+
+
+def in_one_line(error: BaseException, own: Collection[str] = ()) -> str:
+    """``net.py, line 7, in forward: KeyError: 'x'``: the innermost place in code of one's own.
+
+    That is code outside of this package, of Python and of what is installed, and modules or
+    packages named in ``own`` wherever they lie. Where the error came through none, the innermost
+    place of all.
+    """
+    place = _own_place(error, own) or _innermost(error)
+    return f"{place}: {_message(error)}" if place else _message(error)
+
+
+def in_own_code(error: BaseException, own: Collection[str] = ()) -> bool:
+    """Whether an error came through code of the user's own, as ``in_one_line`` has it."""
+    return _own_place(error, own) is not None
+
+
+def whole_traceback(error: BaseException) -> str:
+    """All that Python has to say of an error."""
+    return "".join(traceback.format_exception(error)).strip()
+
+
+def _own_place(error: BaseException, own: Collection[str]) -> str | None:
+    frames = [(frame, line) for frame, line in _frames(error) if _is_own(frame, own)]
+    return _place(*frames[-1]) if frames else None
+
+
+def _innermost(error: BaseException) -> str | None:
+    frames = _frames(error)
+    return _place(*frames[-1]) if frames else None
+
+
+def _frames(error: BaseException) -> list[tuple[FrameType, int]]:
+    return list(traceback.walk_tb(error.__traceback__))
+
+
+def _is_own(frame: FrameType, own: Collection[str]) -> bool:
+    if str(frame.f_globals.get("__name__")).partition(".")[0] in own:
+        return True
+    file = frame.f_code.co_filename
+    return not file.startswith(("<", *_OF_OTHERS))
+
+
+def _place(frame: FrameType, line: int) -> str:
+    file = Path(frame.f_code.co_filename)
+    here = Path.cwd()
+    shown = file.relative_to(here) if file.is_relative_to(here) else file
+    return f"{shown}, line {line}, in {frame.f_code.co_name}"
+
+
+def _message(error: BaseException) -> str:
+    text = f"{type(error).__name__}: {str(error).strip()}".removesuffix(": ")
+    line = text.splitlines()[0]
+    return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 3] + "..."

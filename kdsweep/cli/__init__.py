@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from kdsweep import __version__
-from kdsweep.cli import check, results, run, sync
-from kdsweep.errors import KdsweepError
+from kdsweep.cli import check, failing, results, run, sync
+from kdsweep.errors import KdsweepError, in_own_code
 
 _HELP = """Sweep students and ways of distilling them; get the Pareto front.
 
@@ -56,8 +56,15 @@ def _root(
             "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
         ),
     ] = False,
+    traceback: Annotated[
+        bool,
+        typer.Option(
+            "--traceback", help="Of an error in code of your own print the whole traceback."
+        ),
+    ] = False,
 ) -> None:
-    pass
+    if traceback:
+        failing.want_tracebacks()
 
 
 app.command()(check.check)
@@ -76,7 +83,8 @@ def main() -> None:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
-    except KdsweepError as error:
-        for problem in str(error).splitlines():
-            print(f"error: {problem}", file=sys.stderr)
+    except Exception as error:
+        if not isinstance(error, KdsweepError) and not in_own_code(error):
+            raise
+        failing.show(error)
         sys.exit(2)

@@ -11,9 +11,9 @@ from rich.console import Console
 
 from kdsweep.errors import ResultError
 from kdsweep.report.axes import teacher_metrics
-from kdsweep.report.rows import completed, csv_text, row
+from kdsweep.report.rows import completed, csv_text, rows
 from kdsweep.report.run_table import run_row, run_table
-from kdsweep.report.table import front_table, metrics_shown, trial_table
+from kdsweep.report.table import trial_table
 from kdsweep.report.text_plot import text_plot
 from kdsweep.results.pareto import front as front_of
 from kdsweep.results.record import TrialResult
@@ -54,7 +54,7 @@ def show_front(
     meta = store.meta
     front = front_of(results, meta.objectives, constraints=meta.constraints)
     if as_json:
-        _print_json({**run_row(store, results, front), "front": [row(r) for r in front]})
+        _print_json({**run_row(store, results, front), "front": rows(front)})
     elif as_csv:
         typer.echo(csv_text(front), nl=False)
     elif not front:
@@ -62,7 +62,7 @@ def show_front(
     else:
         console = Console(highlight=False)
         title = f"{meta.name}: {len(front)} on the front of {completed(results, 'complete')}"
-        console.print(front_table(front, meta.objectives, title=title))
+        console.print(trial_table(front, meta.objectives, title=title, width=console.width))
         plot = text_plot(
             results, front, meta.objectives,
             teacher=teacher_metrics(meta, results), width=min(console.width, 100) - 1, height=14,
@@ -87,18 +87,18 @@ def list_runs(
     """
     stores, problems = find_runs(root)
     _warn(problems)
-    rows = []
+    runs = []
     for store in stores:
         results = _read(store)
         meta = store.meta
         front = front_of(results, meta.objectives, constraints=meta.constraints)
-        rows.append(run_row(store, results, front))
+        runs.append(run_row(store, results, front))
     if as_json:
-        _print_json(rows)
-    elif not rows:
+        _print_json(runs)
+    elif not runs:
         typer.echo(f"no runs in {root}")
     else:
-        Console(highlight=False).print(run_table(rows))
+        Console(highlight=False).print(run_table(runs))
 
 
 def select_student(
@@ -197,10 +197,12 @@ def _preference(given: str) -> Prefer:
 
 def _print_choice(store: RunStore, choice: Choice, chosen: TrialResult) -> None:
     console = Console(highlight=False)
-    metrics = metrics_shown(store.meta.objectives)
-    console.print(trial_table([chosen], metrics, title="Chosen"))
+    objectives, width = store.meta.objectives, console.width
+    console.print(trial_table([chosen], objectives, title="Chosen", width=width))
     if choice.runners_up:
-        console.print(trial_table(choice.runners_up, metrics, title="Next best that fit"))
+        console.print(
+            trial_table(choice.runners_up, objectives, title="Next best that fit", width=width)
+        )
     if len(chosen.trial_ids) > 1:
         typer.echo(f"trials      {' '.join(chosen.trial_ids)}")
     directory = store.trial_dir(chosen.trial_id)
@@ -210,9 +212,11 @@ def _print_choice(store: RunStore, choice: Choice, chosen: TrialResult) -> None:
 
 
 def _choice_row(choice: Choice) -> dict[str, Any]:
+    chosen = [] if choice.chosen is None else [choice.chosen]
+    described = rows([*chosen, *choice.runners_up])
     return {
-        "chosen": None if choice.chosen is None else row(choice.chosen),
-        "runners_up": [row(result) for result in choice.runners_up],
+        "chosen": described[0] if chosen else None,
+        "runners_up": described[len(chosen) :],
         "rejected": [
             {"number": result.number, "trial_id": result.trial_id, "reasons": list(reasons)}
             for result, reasons in choice.rejected

@@ -152,7 +152,10 @@ def trial(
         on_teacher=lambda epoch: show(epoch, "teacher", teacher_epochs),
     )
     if outcome.status == "failed":
-        raise TrialError(outcome.error or "the trial failed", source=file)
+        failed = TrialError(outcome.error or "the trial failed", source=file)
+        if outcome.traceback:
+            failed.add_note(outcome.traceback)
+        raise failed
     if as_json:
         typer.echo(json.dumps(outcome.plain(), indent=2))
         return
@@ -191,7 +194,7 @@ def _drive(
 def _print_front(store: "RunStore") -> None:
     from rich.console import Console
 
-    from kdsweep.report.table import front_table
+    from kdsweep.report.table import trial_table
     from kdsweep.results.pareto import front
 
     meta = store.meta
@@ -200,7 +203,9 @@ def _print_front(store: "RunStore") -> None:
     if not found:
         typer.echo(f"{store.directory}: no trial is complete yet, so there is no front")
         return
-    console.print(front_table(found, meta.objectives, title=f"{meta.name}: the front"))
+    console.print(
+        trial_table(found, meta.objectives, title=f"{meta.name}: the front", width=console.width)
+    )
     console.print(
         f"{store.directory}: the records; kdsweep ui: browse them; "
         f"kdsweep select {store.directory} --help: choose",

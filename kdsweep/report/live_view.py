@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from kdsweep.report.rows import strategy_label, student_label
+from kdsweep.report.labels import strategy_label, student_label
 from kdsweep.report.table import metric_text
 from kdsweep.report.text_plot import text_plot
 from kdsweep.results.pareto import Objectives

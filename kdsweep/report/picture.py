@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kdsweep.report.axes import LABELS, Axes, axes_of, focus, short
-from kdsweep.report.rows import strategy_label
+from kdsweep.report.labels import strategy_label
 from kdsweep.results.pareto import Objectives
 from kdsweep.results.record import TrialResult
 from kdsweep.results.replicates import by_point

@@ -158,7 +158,7 @@ def _line(state: SweepState, result: TrialResult) -> str:
     width = len(str(state.planned))
     parts = [f"[{state.done:{width}}/{state.planned}] {result.status:<8}  {result.label}"]
     if result.status == "failed":
-        parts.append((result.error or "no reason given").strip().splitlines()[-1])
+        parts.append(" ".join((result.error or "no reason given").split()))
     else:
         parts += [
             f"{metric} {value_text(metric, result.metrics[metric])}"

@@ -60,6 +60,9 @@ class TrialResult(BaseModel):
     weights_of_terms: dict[str, float] = Field(default_factory=dict)
     """The raw weight of each loss term, as the trial was trained."""
     error: str | None = None
+    """Why it failed or was stopped, in a sentence."""
+    traceback: str = ""
+    """Of an error that was not foreseen, as in a class of one's own."""
     device: str = ""
     lane: str = ""
     started: float = 0.0

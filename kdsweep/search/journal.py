@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kdsweep.report.labels import trial_name
 from kdsweep.report.progress import Progress
-from kdsweep.report.rows import trial_name
 from kdsweep.results.meta import TeacherMeta
 from kdsweep.results.pareto import front
 from kdsweep.results.record import EpochMetrics, Role, TrialResult
@@ -36,11 +36,17 @@ class Journal:
         self._lock = threading.RLock()
         self._open: dict[str, TrialResult] = {}
         self._tracked_at: dict[str, float] = {}
+        self._said_where = False
         self.earlier = tuple(done)
         """Records of an earlier process, those of trials that were cut short among them."""
         self.results: list[TrialResult] = [r for r in done if r.status in ("complete", "failed")]
         self._gathering = Gathering(self.results)
         self._front = self._front_of(self.results)
+
+    @property
+    def log(self) -> Path:
+        """What the libraries said, and what went wrong beside the trials."""
+        return self._store.directory / "logs" / "driver.log"
 
     @property
     def front(self) -> list[TrialResult]:
@@ -113,6 +119,7 @@ class Journal:
                     "metrics": outcome.get("metrics") or {},
                     "weights_of_terms": outcome.get("raw_weights") or {},
                     "error": outcome.get("error"),
+                    "traceback": outcome.get("traceback") or "",
                     "device": outcome.get("device") or "",
                     "seconds": seconds,
                     "weights": _relative(weights, self._store.directory) if complete else None,
@@ -124,6 +131,13 @@ class Journal:
             if point is not None and point.status == "complete":
                 self._front = self._front_of([*self._front, point])
         self.progress.trial_ended(result, self._front)
+        if result.traceback and not self._said_where:
+            # Once: other trials may well fail in the same way.
+            self._said_where = True
+            record = self._store.trial_dir(key) / "result.json"
+            self.progress.message(
+                f"the whole traceback of a failed trial is in its record, {record}"
+            )
         if self._tracker is not None:
             self._tracker.log(result)
         return result

@@ -1,8 +1,9 @@
 """Keeps an eye on a running sweep: the teacher, lanes that are lost, and whether anything moves."""
 
+import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -13,6 +14,8 @@ from kdsweep.search.journal import Journal
 from kdsweep.search.lanes import Lanes
 from kdsweep.search.searcher import TEACHER_KEY
 from kdsweep.spec import TrialSpec
+
+_log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.25
 LOOK_WHEN_SETTLED_EVERY_S = 1.0
@@ -154,7 +157,14 @@ class Watch:
                 )
             self._progress.phase("training")
         elif not self._wanted_stop.is_set():
-            self._fail(f"the teacher could not be made: {outcome['error']}")
+            self._fail(f"the teacher could not be made: {outcome['error']}{self._logged(outcome)}")
+
+    def _logged(self, outcome: Mapping[str, Any]) -> str:
+        """Where the traceback is, if there is one: a teacher that failed has no record."""
+        if not outcome.get("traceback"):
+            return ""
+        _log.error("the teacher could not be made\n%s", outcome["traceback"])
+        return f" (the whole traceback is in {self._journal.log})"
 
     def _fail(self, why: str) -> None:
         self.failure = why

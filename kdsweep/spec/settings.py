@@ -1,7 +1,7 @@
 """The base of every settings class: frozen, closed, without infinities."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -12,6 +12,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
     )
+
+    example: ClassVar[str] = ""
+    """How these settings are written, for messages; WORD is what was given in their place."""
 
 
 class Component(BaseModel):

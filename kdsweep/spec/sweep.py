@@ -1,6 +1,6 @@
 """A sweep: a trial, what varies in it, what is wanted, and what it may use."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -22,6 +22,8 @@ _ONLY_FOR: dict[str, tuple[str, ...]] = {"grid_points": ("grid",), "population":
 class Bound(Settings):
     """What a metric must reach for a student to count, both ends inside."""
 
+    example: ClassVar[str] = "{max: 20000}"
+
     min: float | None = None
     max: float | None = None
 
@@ -39,6 +41,8 @@ class SearchSpec(Settings):
 
     ``trials``, ``batch`` and ``population`` count points: each is trained ``replicates`` times.
     """
+
+    example: ClassVar[str] = "{sampler: tpe, trials: 40}"
 
     sampler: Sampler = "tpe"
     trials: int = Field(40, ge=1, le=1_000_000)

@@ -1,6 +1,6 @@
 """One trial: data, teacher, student, strategy and how to train."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -98,12 +98,24 @@ class TrainSpec(Settings):
 class TeacherSpec(Settings):
     """The teacher's architecture, and either its weights or how to train it."""
 
+    example: ClassVar[str] = "{model: WORD} to train it first, or {model: WORD, weights: PATH}"
+
     model: Component
     weights: LocalPath | None = Field(
         None, description="state dict: .safetensors, or a .pt of tensors"
     )
     train: TrainSpec | None = None
     seed: int = Field(0, ge=0, lt=2**31)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_bare_network(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "name" in value and "model" not in value:
+            raise ValueError(
+                f"has the settings of a network itself: put them under model, as "
+                f"{{model: {{name: {value['name']}, ...}}}}, with weights or train beside it"
+            )
+        return value
 
     @model_validator(mode="after")
     def _one_source(self) -> "TeacherSpec":

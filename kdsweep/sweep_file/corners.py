@@ -27,7 +27,7 @@ def trial_problems(trial: TrialSpec, fitting: Fitting) -> list[str]:
     if "data" not in wrong and "student" not in wrong:
         student = fitting.student(trial)
         problems += student if isinstance(student, list) else []
-    if "data" not in wrong and "teacher" not in wrong:
+    if wrong.isdisjoint(("data", "teacher", "teachers")):
         problems += fitting.teacher_problems(trial)
     if "data" not in wrong:
         problems += training_data_problems(trial, fitting)

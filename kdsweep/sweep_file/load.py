@@ -1,7 +1,6 @@
 """A sweep file, or the file of one trial -> settings, everything checked before anything runs."""
 
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,12 +11,13 @@ from kdsweep.data.base import DataInfo
 from kdsweep.errors import SpecError
 from kdsweep.spec import Label, Settings, Space, SweepSpec, TrialSpec
 from kdsweep.spec.dimension import same
-from kdsweep.spec.problems import as_written, sentences
+from kdsweep.spec.problems import sentences
 from kdsweep.sweep_file.changes import put
 from kdsweep.sweep_file.components import coerced
 from kdsweep.sweep_file.corners import corner_problems, students, trial_problems
 from kdsweep.sweep_file.fit import Fitting, FittingElsewhere, Measured
 from kdsweep.sweep_file.pairs import Pairing, pair_up
+from kdsweep.sweep_file.partial import Partial, partial
 from kdsweep.sweep_file.read import parse_yaml, read_text
 from kdsweep.sweep_file.resolve import defaults, resolved
 
@@ -67,6 +67,16 @@ class Sweep:
         return params if same(resolved(put(self.spec.trial, point.changes)), wanted) else None
 
 
+@dataclass(frozen=True)
+class CheckedTrial:
+    """The file of one trial, checked: what it says, and what was found of its data and student."""
+
+    trial: TrialSpec
+    path: Path
+    info: DataInfo
+    student: Measured
+
+
 def load(path: str | Path) -> Sweep:
     """Read a sweep file and check all of it: settings, space, and every corner of the space.
 
@@ -91,22 +101,23 @@ def _load(path: Path, fitting: Fitting) -> Sweep:
     raw, problems = _parse(text, path)
     if set(raw) == {"trial"}:
         raise SpecError(
-            "is the file of one trial, with nothing to vary: train it with "
-            f"`kdsweep trial {path}`, or give it a name and a space",
+            "is the file of one trial, with nothing to vary: check it with `kdsweep check`, train "
+            f"it with `kdsweep trial {path}`, or give it a name and a space",
             source=path,
         )
     spec, more = _validated(SweepSpec, raw)
     problems += more
     space, more = _space(raw)
     problems += more
-    trial = _trial(raw)
-    problems += _written_as_text(raw, trial)
-    if trial is not None:
-        base = _not_taken_out(trial_problems(trial, fitting), problems)
-        problems += [f"trial.{problem}" for problem in base]
+    left = partial(raw.get("trial"))
+    problems += _written_as_text(left)
+    if left.trial is not None:
+        base = trial_problems(left.trial, fitting)
+        problems += [f"trial.{problem}" for problem in left.without_echoes(base)]
         if space is not None:
-            problems += corner_problems(trial, space, fitting, known=base)
-    pairing = Pairing() if trial is None or space is None else pair_up(trial, space, fitting)
+            at_corners = corner_problems(left.trial, left.space_left(space), fitting, known=base)
+            problems += left.without_echoes(at_corners)
+    pairing = _paired(left, space, fitting)
     problems = list(dict.fromkeys([*problems, *pairing.problems]))
     if problems or spec is None or space is None:
         raise SpecError(problems, source=path)
@@ -122,21 +133,54 @@ def load_trial(path: str | Path) -> TrialSpec:
     Raises:
         SpecError: every problem of the trial.
     """
+    return _load_trial(Path(path), Fitting())
+
+
+def check_trial_file(path: str | Path, *, elsewhere: bool = False) -> CheckedTrial | None:
+    """Check the file of one trial alone; ``None`` if it is another file.
+
+    With ``elsewhere`` data and weights are not looked for, as in ``load_for_elsewhere``.
+
+    Raises:
+        SpecError: it cannot be read, or every problem of the trial.
+    """
     path = Path(path)
+    raw, _ = _parse(read_text(path), path)
+    if set(raw) != {"trial"}:
+        return None
+    fitting = FittingElsewhere() if elsewhere else Fitting()
+    trial = _load_trial(path, fitting)
+    info, student = fitting.info(trial.data), fitting.student(trial)
+    # Both have been made already: what is wrong with them has been raised.
+    assert isinstance(info, DataInfo)
+    assert isinstance(student, Measured)
+    return CheckedTrial(trial, path, info, student)
+
+
+def _load_trial(path: Path, fitting: Fitting) -> TrialSpec:
     raw, problems = _parse(read_text(path), path)
     of_a_sweep = set(raw) & (set(SweepSpec.model_fields) - set(TrialFile.model_fields))
     spec, more = _validated(SweepSpec if of_a_sweep else TrialFile, raw)
     problems += more
-    trial = _trial(raw)
-    problems += _written_as_text(raw, trial)
-    if trial is not None:
-        fitting = Fitting()
-        problems += [f"trial.{problem}" for problem in trial_problems(trial, fitting)]
-        problems += [f"trial.{problem}" for problem in fitting.strategy_problems(trial) or ()]
+    left = partial(raw.get("trial"))
+    problems += _written_as_text(left)
+    if left.trial is not None:
+        found = left.without_echoes(trial_problems(left.trial, fitting))
+        problems += [f"trial.{problem}" for problem in found]
+        if not left.taken:
+            unsuited = fitting.strategy_problems(left.trial) or ()
+            problems += [f"trial.{problem}" for problem in unsuited]
     problems = list(dict.fromkeys(problems))
-    if problems or trial is None or spec is None:
+    if problems or left.trial is None or spec is None:
         raise SpecError(problems, source=path)
-    return trial
+    return left.trial
+
+
+def _paired(left: Partial, space: Space | None, fitting: Fitting) -> Pairing:
+    """Strategies and networks together, if no setting was refused: what is left suits nobody."""
+    if left.trial is None or left.taken or space is None:
+        return Pairing()
+    return pair_up(left.trial, space, fitting)
 
 
 def _parse(text: str, path: Path) -> tuple[dict[str, Any], list[str]]:
@@ -179,37 +223,5 @@ def _parsed(given: Mapping[Any, Any]) -> tuple[Space | None, list[str]]:
         return None, list(error.problems)
 
 
-def _trial(raw: Mapping[str, Any]) -> TrialSpec | None:
-    """The trial without the settings that were refused, so that the rest is checked as well."""
-    given = deepcopy(raw.get("trial"))
-    try:
-        return TrialSpec.model_validate(given)
-    except ValidationError as error:
-        for problem in error.errors(include_url=False, include_context=False):
-            _remove(given, as_written(TrialSpec, problem["loc"]))
-    try:
-        return TrialSpec.model_validate(given)
-    except ValidationError:
-        return None
-
-
-def _written_as_text(raw: Mapping[str, Any], trial: TrialSpec | None) -> list[str]:
-    return list(coerced(raw["trial"], trial.model_dump(), "trial")) if trial else []
-
-
-def _not_taken_out(found: list[str], before: list[str]) -> list[str]:
-    """Without a teacher that is missing only because its settings were refused."""
-    if any(problem.startswith("trial.teacher") for problem in before):
-        return [problem for problem in found if not problem.startswith("teacher: is missing")]
-    return found
-
-
-def _remove(data: Any, path: Sequence[object]) -> None:
-    """Delete what ``path`` leads to, or the list that it leads into."""
-    for depth, key in enumerate(path):
-        if not isinstance(data, dict) or key not in data:
-            return
-        if depth == len(path) - 1 or not isinstance(data[key], dict):
-            del data[key]
-            return
-        data = data[key]
+def _written_as_text(left: Partial) -> list[str]:
+    return list(coerced(left.given, left.trial.model_dump(), "trial")) if left.trial else []

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-from kdsweep.report.rows import flatten, strategy_label, student_label
+from kdsweep.report.labels import flatten, strategy_label, student_label
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.record import EpochMetrics, Status, TrialResult
 
@@ -56,6 +56,8 @@ def tags_of(result: TrialResult, meta: RunMeta) -> dict[str, str]:
         "device": result.device,
         "lane": result.lane,
         "error": result.error or "",
+        # Its end says where it was.
+        "traceback": result.traceback[-_TAG_LENGTH:],
     }
     if result.replicates > 1:
         own |= {"point": str(result.point), "replicate": str(result.replicate)}

@@ -14,11 +14,12 @@ from torch import nn
 
 from kdsweep import catalog
 from kdsweep.data.base import Splits, WithheldSplit, without_training
-from kdsweep.errors import KdsweepError
+from kdsweep.errors import KdsweepError, in_one_line, whole_traceback
 from kdsweep.models.size import count_macs, count_params, measure_latency_ms, size_bytes
 from kdsweep.results.record import Status
 from kdsweep.spec import TrialSpec
 from kdsweep.spec.trial import MAIN_TEACHER
+from kdsweep.sweep_file.components import components
 from kdsweep.sweep_file.training_data import student_reads, training_data_are_read
 from kdsweep.train.device import describe
 from kdsweep.train.loop import Report, Trained, Verdict, train
@@ -44,6 +45,9 @@ class Outcome:
     teachers: tuple[dict[str, Any], ...] = ()
     """The cards of teachers that are new to this session, the main one first; each told once."""
     error: str | None = None
+    """Why it failed or was stopped, in a sentence."""
+    traceback: str = ""
+    """Of an error that was not foreseen, as in a class of one's own."""
     device: str = ""
     seconds: float = 0.0
 
@@ -227,11 +231,18 @@ def _ended_by(error: Exception, trial: TrialSpec, device: str, started: float) -
     seconds = time.perf_counter() - started
     if isinstance(error, InterruptedError):
         return Outcome("stopped", error=str(error), device=device, seconds=seconds)
-    return Outcome("failed", error=_in_words(error, trial), device=device, seconds=seconds)
+    foreseen = isinstance(error, KdsweepError) and error.__cause__ is None
+    return Outcome(
+        "failed",
+        error=_in_words(error, trial),
+        traceback="" if foreseen else whole_traceback(error),
+        device=device,
+        seconds=seconds,
+    )
 
 
 def _in_words(error: Exception, trial: TrialSpec) -> str:
-    """What failed; with the traceback where it is not an error that we foresaw."""
+    """What failed, in a sentence; of an error that we did not foresee, where."""
     if isinstance(error, KdsweepError):
         return str(error)
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
@@ -239,4 +250,7 @@ def _in_words(error: Exception, trial: TrialSpec) -> str:
             f"out of memory with student {trial.student.name} and batch size "
             f"{trial.train.batch_size}: {error}"
         )
-    return "".join(traceback.format_exception(error)).strip()
+    # The user's own may be an installed package as well.
+    named = (component.name for _, _, component in components(trial))
+    return in_one_line(error, {name.partition(":")[0].partition(".")[0]
+                               for name in named if ":" in name})  # fmt: skip

@@ -26,9 +26,10 @@ def trial(number, accuracy, params, *, role="trial", status="complete"):
         name=f"kd w{number}",
         trial={
             "student": {"name": "cnn", "width": 8},
-            "strategy": {"name": "kd", "temperature": 4.0, "alpha": 0.25},
+            "strategy": {"name": "kd", "temperature": 3.0 + number, "alpha": 0.25},
         },
-        changes={"student.width": 8},
+        changes={"student.width": 8, "strategy.temperature": 3.0 + number},
+        params={"student.width": 8, "strategy.temperature": 3.0 + number},
         metrics={"accuracy": accuracy, "params": params, "macs": 64.0 * params},
         weights=f"trials/t{number}/student.safetensors",
     )
@@ -68,7 +69,7 @@ def test_front_as_a_table_and_a_plot(runs):
     assert result.exit_code == 0
     assert "digits: 2 on the front of 3 complete trials" in result.stdout
     rows = [line.split() for line in result.stdout.splitlines()]
-    assert ["cnn", "w8", "kd", "1,000", "64k", "80.00%", "4", "0.25", "t1"] in rows
+    assert ["cnn", "w8", "kd", "1,000", "64k", "80.00%", "4", "t1"] in rows
     assert "★ teacher" in result.stdout
     assert max(len(line) for line in result.stdout.splitlines()) <= 80
     assert "\x1b" not in result.stdout
@@ -81,7 +82,8 @@ def test_front_as_json(runs):
     ]  # fmt: skip
     assert found["objectives"] == {"accuracy": "max", "params": "min"}
     assert (found["complete"], found["failed"], found["planned"]) == (3, 1, 5)
-    assert found["front"][0]["changes"] == {"student.width": 8}
+    assert found["front"][0]["changes"] == {"student.width": 8, "strategy.temperature": 4.0}
+    assert found["front"][0]["settings"] == {"student.width": 8, "strategy.temperature": 4.0}
 
 
 def test_front_as_csv(runs):

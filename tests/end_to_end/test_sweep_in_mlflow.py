@@ -6,7 +6,7 @@ import pytest
 from mlflow import MlflowClient
 from sweeps import records
 
-from kdsweep.report.rows import flatten
+from kdsweep.report.labels import flatten
 from kdsweep.tracking.where import default_uri
 
 pytestmark = pytest.mark.ray

@@ -42,14 +42,14 @@ def test_plain_output_is_a_line_per_trial():
         progress.trial_epoch("t1", epoch(1, 0.5), 20)
         progress.trial_ended(ended(1), [ended(1)])
         progress.trial_ended(
-            ended(2, status="failed", error="Traceback ...\nRuntimeError: [x] bad shape"),
+            ended(2, status="failed", error="net.py, line 3:\n  RuntimeError: [x] bad shape"),
             [ended(1)],
         )
         progress.message("MLflow [red] is down")
     assert console.file.getvalue().splitlines() == [
         "starting Ray",
         "[ 1/12] complete  kd w1  accuracy 90.00%  params 101  1.2 s  front 1",
-        "[ 2/12] failed    kd w2  RuntimeError: [x] bad shape  1.2 s  front 1",
+        "[ 2/12] failed    kd w2  net.py, line 3: RuntimeError: [x] bad shape  1.2 s  front 1",
         "MLflow [red] is down",
     ]
 

@@ -9,17 +9,10 @@ from rich.console import Console
 from kdsweep.report import picture
 from kdsweep.report.axes import Axes, axes_of, focus, short, teacher_metrics
 from kdsweep.report.front_files import write_front
+from kdsweep.report.labels import flatten, strategy_label, student_label, trial_name
 from kdsweep.report.picture import draw_front
-from kdsweep.report.rows import (
-    completed,
-    csv_text,
-    flatten,
-    row,
-    strategy_label,
-    student_label,
-    trial_name,
-)
-from kdsweep.report.table import front_table, value_text
+from kdsweep.report.rows import completed, csv_text, rows
+from kdsweep.report.table import trial_table, value_text
 from kdsweep.report.text_plot import text_plot
 from kdsweep.results.meta import RunMeta, TeacherMeta
 from kdsweep.results.pareto import front
@@ -41,7 +34,12 @@ def student(number, accuracy, params, *, role="trial", status="complete", **stra
             "student": {"name": "cnn", "width": 8, "depth": 2},
             "strategy": strategy or {"name": "none"},
         },
-        changes={"student.width": 8, "strategy": strategy},
+        changes={"student.width": 8, "strategy": strategy or {"name": "none"}},
+        params={
+            "student.width": 8,
+            "strategy": strategy.get("name", "none"),
+            **{f"strategy[kd].{key}": v for key, v in strategy.items() if isinstance(v, float)},
+        },
         metrics={
             "accuracy": accuracy, "params": params, "macs": 64 * params,
             "loss": 1 - accuracy, "latency_ms": 0.5,
@@ -101,7 +99,7 @@ def test_flatten_reaches_every_leaf():
 
 def test_rows_have_numbers_that_json_has():
     diverged = RUN[0].model_copy(update={"metrics": {"loss": math.nan, "params": 10.0}})
-    found = row(diverged)
+    (found,) = rows([diverged])
     assert (found["loss"], found["params"], found["accuracy"]) == (None, 10, None)
     json.dumps(found, allow_nan=False)
 
@@ -114,25 +112,25 @@ def test_csv_has_a_column_for_every_changed_setting():
     assert csv_text([]) == "\n"
 
 
-def test_front_table_fits_eighty_columns():
-    text = printed(front_table(FRONT, TWO, title="Front"))
+def test_the_front_fits_eighty_columns():
+    text = printed(trial_table(FRONT, TWO, title="Front"))
     lines = [line.split() for line in text.splitlines()]
     assert ["cnn", "w8", "d2", "kd", "1,000", "64k", "80.00%", "4.25", "0.3", "t0"] in lines
     assert "none (control)" in text
     assert max(len(line) for line in text.splitlines()) <= 80
-    wide = printed(front_table(FRONT, FOUR))
+    wide = printed(trial_table(FRONT, FOUR))
     assert max(len(line) for line in wide.splitlines()) <= 80
     assert "MACs" not in wide
     assert "…" not in wide
 
 
 def test_settings_that_nobody_has_get_no_column():
-    assert "alpha" not in printed(front_table([RUN[1]], TWO))
+    assert "alpha" not in printed(trial_table([RUN[1]], TWO))
 
 
 def test_names_are_not_read_as_markup():
     odd = RUN[0].model_copy(update={"trial": {"student": {"name": "[bold]x"}}})
-    assert "[bold]x" in printed(front_table([odd], TWO))
+    assert "[bold]x" in printed(trial_table([odd], TWO))
 
 
 @pytest.mark.parametrize(
@@ -252,7 +250,7 @@ POINT_FRONT = front(POINTS, TWO)
 
 
 def test_the_row_of_a_point_has_mean_deviation_and_trials():
-    found = row(POINT_FRONT[0])
+    found = rows(POINT_FRONT)[0]
     assert found["accuracy"] == pytest.approx(0.8)
     assert found["accuracy_std"] == pytest.approx(0.1 / 2**0.5)
     assert found["loss_std"] == pytest.approx(0.1 / 2**0.5)
@@ -260,7 +258,7 @@ def test_the_row_of_a_point_has_mean_deviation_and_trials():
     assert (found["point"], found["replicates"], found["trial_ids"]) == (0, 2, ("t0", "t1"))
     assert (found["number"], found["trial_id"]) == (0, "t0")
     json.dumps(found, allow_nan=False)
-    assert not {"point", "replicates", "trial_ids", "accuracy_std"} & set(row(FRONT[0]))
+    assert not {"point", "replicates", "trial_ids", "accuracy_std"} & set(rows(FRONT)[0])
 
 
 def test_csv_of_points():
@@ -273,7 +271,7 @@ def test_csv_of_points():
 
 
 def test_the_table_of_points_shows_the_deviation_and_fits_eighty_columns():
-    text = printed(front_table(POINT_FRONT, TWO, title="Front"))
+    text = printed(trial_table(POINT_FRONT, TWO, title="Front"))
     lines = [line.split() for line in text.splitlines()]
     assert ["cnn", "w8", "d2", "kd", "1,000", "64k", "80.00%", "±7.07", "2", "4.25", "0.3",
             "t0"] in lines  # fmt: skip
@@ -281,8 +279,8 @@ def test_the_table_of_points_shows_the_deviation_and_fits_eighty_columns():
     assert control.split()[5:] == ["10,000", "640k", "90.00%", "2", "t2"]
     assert "mean ± standard deviation over n trials" in text
     assert max(len(line) for line in text.splitlines()) <= 80
-    assert "standard deviation" not in printed(front_table(FRONT, TWO))
-    wide = printed(front_table(front(POINTS, FOUR), FOUR))
+    assert "standard deviation" not in printed(trial_table(FRONT, TWO))
+    wide = printed(trial_table(front(POINTS, FOUR), FOUR))
     assert max(len(line) for line in wide.splitlines()) <= 80
     assert "…" not in wide
     assert "0.2 ±0.071" in wide
@@ -339,7 +337,8 @@ def test_what_the_search_drew_is_in_the_name_of_a_trial():
         "strategy[kd].extra.transformer": None, "strategy[kd].teachers": "[a, b]", "pair": "r110",
     }  # fmt: skip
     assert trial_name(trial, drawn) == (
-        "kd+transformer w8 T4 batch_norm=True hidden_weight=0.312 teachers=[a, b] pair=r110"
+        "kd+transformer w8 T4 batch_norm=true transformer.hidden_weight=0.312 "
+        "teachers=[a, b] pair=r110"
     )
     assert trial_name(trial) == "kd+transformer w8 T4"
 

@@ -50,6 +50,9 @@ class Listener:
         self._note("ended", result.trial_id)
         self.front = [each.trial_id for each in front]
 
+    def message(self, text):
+        self.heard.append(("said", text, None))
+
     def log(self, result):
         self._note(f"logged {result.status}", result.trial_id)
 
@@ -280,3 +283,16 @@ def test_a_point_of_which_one_failed_is_on_no_front(journal):
         )
         journal.end(f"{number:05d}", outcome)
     assert journal.front == []
+
+
+def test_where_a_traceback_is_is_said_once(store, listener):
+    journal = Journal(store, listener, None)
+    for number in range(3):
+        journal.begin(f"0000{number}", number, "trial", TRIAL, {}, {})
+        outcome = {"status": "failed", "error": "net.py, line 3, in forward: KeyError: 'x'"}
+        # The first was foreseen: it has none.
+        journal.end(f"0000{number}", outcome | ({"traceback": "Traceback: all"} if number else {}))
+    said = [text for what, text, _ in listener.heard if what == "said"]
+    record = store.directory / "trials" / "00001" / "result.json"
+    assert said == [f"the whole traceback of a failed trial is in its record, {record}"]
+    assert [result.traceback for result in store.read()] == ["", *["Traceback: all"] * 2]

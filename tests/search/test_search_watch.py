@@ -1,6 +1,7 @@
 """What ends a sweep that cannot go on, and the sentence for the person."""
 
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -60,6 +61,7 @@ class Heard:
     def __init__(self):
         self.phases, self.messages, self.teachers = [], [], []
         self.progress = self
+        self.log = Path("runs/x/logs/driver.log")
 
     def phase(self, text):
         self.phases.append(text)
@@ -170,6 +172,16 @@ def test_a_teacher_that_cannot_be_made_ends_the_sweep(scene):
     scene.board.teacher["outcome"] = {"status": "failed", "error": "epoch 3: the loss is nan"}
     failure = scene.ends(scene.watch(TRIAL))
     assert failure == "the teacher could not be made: epoch 3: the loss is nan"
+
+
+def test_the_traceback_of_a_teacher_goes_to_the_log(scene, caplog):
+    scene.board.up = {"lane-000": {}}
+    why = {"error": "net.py, line 3, in forward: KeyError: 'x'", "traceback": "Traceback: all"}
+    scene.board.teacher["outcome"] = {"status": "failed", **why}
+    failure = scene.ends(scene.watch(TRIAL))
+    assert failure.startswith(f"the teacher could not be made: {why['error']} (the whole traceback")
+    assert failure.endswith("driver.log)")
+    assert "Traceback: all" in caplog.text
     assert scene.heard.teachers == []
 
 

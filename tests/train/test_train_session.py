@@ -1,6 +1,7 @@
 """A session: how each trial ends in plain values, and that nothing of it reaches the next."""
 
 import json
+import re
 import weakref
 from pathlib import Path
 
@@ -116,6 +117,7 @@ def test_a_failure_that_was_foreseen_is_told_in_a_sentence(session, tmp_path):
     assert (done.status, done.metrics, done.device) == ("failed", {}, describe(CPU))
     assert done.error is not None
     assert done.error.startswith("epoch ")
+    assert done.traceback == ""
     assert len(done.error.splitlines()) == 1
     assert not path.exists()
 
@@ -127,13 +129,37 @@ def test_a_setting_that_does_not_fit_fails_the_trial_with_its_path(session):
     assert (done.error or "").startswith("strategy: layers.0.student: no layer 'stagse.0'")
 
 
-def test_a_failure_that_nobody_foresaw_carries_its_traceback(session):
+def test_a_failure_that_nobody_foresaw_is_told_by_its_place_and_carries_its_traceback(session):
     done = session.run(raising("zero"), go_on)
     assert done.status == "failed"
-    lines = (done.error or "").splitlines()
+    told = r".*test_train_session\.py, line \d+, in forward: ZeroDivisionError: by zero"
+    assert re.fullmatch(told, done.error or "")
+    lines = done.traceback.splitlines()
     assert lines[0].startswith("Traceback")
     assert lines[-1] == "ZeroDivisionError: by zero"
     assert any("test_train_session.py" in line for line in lines)
+
+
+def test_a_strategy_and_data_of_ones_own_are_told_by_their_place(session, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(
+        "from kdsweep.data.digits import Digits\n"
+        "from kdsweep.strategies.kd import KnowledgeDistillation\n"
+        "class Mine(KnowledgeDistillation):\n"
+        "    def terms(self, seen):\n"
+        "        return {}['soft']\n"
+        "class Data(Digits):\n"
+        "    def load(self, device):\n"
+        "        open('absent.csv')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    own = TAUGHT.model_copy(update={"strategy": Component(name="mine:Mine")})
+    assert session.run(own, go_on).error == "mine.py, line 5, in terms: KeyError: 'soft'"
+    other = spec().model_copy(update={"data": Component(name="mine:Data")})
+    found = session.run(other, go_on)
+    assert (found.error or "").startswith("mine.py, line 8, in load: FileNotFoundError: [Errno 2]")
+    assert "in load" in session.prepare(other.model_copy(update={"teacher": TAUGHT.teacher}),
+                                        go_on).traceback  # fmt: skip
 
 
 def test_out_of_memory_names_what_to_make_smaller(session):

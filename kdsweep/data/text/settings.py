@@ -1,5 +1,7 @@
 """What a sweep file may say of every set of texts."""
 
+from typing import ClassVar
+
 from pydantic import Field, model_validator
 
 from kdsweep.spec import Settings
@@ -11,6 +13,8 @@ class TokenizerSettings(Settings):
 
     A WordPiece vocabulary is trained on the training split, or that of a model is taken.
     """
+
+    example: ClassVar[str] = "{pretrained: WORD}, or {vocabulary: 4000} to train one"
 
     vocabulary: int = Field(4000, ge=100, le=1_000_000, description="ids to train, at most")
     lowercase: bool | None = Field(
