@@ -83,7 +83,7 @@ def test_networks_that_it_cannot_read_are_refused_in_words(name, networks):
     pair, teachers = networks
     if name not in pair.without:
         pytest.skip("can be used with these networks")
-    with pytest.raises(SpecError, match=r"^strategy: .{20}"):
+    with pytest.raises(SpecError, match=r"^strategy[.:].{20}"):
         distillation(pair, teachers, Component(name=name, **SETTINGS.get(name, {})))
 
 
