@@ -1,19 +1,23 @@
-"""``kdsweep check``: every mistake of a sweep file, or what it would run."""
+"""``kdsweep check``: every mistake of a file, or what it would run."""
 
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kdsweep.sweep_file import Measured, Plan, Sweep
     from kdsweep.sweep_file.plan import Resources
 
 
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A sweep file (YAML).")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A sweep file or trial file (YAML).")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
     elsewhere: Annotated[
         bool,
@@ -25,23 +29,31 @@ def check(
     Nothing is trained, and nothing is written (but data with download: true are
     fetched). Each end of each range and each choice is put into the trial and
     checked, and each network is built to see whether it takes the images.
+    Of the file of one trial it says what would be trained.
 
     \b
     Examples:
       kdsweep check search_spaces/digits.yaml
+      kdsweep check runs/digits/trials/00007/trial.yaml
       kdsweep check search_spaces/digits.yaml --json
       kdsweep check search_spaces/cifar100.yaml --elsewhere
     """
-    from kdsweep.sweep_file import load, load_for_elsewhere, plan
+    from kdsweep.cli import check_trial
+    from kdsweep.sweep_file import check_trial_file, load, load_for_elsewhere, plan
 
-    sweep = load_for_elsewhere(file) if elsewhere else load(file)
-    planned = plan(sweep)
-    if as_json:
-        typer.echo(json.dumps(as_data(sweep, planned), indent=2))
+    trial = check_trial_file(file, elsewhere=elsewhere)
+    if trial is not None:
+        data, lines = check_trial.as_data(trial), check_trial.as_text(trial)
     else:
-        typer.echo("\n".join(as_text(sweep, planned)))
-        if elsewhere:
-            typer.echo("  files       data and weights were not looked for")
+        sweep = load_for_elsewhere(file) if elsewhere else load(file)
+        planned = plan(sweep)
+        data, lines = as_data(sweep, planned), as_text(sweep, planned)
+    if as_json:
+        typer.echo(json.dumps(data, indent=2))
+        return
+    typer.echo("\n".join(lines))
+    if elsewhere:
+        typer.echo("  files       data and weights were not looked for")
 
 
 def as_data(sweep: "Sweep", plan: "Plan") -> dict[str, object]:
@@ -90,6 +102,14 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
             f"  results     {results_at(sweep)}"]  # fmt: skip
 
 
+def setting_words(settings: "Mapping[str, Any]") -> list[str]:
+    """Each setting with its value, nested ones by dotted path; without those that are null."""
+    from kdsweep.report.labels import flatten, value_words
+
+    flat = flatten(settings).items()
+    return [f"{path}={value_words(value)}" for path, value in flat if value != "null"]
+
+
 def results_at(sweep: "Sweep") -> str:
     """The run directory that ``kdsweep run`` makes if it is not told another name."""
     return f"runs/{sweep.spec.name}"
@@ -112,8 +132,7 @@ def _resource_lines(resources: "Resources", address: str | None) -> list[str]:
 
 
 def _described(student: "Measured") -> str:
-    settings = {k: v for k, v in student.component.settings.items() if not isinstance(v, dict)}
-    words = " ".join((student.component.name, *(f"{k}={v}" for k, v in settings.items())))
+    words = " ".join((student.component.name, *setting_words(student.component.settings)))
     return f"{student.params:>12,} params, {student.macs:>15,} multiply-adds  {words}"
 
 

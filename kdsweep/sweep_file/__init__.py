@@ -2,18 +2,28 @@
 
 from kdsweep.sweep_file.changes import at
 from kdsweep.sweep_file.fit import Measured
-from kdsweep.sweep_file.load import Sweep, TrialFile, load, load_for_elsewhere, load_trial
-from kdsweep.sweep_file.plan import Plan, check_room, controls, plan
+from kdsweep.sweep_file.load import (
+    CheckedTrial,
+    Sweep,
+    TrialFile,
+    check_trial_file,
+    load,
+    load_for_elsewhere,
+    load_trial,
+)
+from kdsweep.sweep_file.plan import Plan, check_room, controls, plan, teacher_words
 from kdsweep.sweep_file.read import to_yaml
 from kdsweep.sweep_file.resolve import defaults, resolved
 
 __all__ = [
+    "CheckedTrial",
     "Measured",
     "Plan",
     "Sweep",
     "TrialFile",
     "at",
     "check_room",
+    "check_trial_file",
     "controls",
     "defaults",
     "load",
@@ -21,5 +31,6 @@ __all__ = [
     "load_trial",
     "plan",
     "resolved",
+    "teacher_words",
     "to_yaml",
 ]

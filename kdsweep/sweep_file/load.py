@@ -57,6 +57,16 @@ class Sweep:
         return self.space.locate(resolved(trial), defaults=defaults)
 
 
+@dataclass(frozen=True)
+class CheckedTrial:
+    """The file of one trial, checked: what it says, and what was found of its data and student."""
+
+    trial: TrialSpec
+    path: Path
+    info: DataInfo
+    student: Measured
+
+
 def load(path: str | Path) -> Sweep:
     """Read a sweep file and check all of it: settings, space, and every corner of the space.
 
@@ -81,8 +91,8 @@ def _load(path: Path, fitting: Fitting) -> Sweep:
     raw, problems = _parse(text, path)
     if set(raw) == {"trial"}:
         raise SpecError(
-            "is the file of one trial, with nothing to vary: train it with "
-            f"`kdsweep trial {path}`, or give it a name and a space",
+            "is the file of one trial, with nothing to vary: check it with `kdsweep check`, train "
+            f"it with `kdsweep trial {path}`, or give it a name and a space",
             source=path,
         )
     spec, more = _validated(SweepSpec, raw)
@@ -112,7 +122,31 @@ def load_trial(path: str | Path) -> TrialSpec:
     Raises:
         SpecError: every problem of the trial.
     """
+    return _load_trial(Path(path), Fitting())
+
+
+def check_trial_file(path: str | Path, *, elsewhere: bool = False) -> CheckedTrial | None:
+    """Check the file of one trial alone; ``None`` if it is another file.
+
+    With ``elsewhere`` data and weights are not looked for, as in ``load_for_elsewhere``.
+
+    Raises:
+        SpecError: it cannot be read, or every problem of the trial.
+    """
     path = Path(path)
+    raw, _ = _parse(read_text(path), path)
+    if set(raw) != {"trial"}:
+        return None
+    fitting = FittingElsewhere() if elsewhere else Fitting()
+    trial = _load_trial(path, fitting)
+    info, student = fitting.info(trial.data), fitting.student(trial)
+    # Both have been made already: what is wrong with them has been raised.
+    assert isinstance(info, DataInfo)
+    assert isinstance(student, Measured)
+    return CheckedTrial(trial, path, info, student)
+
+
+def _load_trial(path: Path, fitting: Fitting) -> TrialSpec:
     raw, problems = _parse(read_text(path), path)
     of_a_sweep = set(raw) & (set(SweepSpec.model_fields) - set(TrialFile.model_fields))
     spec, more = _validated(SweepSpec if of_a_sweep else TrialFile, raw)
@@ -120,7 +154,7 @@ def load_trial(path: str | Path) -> TrialSpec:
     left = partial(raw.get("trial"))
     problems += _written_as_text(left)
     if left.trial is not None:
-        found = left.without_echoes(trial_problems(left.trial, Fitting()))
+        found = left.without_echoes(trial_problems(left.trial, fitting))
         problems += [f"trial.{problem}" for problem in found]
     problems = list(dict.fromkeys(problems))
     if problems or left.trial is None or spec is None:

@@ -80,7 +80,7 @@ def plan(sweep: Sweep, *, machine: Machine | None = None) -> Plan:
         num_trials=sweep.num_trials,
         replicates=search.replicates,
         grid_points_left_out=left_out,
-        teacher=_teachers(sweep.spec.trial),
+        teacher=teacher_words(sweep.spec.trial),
         resources=resources(sweep.spec.cluster, machine or this_machine()),
     )
 
@@ -158,11 +158,16 @@ def _shared(gpus: int, workers: int) -> float:
     return 1.0 / per_gpu
 
 
-def _teachers(trial: TrialSpec) -> str:
-    return "; ".join(map(_teacher, trial.all_teachers.values())) or "none"
+def teacher_words(trial: TrialSpec) -> str:
+    """Where each teacher comes from; with their names where there are several."""
+    each = {name: _teacher(teacher) for name, teacher in trial.all_teachers.items()}
+    if len(each) > 1:
+        return "; ".join(f"{name}: {words}" for name, words in each.items())
+    return next(iter(each.values()), "none")
 
 
 def _teacher(teacher: TeacherSpec) -> str:
     if teacher.weights is not None:
         return f"{teacher.model.name}, loaded from {teacher.weights}"
-    return f"{teacher.model.name}, trained first for {teacher.training.epochs} epochs"
+    num = teacher.training.epochs
+    return f"{teacher.model.name}, trained first for {num} epoch{'' if num == 1 else 's'}"

@@ -1,0 +1,58 @@
+"""What ``kdsweep check`` says of the file of one trial."""
+
+import textwrap
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from kdsweep.cli.check import setting_words
+
+if TYPE_CHECKING:
+    from kdsweep.sweep_file import CheckedTrial
+
+_LABEL, _WIDTH = 14, 80
+
+
+def as_data(checked: "CheckedTrial") -> dict[str, object]:
+    """What would be trained, as plain data."""
+    from kdsweep.sweep_file import resolved, teacher_words
+
+    student = {**asdict(checked.student), "component": resolved(checked.trial)["student"]}
+    return {
+        "file": str(checked.path),
+        "num_classes": checked.info.num_classes,
+        "teacher": teacher_words(checked.trial),
+        "student": student,
+        "trial": resolved(checked.trial),
+    }
+
+
+def as_text(checked: "CheckedTrial") -> list[str]:
+    """What would be trained, in lines of at most 80 columns, long names apart."""
+    from kdsweep.batch import in_words
+    from kdsweep.sweep_file import teacher_words
+    from kdsweep.train.needs import teachers_of
+
+    trial, student, train = checked.trial, checked.student, checked.trial.train
+    shapes = " and ".join(in_words(shape) for shape in checked.info.shapes.values())
+    read = teachers_of(trial)
+    unread = (
+        "" if read or not trial.all_teachers else f" (strategy {trial.strategy.name}: not read)"
+    )
+    num = train.epochs
+    rows = {
+        "data": f"{trial.data.name}: {checked.info.num_classes} classes, {shapes}",
+        "teacher": teacher_words(trial) + unread,
+        "student": f"{student.params:,} params, {student.macs:,} multiply-adds",
+        "": " ".join([trial.student.name, *setting_words(trial.student.settings)]),
+        "strategy": " ".join([trial.strategy.name, *setting_words(trial.strategy.settings)]),
+        "training": f"{num} epoch{'' if num == 1 else 's'}, batches of {train.batch_size}, "
+        f"lr {train.lr:.3g}, {train.optimizer.name}, {train.schedule.name}, "
+        f"seed {trial.seed}",
+    }
+    lines = [f"{checked.path}: good"]
+    for label, text in rows.items():
+        lines += textwrap.wrap(
+            f"  {label:<{_LABEL - 2}}{text}", _WIDTH, subsequent_indent=" " * _LABEL,
+            break_long_words=False, break_on_hyphens=False, replace_whitespace=False,
+        )  # fmt: skip
+    return lines
