@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from kdsweep.sweep_file.plan import Resources
 
 
+_NEXT_LINE = "\n" + " " * 14
+
+
 def check(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A sweep file or trial file (YAML).")
@@ -84,7 +87,7 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
         f"  sweep       {spec.name}",
         f"  data        {spec.trial.data.name}: {sweep.info.num_classes} classes, "
         f"{' and '.join(in_words(shape) for shape in sweep.info.shapes.values())}",
-        f"  teacher     {plan.teacher}",
+        f"  teacher     {plan.teacher.replace('; ', _NEXT_LINE)}",
         f"  space       {_counted(plan.num_dimensions, 'dimension')}, "
         f"{plan.num_conditional} of them conditional",
         f"  students    {_described(plan.smallest)}",
