@@ -159,7 +159,7 @@ def _trainable(any_trial: dict[str, Any], place: Path) -> Any:
     return InProcess
 
 
-def _go_on(epoch: Any) -> Any:
+def _go_on(epoch: Any, teacher: str = "") -> Any:
     from kdsweep.train.loop import Verdict
 
     return Verdict.CONTINUE

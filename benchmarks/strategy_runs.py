@@ -192,5 +192,5 @@ def _work(kind: str, settings: Mapping[str, Any]) -> Line:
     }
 
 
-def _go_on(epoch: EpochMetrics) -> Verdict:
+def _go_on(epoch: EpochMetrics, teacher: str = "") -> Verdict:
     return Verdict.CONTINUE

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kdsweep.sweep_file.plan import Resources
 
 _SHOWN_CLASHES = 4
+_NEXT_LINE = "\n" + " " * 14
 
 
 def check(
@@ -89,7 +90,7 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
         f"  sweep       {spec.name}",
         f"  data        {spec.trial.data.name}: {sweep.info.num_classes} classes, "
         f"{' and '.join(in_words(shape) for shape in sweep.info.shapes.values())}",
-        f"  teacher     {plan.teacher}",
+        f"  teacher     {plan.teacher.replace('; ', _NEXT_LINE)}",
         f"  space       {_counted(plan.num_dimensions, 'dimension')}, "
         f"{plan.num_conditional} of them conditional",
         f"  students    {_described(plan.smallest)}",

@@ -121,6 +121,7 @@ def trial(
       kdsweep trial runs/digits/trials/00007/trial.yaml --weights s.safetensors
     """
     from kdsweep.errors import SpecError, TrialError
+    from kdsweep.spec.trial import called
     from kdsweep.sweep_file import load_trial
 
     if weights is not None and weights.suffix != ".safetensors":
@@ -144,12 +145,14 @@ def trial(
         )
         return Verdict.CONTINUE
 
-    teacher_epochs = spec.teacher.training.epochs if spec.teacher else 0
+    def show_teacher(epoch: "EpochMetrics", name: str) -> Verdict:
+        return show(epoch, called(name), spec.all_teachers[name].training.epochs)
+
     outcome = session.run(
         spec,
         lambda epoch: show(epoch, "epoch", spec.train.epochs),
         weights=weights,
-        on_teacher=lambda epoch: show(epoch, "teacher", teacher_epochs),
+        on_teacher=show_teacher,
     )
     if outcome.status == "failed":
         failed = TrialError(outcome.error or "the trial failed", source=file)
@@ -160,7 +163,7 @@ def trial(
         typer.echo(json.dumps(outcome.plain(), indent=2))
         return
     for card in outcome.teachers:
-        typer.echo(f"{'teacher_accuracy':16} {card['accuracy']:.6g}")
+        typer.echo(f"{card['teacher'] + '_accuracy':16} {card['accuracy']:.6g}")
     for name, value in outcome.metrics.items():
         typer.echo(f"{name:16} {value:.6g}")
     if weights is not None:

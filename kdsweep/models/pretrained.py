@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 
 from kdsweep.batch import PADDING, Tokens
 from kdsweep.errors import SpecError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 # Vocabularies are padded up to a size that suits the hardware, never by more.
 _SPARE_ROWS = 128
+_WHAT_IT_HOLDS = "the path of a model directory, which has config.json and weights as safetensors"
 
 
 def encoder(
@@ -96,16 +98,15 @@ def _config_of(
 ) -> "PretrainedConfig":
     """The directory's configuration, with the dropout that the settings ask for."""
     assert params.pretrained is not None
-    if Path(params.pretrained).is_absolute() and not Path(params.pretrained).is_dir():
-        raise SpecError(f"{name}: pretrained: {params.pretrained!r} is not a directory")
+    _check_place(params.pretrained, name)
     # Nothing is fetched: every lane of every node would do so at once.
     where = {"local_files_only": True}
     try:
         found, _ = config_class.get_config_dict(params.pretrained, **where)
     except (OSError, ValueError) as error:
-        raise SpecError(_missing(params, name, f"config.json ({_reason(error)})")) from error
+        raise SpecError(_unread(params.pretrained, name, "config.json", error)) from error
     if not found:
-        raise SpecError(_missing(params, name, "config.json"))
+        raise SpecError(_not_cached(params.pretrained, name))
     if found.get("model_type") != config_class.model_type:
         raise SpecError(
             f"{name}: pretrained: {params.pretrained!r} holds a model of type "
@@ -145,6 +146,7 @@ def _loaded(
 ) -> "PreTrainedModel":
     """The network with the directory's weights; nothing but the head may be new."""
     assert params.pretrained is not None
+    _check_weights(params.pretrained, name)
     try:
         network, report = network_class.from_pretrained(
             params.pretrained,
@@ -155,9 +157,8 @@ def _loaded(
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
-    except (OSError, ValueError) as error:
-        what = f"weights as safetensors ({_reason(error)})"
-        raise SpecError(_missing(params, name, what)) from error
+    except (OSError, ValueError, SafetensorError) as error:
+        raise SpecError(_unread(params.pretrained, name, "weights", error)) from error
     differ = {str(key[0] if isinstance(key, tuple) else key) for key in report["mismatched_keys"]}
     new = sorted(key for key in differ | set(report["missing_keys"]) if not _is_head(key))
     if new:
@@ -173,10 +174,43 @@ def _is_head(key: str) -> bool:
     return "classifier" in key or ".pooler." in key
 
 
-def _missing(params: EncoderSettings, name: str, what: str) -> str:
+def _check_place(pretrained: str, name: str) -> None:
+    """Pass if it is a directory with what a model has, or may be a name in the hub cache."""
+    path, where = Path(pretrained), f"{name}: pretrained: {pretrained!r}"
+    if not path.is_absolute():
+        return
+    if not path.is_dir():
+        found = "is a file" if path.exists() else "does not exist"
+        raise SpecError(f"{where} {found}: give {_WHAT_IT_HOLDS}")
+    if not (path / "config.json").is_file():
+        raise SpecError(f"{where} has no config.json: give {_WHAT_IT_HOLDS}")
+
+
+def _check_weights(pretrained: str, name: str) -> None:
+    """Pass if a directory has weights that are read, or it is a name in the hub cache."""
+    path = Path(pretrained)
+    if path.is_absolute() and not any(path.glob("*.safetensors")):
+        pickled = "" if not any(path.glob("*.bin")) else (
+            "; a pickle (.bin) is not read: save the model again, with safe_serialization=True"
+        )  # fmt: skip
+        raise SpecError(
+            f"{name}: pretrained: {pretrained!r} has no weights as safetensors: give "
+            f"{_WHAT_IT_HOLDS}{pickled}"
+        )
+
+
+def _unread(pretrained: str, name: str, what: str, error: Exception) -> str:
+    """The sentence for a part of a model that transformers cannot read."""
+    if not Path(pretrained).is_absolute():
+        return _not_cached(pretrained, name)
+    return f"{name}: pretrained: {what} of {pretrained!r} cannot be read: {_reason(error)}"
+
+
+def _not_cached(pretrained: str, name: str) -> str:
     return (
-        f"{name}: pretrained: {params.pretrained!r} has no {what}: give the path of a model "
-        "directory, or the name of a model in this machine's hub cache (hf download NAME)"
+        f"{name}: pretrained: no directory {pretrained!r}, and no model of that name with config "
+        "and safetensors in this machine's hub cache; nothing is fetched: give "
+        f"{_WHAT_IT_HOLDS}, or run hf download {pretrained} on every node"
     )
 
 

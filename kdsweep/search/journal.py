@@ -14,6 +14,7 @@ from kdsweep.results.record import EpochMetrics, Role, TrialResult
 from kdsweep.results.replicates import Gathering
 from kdsweep.results.store import RunStore
 from kdsweep.spec import TrialSpec
+from kdsweep.spec.trial import called
 from kdsweep.sweep_file import resolved
 from kdsweep.tracking.tracker import Tracker
 
@@ -161,7 +162,7 @@ class Journal:
                 number=0,
                 role="teacher",
                 status="complete",
-                name=f"teacher {name}",
+                name=f"{called(card['teacher'])} {name}",
                 trial=whole,
                 metrics={
                     "accuracy": card["accuracy"],

@@ -14,6 +14,7 @@ from kdsweep.search.journal import Journal
 from kdsweep.search.lanes import Lanes
 from kdsweep.search.searcher import TEACHER_KEY
 from kdsweep.spec import TrialSpec
+from kdsweep.spec.trial import called
 
 _log = logging.getLogger(__name__)
 
@@ -137,12 +138,12 @@ class Watch:
     def _look_at_teacher(self, lanes_are_up: bool) -> None:
         news = ray.get(self._board.look.remote(TEACHER_KEY))
         last, outcome = news["last_teacher_epoch"], news["outcome"]
-        assert self._trial.teacher is not None
         if outcome is None:
             if last is not None:
-                epochs = self._trial.teacher.training.epochs
+                epochs = self._trial.all_teachers[last["teacher"]].training.epochs
                 self._progress.phase(
-                    f"teacher: epoch {last['epoch']}/{epochs}, accuracy {last['accuracy']:.3f}"
+                    f"{called(last['teacher'])}: epoch {last['epoch']}/{epochs}, "
+                    f"accuracy {last['accuracy']:.3f}"
                 )
             elif lanes_are_up:
                 self._progress.phase("teacher")
@@ -153,7 +154,8 @@ class Watch:
                 self._journal.teacher(card, self._trial)
                 how = "found" if card["reused"] else "ready"
                 self._progress.message(
-                    f"teacher {how}: accuracy {card['accuracy']:.4f}, {card['params']:,} parameters"
+                    f"{called(card['teacher'])} {how}: accuracy {card['accuracy']:.4f}, "
+                    f"{card['params']:,} parameters"
                 )
             self._progress.phase("training")
         elif not self._wanted_stop.is_set():

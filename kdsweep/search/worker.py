@@ -67,8 +67,9 @@ def _run(session: Any, reporter: Any, job: dict[str, Any]) -> dict[str, Any]:
     def on_epoch(epoch: EpochMetrics) -> Verdict:
         return Verdict.CONTINUE if reporter.epoch(epoch.model_dump()) else Verdict.STOP
 
-    def on_teacher(epoch: EpochMetrics) -> Verdict:
-        return Verdict.CONTINUE if reporter.teacher_epoch(epoch.model_dump()) else Verdict.STOP
+    def on_teacher(epoch: EpochMetrics, name: str) -> Verdict:
+        told = {**epoch.model_dump(), "teacher": name}
+        return Verdict.CONTINUE if reporter.teacher_epoch(told) else Verdict.STOP
 
     trial = TrialSpec.model_validate(job["trial"])
     if job["kind"] == "teacher":

@@ -1,5 +1,6 @@
 """The base of every settings class: frozen, closed, without infinities."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -48,11 +49,15 @@ LocalPath = Annotated[str, Field(min_length=1), AfterValidator(_absolute)]
 """A path as the file gives it, made absolute against the working directory; addresses stay."""
 
 
+_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+
+
 def _absolute_if_local(name: str) -> str:
     path = Path(name).expanduser()
-    local = path.exists() or name.startswith((".", "~", "/"))
+    # The hub has NAME and ORGANISATION/NAME: anything else cannot be a name there.
+    local = path.exists() or not _HUB_NAME.fullmatch(name)
     return str(Path.cwd() / path) if local else name
 
 
 PathOrHubName = Annotated[str, Field(min_length=1), AfterValidator(_absolute_if_local)]
-"""What is there, or looks like a path, made absolute; all else is the name of a model."""
+"""What is there, or cannot be the name of a model, made absolute; all else is the name of one."""

@@ -132,6 +132,12 @@ class TeacherSpec(Settings):
 MAIN_TEACHER = "teacher"
 """What the trial's own teacher is called among several."""
 
+
+def called(teacher: str) -> str:
+    """A teacher of a trial for people: ``teacher``, or ``teacher large`` for a further one."""
+    return teacher if teacher == MAIN_TEACHER else f"{MAIN_TEACHER} {teacher}"
+
+
 TeacherName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,31}$")]
 
 

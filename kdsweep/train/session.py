@@ -2,10 +2,9 @@
 
 import json
 import time
-import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,46 +13,28 @@ from torch import nn
 
 from kdsweep import catalog
 from kdsweep.data.base import Splits, WithheldSplit, without_training
-from kdsweep.errors import KdsweepError, in_one_line, whole_traceback
+from kdsweep.errors import KdsweepError, TrialError
 from kdsweep.models.size import count_macs, count_params, measure_latency_ms, size_bytes
-from kdsweep.results.record import Status
+from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import TrialSpec
-from kdsweep.spec.trial import MAIN_TEACHER
-from kdsweep.sweep_file.components import components
+from kdsweep.spec.trial import MAIN_TEACHER, called
 from kdsweep.sweep_file.training_data import student_reads, training_data_are_read
 from kdsweep.train.device import describe
 from kdsweep.train.loop import Report, Trained, Verdict, train
 from kdsweep.train.needs import teachers_of
+from kdsweep.train.outcome import Outcome, ended_by
 from kdsweep.train.ranks import ALONE, Ranks
 from kdsweep.train.teacher import RememberedLogits, Source, can_be_remembered
 from kdsweep.train.teacher_store import TeacherCard, TeacherStore
 from kdsweep.train.weights import save_weights
 
+TeacherReport = Callable[[EpochMetrics, str], Verdict]
+"""Hears of an epoch of a teacher, and which of the trial's teachers it is."""
+
 KEPT_DATA_SETS = 2
 KEPT_TEACHERS = 2
 LATENCY_BUDGET_S = 0.05
 """Per trial: some hundred runs of a small student, and little beside its training."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a trial ended, in plain values that travel between processes."""
-
-    status: Status
-    metrics: dict[str, float] = field(default_factory=dict)
-    raw_weights: dict[str, float] = field(default_factory=dict)
-    teachers: tuple[dict[str, Any], ...] = ()
-    """The cards of teachers that are new to this session, the main one first; each told once."""
-    error: str | None = None
-    """Why it failed or was stopped, in a sentence."""
-    traceback: str = ""
-    """Of an error that was not foreseen, as in a class of one's own."""
-    device: str = ""
-    seconds: float = 0.0
-
-    def plain(self) -> dict[str, Any]:
-        """As a dictionary of JSON types."""
-        return asdict(self)
 
 
 class Session:
@@ -92,23 +73,32 @@ class Session:
             KEPT_DATA_SETS,
         )
 
-    def teachers(self, trial: TrialSpec, report: Report) -> dict[str, tuple[Source, TeacherCard]]:
+    def teachers(
+        self, trial: TrialSpec, report: TeacherReport
+    ) -> dict[str, tuple[Source, TeacherCard]]:
         """The teachers that the trial's strategy reads, by name, the main one first.
 
         Made now if nobody has made them before; ``report`` hears of that.
         """
         return {name: self._teacher(trial, name, report) for name in teachers_of(trial)}
 
-    def _teacher(self, trial: TrialSpec, name: str, report: Report) -> tuple[Source, TeacherCard]:
+    def _teacher(
+        self, trial: TrialSpec, name: str, report: TeacherReport
+    ) -> tuple[Source, TeacherCard]:
         spec = trial.all_teachers[name]
         # One that is loaded is only validated: its trial's data will do.
         splits = self._whole(trial) if spec.weights is None else self.splits(trial)
         key = json.dumps([splits.fingerprint, spec.model_dump()], sort_keys=True)
 
         def make() -> tuple[Source, TeacherCard]:
-            teacher, card = self._store.get(
-                trial, spec, splits=splits, device=self.device, report=report, ranks=self.ranks
-            )
+            try:
+                teacher, card = self._store.get(
+                    trial, spec, splits=splits, device=self.device, ranks=self.ranks,
+                    report=lambda epoch: report(epoch, name),
+                )  # fmt: skip
+            except TrialError as error:
+                told = (problem.removeprefix(f"{MAIN_TEACHER}: ") for problem in error.problems)
+                raise TrialError(f"{called(name)}: {each}" for each in told) from error
             fits = not isinstance(splits.train, WithheldSplit) and can_be_remembered(
                 splits.train, num_classes=splits.info.num_classes, num_views=splits.num_views
             )
@@ -122,7 +112,7 @@ class Session:
         report: Report,
         *,
         weights: Path | None = None,
-        on_teacher: Report = lambda epoch: Verdict.CONTINUE,
+        on_teacher: TeacherReport = lambda epoch, name: Verdict.CONTINUE,
     ) -> Outcome:
         """Run a trial to its end, whatever that is: a failure is an outcome, not an exception.
 
@@ -149,23 +139,23 @@ class Session:
             )
         except Exception as error:  # noqa: BLE001  # a trial fails alone: the lane lives on
             self._let_through(error)
-            return _ended_by(error, trial, device, started)
+            return ended_by(error, trial, device, started)
 
-    def prepare(self, trial: TrialSpec, report: Report) -> Outcome:
+    def prepare(self, trial: TrialSpec, report: TeacherReport) -> Outcome:
         """Make or find the trial's teachers, and train nothing else."""
         started, device = time.perf_counter(), describe(self.device)
         try:
-            cards = [self._teacher(trial, name, report)[1] for name in trial.all_teachers]
+            cards = {n: self._teacher(trial, n, report)[1] for n in trial.all_teachers}
         except Exception as error:  # noqa: BLE001  # a trial fails alone: the lane lives on
             self._let_through(error)
-            return _ended_by(error, trial, device, started)
-        told = tuple(asdict(card) for card in cards)
+            return ended_by(error, trial, device, started)
+        told = tuple(_told(card, name) for name, card in cards.items())
         seconds = time.perf_counter() - started
         return Outcome("complete", teachers=told, device=device, seconds=seconds)
 
     def _train(
-        self, trial: TrialSpec, report: Report, on_teacher: Report
-    ) -> tuple[Trained, list[TeacherCard]]:
+        self, trial: TrialSpec, report: Report, on_teacher: TeacherReport
+    ) -> tuple[Trained, dict[str, TeacherCard]]:
         splits = self.splits(trial)
         known = self.teachers(trial, on_teacher)
         sources = {name: source for name, (source, _) in known.items()}
@@ -180,7 +170,7 @@ class Session:
             others=sources,
             ranks=self.ranks,
         )
-        return trained, [card for _, card in known.values()]
+        return trained, {name: card for name, (_, card) in known.items()}
 
     def _let_through(self, error: Exception) -> None:
         """A trial fails alone and the lane lives on, unless its other workers cannot know.
@@ -191,11 +181,11 @@ class Session:
         if self.ranks.size > 1 and not isinstance(error, KdsweepError):
             raise error
 
-    def _news_of(self, cards: Iterable[TeacherCard]) -> tuple[dict[str, Any], ...]:
+    def _news_of(self, cards: Mapping[str, TeacherCard]) -> tuple[dict[str, Any], ...]:
         """The cards that no outcome has told of: thousands of trials share a teacher."""
-        new = [card for card in cards if card.digest not in self._told]
-        self._told |= {card.digest for card in new}
-        return tuple(asdict(card) for card in new)
+        new = {name: card for name, card in cards.items() if card.digest not in self._told}
+        self._told |= {card.digest for card in new.values()}
+        return tuple(_told(card, name) for name, card in new.items())
 
     def _measure(self, student: nn.Module, trial: TrialSpec) -> dict[str, float]:
         shape = catalog.shape_for(trial.student, self.splits(trial).info)
@@ -209,6 +199,11 @@ class Session:
         }
 
 
+def _told(card: TeacherCard, name: str) -> dict[str, Any]:
+    """A card as an outcome has it, with the teacher's name in the trial."""
+    return {**asdict(card), "teacher": name}
+
+
 T = TypeVar("T")
 
 
@@ -220,37 +215,3 @@ def _kept(cache: "OrderedDict[str, T]", key: str, make: Callable[[], T], most: i
         cache[key] = make()
     cache.move_to_end(key)
     return cache[key]
-
-
-def _ended_by(error: Exception, trial: TrialSpec, device: str, started: float) -> Outcome:
-    """The outcome of a trial that an exception ended; what it held on the device is let go."""
-    # The frames that the error went through hold the networks, and would for as long as it lives.
-    traceback.clear_frames(error.__traceback__)
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    seconds = time.perf_counter() - started
-    if isinstance(error, InterruptedError):
-        return Outcome("stopped", error=str(error), device=device, seconds=seconds)
-    foreseen = isinstance(error, KdsweepError) and error.__cause__ is None
-    return Outcome(
-        "failed",
-        error=_in_words(error, trial),
-        traceback="" if foreseen else whole_traceback(error),
-        device=device,
-        seconds=seconds,
-    )
-
-
-def _in_words(error: Exception, trial: TrialSpec) -> str:
-    """What failed, in a sentence; of an error that we did not foresee, where."""
-    if isinstance(error, KdsweepError):
-        return str(error)
-    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
-        return (
-            f"out of memory with student {trial.student.name} and batch size "
-            f"{trial.train.batch_size}: {error}"
-        )
-    # The user's own may be an installed package as well.
-    named = (component.name for _, _, component in components(trial))
-    return in_one_line(error, {name.partition(":")[0].partition(".")[0]
-                               for name in named if ":" in name})  # fmt: skip

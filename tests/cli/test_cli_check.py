@@ -239,3 +239,12 @@ def test_a_cluster_elsewhere_is_not_measured_here(small):
 def test_the_digits_sweep_is_good(capsys):
     assert run("check", DIGITS) == 0
     assert "42: 40 by tpe + 2 controls (none, kd)" in capsys.readouterr().out
+
+
+def test_of_several_teachers_each_has_a_line(small, capsys):
+    further = "  teachers: {large: {model: {name: cnn, width: 12}, train: {epochs: 1}}}\n  student:"
+    small.write_text(SMALL.replace("  student:", further))
+    assert run("check", small.name) == 0
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("  teacher     teacher: cnn, trained first for 3 epochs")
+    assert lines[at + 1] == "              large: cnn, trained first for 1 epoch"

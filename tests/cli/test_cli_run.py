@@ -209,6 +209,21 @@ def test_one_trial_in_this_process(home, capsys):
     assert torch.get_num_threads() == 1
 
 
+def test_one_trial_names_each_of_its_teachers(home, capsys):
+    several = SWEEP.replace(
+        "  strategy: {name: kd, temperature: 2.0, alpha: 0.5}",
+        "  teachers: {large: {model: {name: cnn, width: 6, stages: 2}, train: {epochs: 2}}}\n"
+        "  strategy: {name: multi_teacher}",
+    )
+    (home / "small.yaml").write_text(several)
+    assert run("trial", "small.yaml") == 0
+    begun = [line.split(":")[0] for line in capsys.readouterr().out.splitlines()]
+    assert begun[:5] == [
+        "teacher 1/1", "teacher large 1/2", "teacher large 2/2", "epoch 1/2", "epoch 2/2"
+    ]  # fmt: skip
+    assert [line.split()[0] for line in begun[5:7]] == ["teacher_accuracy", "large_accuracy"]
+
+
 def test_weights_of_a_trial_are_safetensors(home, capsys):
     assert run("trial", "small.yaml", "--weights", "student.pt") == 2
     err = capsys.readouterr().err

@@ -252,9 +252,19 @@ def test_a_name_is_looked_up_in_the_hub_cache_alone(
     given = settings(pretrained="some/bert")
     assert given.tokenizer.pretrained == "some/bert"
     assert ids("the fox", given) == ids("the fox", settings(vocabulary=110))
-    for name in ("some/other", "no name at all", "../no-such-tokenizer-anywhere"):
-        with pytest.raises(SpecError, match=r"no directory or file .* nothing is fetched"):
-            shape(settings(pretrained=name))
+    with pytest.raises(SpecError, match=r"no directory or file .* nothing is fetched"):
+        shape(settings(pretrained="some/other"))
+
+
+def test_what_can_only_be_a_path_is_told_what_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("no name at all", "./absent", "runs/of/absent", "absent/"):
+        assert refusal(settings(pretrained=name)) == (
+            f"data.tokenizer.pretrained: {str(tmp_path / name)!r} does not exist: give the path of "
+            "a model directory, which has tokenizer.json or vocab.txt, or of such a file"
+        )
 
 
 # What is refused

@@ -283,30 +283,57 @@ def test_directories_that_do_not_fit_are_refused(tmp_path):
         f"distilbert: pretrained: {at!r} holds a model of type 'bert', not 'distilbert': use the "
         "model of that name, or another directory",
     )
-    nowhere = str(tmp_path / "nowhere")
-    assert refusal("bert", pretrained=nowhere) == (
-        f"bert: pretrained: {nowhere!r} is not a directory",
-    )
+
+
+HOLDS = "give the path of a model directory, which has config.json and weights as safetensors"
+
+
+def test_a_path_is_told_what_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
     (tmp_path / "empty").mkdir()
-    empty = str(tmp_path / "empty")
-    assert refusal("bert", pretrained=empty) == (
-        f"bert: pretrained: {empty!r} has no config.json: give the path of a model directory, or "
-        "the name of a model in this machine's hub cache (hf download NAME)",
-    )
+    (tmp_path / "unread").mkdir()
+    (tmp_path / "unread" / "config.json").write_text("{")
+    (tmp_path / "unread" / "model.safetensors").write_text("")
+    for given, said in [
+        ("./nowhere", "{!r} does not exist: " + HOLDS),
+        ("runs/of/nowhere", "{!r} does not exist: " + HOLDS),
+        ("some/model/", "{!r} does not exist: " + HOLDS),
+        ("file", "{!r} is a file: " + HOLDS),
+        ("empty", "{!r} has no config.json: " + HOLDS),
+    ]:
+        place = str(tmp_path / given)
+        assert refusal("bert", pretrained=given) == ("bert: pretrained: " + said.format(place),)
+    (problem,) = refusal("bert", pretrained="unread")
+    place = str(tmp_path / "unread")
+    assert problem.startswith(f"bert: pretrained: config.json of {place!r} cannot be read: ")
+    (tmp_path / "unread" / "config.json").write_text('{"model_type": "bert"}')
+    (problem,) = refusal("bert", pretrained="unread", shape=Tokens(12, 30_522))
+    assert problem.startswith(f"bert: pretrained: weights of {place!r} cannot be read: ")
+    assert "hub" not in problem
 
 
-def test_a_name_that_the_cache_does_not_have_is_refused_without_a_network(tmp_path, monkeypatch):
+@pytest.mark.parametrize("given", ["model", "some/model"])
+def test_a_name_that_the_cache_does_not_have_is_refused_without_a_network(
+    tmp_path, monkeypatch, given
+):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    (problem,) = refusal("bert", pretrained="some/model")
-    assert problem.startswith("bert: pretrained: 'some/model' has no config.json (")
+    assert refusal("bert", pretrained=given) == (
+        f"bert: pretrained: no directory {given!r}, and no model of that name with config and "
+        f"safetensors in this machine's hub cache; nothing is fetched: {HOLDS}, or run "
+        f"hf download {given} on every node",
+    )
 
 
 def test_pickled_weights_are_not_read(tmp_path):
     network = saved(tmp_path, "bert")
     (tmp_path / "model.safetensors").unlink()
+    where = f"bert: pretrained: {str(tmp_path)!r} has no weights as safetensors: {HOLDS}"
+    assert refusal("bert", pretrained=str(tmp_path)) == (where,)
     torch.save(network.state_dict(), tmp_path / "pytorch_model.bin")
-    (problem,) = refusal("bert", pretrained=str(tmp_path))
-    assert "has no weights as safetensors" in problem
+    assert refusal("bert", pretrained=str(tmp_path)) == (
+        f"{where}; a pickle (.bin) is not read: save the model again, with safe_serialization=True",
+    )
 
 
 def test_a_configuration_of_other_weights_is_refused(tmp_path):

@@ -23,7 +23,8 @@ TRIAL = TrialSpec.model_validate(
     }
 )
 CARD = {
-    "digest": "0123456789abcdef01234567", "model": {"name": "cnn"}, "data": "fingerprint",
+    "teacher": "teacher", "digest": "0123456789abcdef01234567", "model": {"name": "cnn"},
+    "data": "fingerprint",
     "accuracy": 0.9, "loss": 0.3, "params": 1000, "macs": 5000, "size_bytes": 4000,
     "device": "a processor", "weights_sha256": "", "seconds": 2.5, "reused": False,
     "epochs": [epoch(1).model_dump()],
@@ -296,3 +297,10 @@ def test_where_a_traceback_is_is_said_once(store, listener):
     record = store.directory / "trials" / "00001" / "result.json"
     assert said == [f"the whole traceback of a failed trial is in its record, {record}"]
     assert [result.traceback for result in store.read()] == ["", *["Traceback: all"] * 2]
+
+
+def test_a_further_teacher_has_its_name_in_its_record(store, listener):
+    journal = Journal(store, listener, None)
+    journal.teacher(CARD, TRIAL)
+    journal.teacher({**CARD, "teacher": "large", "digest": "f" * 24}, TRIAL)
+    assert [result.name for result in store.read()] == ["teacher cnn", "teacher large cnn"]

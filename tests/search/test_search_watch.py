@@ -19,7 +19,7 @@ FITTED = Fitted(
 )
 TRIAL = TrialSpec.model_validate(parse_yaml(CONDITIONAL)[0]["trial"])
 NO_TEACHER = TRIAL.model_copy(update={"teacher": None})
-CARD = {"reused": False, "accuracy": 0.9, "params": 1234}
+CARD = {"teacher": "teacher", "reused": False, "accuracy": 0.9, "params": 1234}
 
 
 class Board:
@@ -210,11 +210,32 @@ def test_a_full_disk_ends_the_sweep(scene):
 
 def test_the_epochs_of_the_teacher_are_shown(scene):
     scene.board.up = {"lane-000": {}}
-    scene.board.teacher["last_teacher_epoch"] = {"epoch": 1, "accuracy": 0.25}
+    scene.board.teacher["last_teacher_epoch"] = {"teacher": "teacher", "epoch": 1, "accuracy": 0.25}
     watch = scene.watch(TRIAL)
     shown = "teacher: epoch 1/1, accuracy 0.250"
     scene.ends(watch, then=lambda: (until(lambda: shown in scene.heard.phases), watch.stop()))
     assert "training" not in scene.heard.phases
+
+
+def test_of_several_teachers_each_is_named(scene):
+    large = {"model": {"name": "cnn"}, "train": {"epochs": 7}}
+    two = TrialSpec.model_validate({**TRIAL.model_dump(), "teachers": {"large": large}})
+    scene.board.up = {"lane-000": {}}
+    scene.board.teacher["last_teacher_epoch"] = {"teacher": "large", "epoch": 2, "accuracy": 0.5}
+    watch = scene.watch(two)
+
+    def until_both_are_there():
+        until(lambda: "teacher large: epoch 2/7, accuracy 0.500" in scene.heard.phases)
+        found = {**CARD, "teacher": "large", "reused": True}
+        scene.board.teacher["outcome"] = {"status": "complete", "teachers": [CARD, found]}
+        until(lambda: "training" in scene.heard.phases)
+        watch.stop()
+
+    scene.ends(watch, then=until_both_are_there)
+    assert scene.heard.messages == [
+        "teacher ready: accuracy 0.9000, 1,234 parameters",
+        "teacher large found: accuracy 0.9000, 1,234 parameters",
+    ]
 
 
 def test_a_stop_is_no_failure_though_the_teacher_is_cut_short(scene):

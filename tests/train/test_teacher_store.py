@@ -28,8 +28,8 @@ from tiny_trials import (
 from kdsweep.errors import TrialError
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import TrialSpec
-from kdsweep.train.loop import Report, Verdict
-from kdsweep.train.session import Session
+from kdsweep.train.loop import Verdict
+from kdsweep.train.session import Session, TeacherReport
 from kdsweep.train.teacher import Teacher
 from kdsweep.train.teacher_store import TeacherCard, digest_of
 
@@ -132,13 +132,13 @@ def test_two_sessions_at_once_train_it_once(tmp_path):
     training, asked = threading.Event(), threading.Event()
     cards: dict[str, dict[str, Any]] = {}
 
-    def first_epoch(epoch: EpochMetrics) -> Verdict:
+    def first_epoch(epoch: EpochMetrics, teacher: str) -> Verdict:
         training.set()
         # Goes on when the other session is about to ask for the same teacher.
         assert asked.wait(60)
         return Verdict.CONTINUE
 
-    def prepare(name: str, report: Report) -> None:
+    def prepare(name: str, report: TeacherReport) -> None:
         outcome = Session(device=CPU, teachers=tmp_path).prepare(TAUGHT, report)
         cards[name] = outcome.teachers[0] if outcome.teachers else {"error": outcome.error}
 

@@ -61,7 +61,7 @@ def session(tmp_path: Path) -> Session:
 
 
 def stop_at(last: int) -> Report:
-    return lambda epoch: Verdict.STOP if epoch.epoch == last else Verdict.CONTINUE
+    return lambda epoch, teacher="": Verdict.STOP if epoch.epoch == last else Verdict.CONTINUE
 
 
 def raising(how: str) -> TrialSpec:
@@ -240,14 +240,14 @@ def test_a_trial_that_needs_no_teacher_makes_none(session, tmp_path):
 
 
 def test_a_teacher_prepared_is_the_one_that_trials_find(session, tmp_path):
-    heard: list[int] = []
+    heard: list[tuple[str, int]] = []
 
-    def report(epoch: EpochMetrics) -> Verdict:
-        heard.append(epoch.epoch)
+    def report(epoch: EpochMetrics, teacher: str) -> Verdict:
+        heard.append((teacher, epoch.epoch))
         return Verdict.CONTINUE
 
     made = session.prepare(TAUGHT, report)
-    assert (made.status, made.metrics, heard) == ("complete", {}, [1, 2])
+    assert (made.status, made.metrics, heard) == ("complete", {}, [("teacher", 1), ("teacher", 2)])
     other = Session(device=CPU, teachers=tmp_path / "teachers")
     done = other.run(TAUGHT, go_on, on_teacher=never)
     (before,), (found,) = made.teachers, done.teachers

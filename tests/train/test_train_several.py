@@ -24,6 +24,7 @@ from kdsweep.errors import SpecError, TrialError
 from kdsweep.spec import TrainSpec, TrialSpec
 from kdsweep.strategies.base import EpochEnd, Learner, Needs, Strategy, Weight
 from kdsweep.train.labels import labelled
+from kdsweep.train.loop import Verdict
 from kdsweep.train.needs import teachers_of
 from kdsweep.train.optimize import Optimizers
 from kdsweep.train.session import Session
@@ -235,10 +236,25 @@ def test_a_session_makes_each_teacher_once_and_tells_of_each_once(tmp_path):
     assert len([each for each in tmp_path.iterdir() if each.is_dir()]) == 2
 
 
-def test_a_preparation_makes_all_teachers_of_the_trial(tmp_path):
+def test_a_preparation_makes_all_teachers_of_the_trial_and_names_them(tmp_path):
+    heard = {}
     trial = of_two().model_copy(update={"teachers": {"other": of_two().teachers["other"]}})
-    done = Session(device=CPU, teachers=tmp_path).prepare(trial, go_on)
-    assert [card["model"]["width"] for card in done.teachers] == [5, 3]
+    done = Session(device=CPU, teachers=tmp_path).prepare(
+        trial, lambda epoch, name: heard.setdefault(name, Verdict.CONTINUE)
+    )
+    assert [(card["teacher"], card["model"]["width"]) for card in done.teachers] == [
+        ("teacher", 5), ("other", 3),
+    ]  # fmt: skip
+    assert list(heard) == ["teacher", "other"]
+
+
+def test_a_further_teacher_that_fails_is_named(tmp_path):
+    whole = of_two().model_dump()
+    whole["teachers"]["other"]["train"] = {**TRAIN, "optimizer": "sgd", "lr": 100.0, "epochs": 20}
+    done = Session(device=CPU, teachers=tmp_path).prepare(TrialSpec.model_validate(whole), go_on)
+    assert done.status == "failed"
+    assert (done.error or "").startswith("teacher other: epoch ")
+    assert done.traceback == ""
 
 
 def test_remembered_logits_serve_every_teacher():

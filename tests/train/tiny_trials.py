@@ -53,7 +53,7 @@ def teacher(network: nn.Module | None = None) -> Teacher:
     return Teacher(network, digest="drawn", accuracy=0.1)
 
 
-def go_on(epoch: EpochMetrics) -> Verdict:
+def go_on(epoch: EpochMetrics, teacher: str = "") -> Verdict:
     """A listener that lets every training run to its end."""
     return Verdict.CONTINUE
 
@@ -116,6 +116,6 @@ def get_teacher(
     )
 
 
-def never(epoch: EpochMetrics) -> Verdict:
+def never(epoch: EpochMetrics, teacher: str = "") -> Verdict:
     """A listener that nobody may speak to."""
     raise AssertionError("trained again")

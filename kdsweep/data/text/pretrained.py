@@ -42,7 +42,12 @@ def _found(name: str) -> Path:
         return found
     if path.is_file():
         return path
-    found = None if path.is_absolute() else _in_hub_cache(name)
+    if path.is_absolute():
+        raise SpecError(
+            f"{_AT}: {name!r} does not exist: give the path of a model directory, which has "
+            f"{_WHOLE} or {_LIST}, or of such a file"
+        )
+    found = _in_hub_cache(name)
     if found is None:
         raise SpecError(
             f"{_AT}: no directory or file {name!r}, and no tokenizer of a model of that name in "
