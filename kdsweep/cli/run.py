@@ -154,6 +154,8 @@ def trial(
         weights=weights,
         on_teacher=show_teacher,
     )
+    for sentence in outcome.warnings:
+        typer.echo(f"warning: {sentence}", err=True)
     if outcome.status == "failed":
         failed = TrialError(outcome.error or "the trial failed", source=file)
         if outcome.traceback:

@@ -1,8 +1,9 @@
 """What the driver writes down: one record per trial, to the run directory first, then to others."""
 
+import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from kdsweep.spec import TrialSpec
 from kdsweep.spec.trial import called
 from kdsweep.sweep_file import resolved
 from kdsweep.tracking.tracker import Tracker
+
+_log = logging.getLogger(__name__)
 
 TRACK_RUNNING_EVERY_S = 10.0
 """How often MLflow hears of a trial that is still running."""
@@ -38,6 +41,7 @@ class Journal:
         self._open: dict[str, TrialResult] = {}
         self._tracked_at: dict[str, float] = {}
         self._said_where = False
+        self._warned: set[str] = set()
         self.earlier = tuple(done)
         """Records of an earlier process, those of trials that were cut short among them."""
         self.results: list[TrialResult] = [r for r in done if r.status in ("complete", "failed")]
@@ -131,6 +135,7 @@ class Journal:
             point = self._gathering.add(result)
             if point is not None and point.status == "complete":
                 self._front = self._front_of([*self._front, point])
+        self.warn(outcome.get("warnings") or ())
         self.progress.trial_ended(result, self._front)
         if result.traceback and not self._said_where:
             # Once: other trials may well fail in the same way.
@@ -142,6 +147,15 @@ class Journal:
         if self._tracker is not None:
             self._tracker.log(result)
         return result
+
+    def warn(self, sentences: Iterable[str]) -> None:
+        """Show what a lane warned of, once however many lanes do, and put it into the log."""
+        with self._lock:
+            new = [each for each in dict.fromkeys(sentences) if each not in self._warned]
+            self._warned |= set(new)
+        for sentence in new:
+            _log.warning(sentence)
+            self.progress.message(f"warning: {sentence}")
 
     def end_open(self, why: str) -> None:
         """Everything that still runs is recorded as stopped, with the epochs that it had."""

@@ -149,6 +149,7 @@ class Watch:
                 self._progress.phase("teacher")
             return
         self._teacher_pending = False
+        self._journal.warn(outcome.get("warnings") or ())
         if outcome["status"] == "complete":
             for card in outcome["teachers"]:
                 self._journal.teacher(card, self._trial)

@@ -29,6 +29,8 @@ class Outcome:
     """Why it failed or was stopped, in a sentence."""
     traceback: str = ""
     """Of an error that was not foreseen, as in a class of one's own."""
+    warnings: tuple[str, ...] = ()
+    """What the person should know, as of their data; each told once."""
     device: str = ""
     seconds: float = 0.0
 

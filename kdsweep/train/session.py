@@ -4,7 +4,7 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from kdsweep.train.outcome import Outcome, ended_by
 from kdsweep.train.ranks import ALONE, Ranks
 from kdsweep.train.teacher import RememberedLogits, Source, can_be_remembered
 from kdsweep.train.teacher_store import TeacherCard, TeacherStore
+from kdsweep.train.warned import warnings_heard
 from kdsweep.train.weights import save_weights
 
 TeacherReport = Callable[[EpochMetrics, str], Verdict]
@@ -47,6 +48,7 @@ class Session:
         self._splits: OrderedDict[str, Splits] = OrderedDict()
         self._teachers: OrderedDict[str, tuple[Source, TeacherCard]] = OrderedDict()
         self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def splits(self, trial: TrialSpec) -> Splits:
         """The trial's data on this session's device, as its student may read them.
@@ -119,6 +121,13 @@ class Session:
         The student's weights go to ``weights`` if it trained to its end; ``on_teacher`` hears of
         the epochs of a teacher that had to be trained first.
         """
+        with warnings_heard() as heard:
+            outcome = self._run(trial, report, weights=weights, on_teacher=on_teacher)
+        return self._with_warnings(outcome, heard)
+
+    def _run(
+        self, trial: TrialSpec, report: Report, *, weights: Path | None, on_teacher: TeacherReport
+    ) -> Outcome:
         started = time.perf_counter()
         device = describe(self.device)
         try:
@@ -143,6 +152,11 @@ class Session:
 
     def prepare(self, trial: TrialSpec, report: TeacherReport) -> Outcome:
         """Make or find the trial's teachers, and train nothing else."""
+        with warnings_heard() as heard:
+            outcome = self._prepare(trial, report)
+        return self._with_warnings(outcome, heard)
+
+    def _prepare(self, trial: TrialSpec, report: TeacherReport) -> Outcome:
         started, device = time.perf_counter(), describe(self.device)
         try:
             cards = {n: self._teacher(trial, n, report)[1] for n in trial.all_teachers}
@@ -180,6 +194,12 @@ class Session:
         """
         if self.ranks.size > 1 and not isinstance(error, KdsweepError):
             raise error
+
+    def _with_warnings(self, outcome: Outcome, heard: list[str]) -> Outcome:
+        """The outcome with the warnings that no other has told of."""
+        new = tuple(sentence for sentence in heard if sentence not in self._warned)
+        self._warned |= set(new)
+        return replace(outcome, warnings=new)
 
     def _news_of(self, cards: Mapping[str, TeacherCard]) -> tuple[dict[str, Any], ...]:
         """The cards that no outcome has told of: thousands of trials share a teacher."""

@@ -41,6 +41,7 @@ def home(tmp_path, monkeypatch):
 
 
 OWN = """
+import logging
 from torch import nn
 from kdsweep.data.digits import Digits
 class InForward(nn.Module):
@@ -58,6 +59,10 @@ class InInit(nn.Module):
 class Data(Digits):
     def describe(self):
         return self.absent
+class Warns(Digits):
+    def load(self, device):
+        logging.getLogger("kdsweep.own").warning("the digits are odd")
+        return super().load(device)
 """
 
 
@@ -71,7 +76,8 @@ def own(home, monkeypatch):
         (home / f"{name}.yaml").write_text(
             SWEEP.replace("student: {name: cnn, width: 2, stages: 2}", student)
         )  # fmt: skip
-    (home / "Data.yaml").write_text(SWEEP.replace("{name: digits}", f"'{module}:Data'"))
+    for name in ("Data", "Warns"):
+        (home / f"{name}.yaml").write_text(SWEEP.replace("{name: digits}", f"'{module}:{name}'"))
     monkeypatch.syspath_prepend(str(home))
     # The command line asks for tracebacks for the whole of a process.
     monkeypatch.setattr(failing, "_wanted", False)
@@ -85,7 +91,7 @@ def own(home, monkeypatch):
 def test_a_class_of_ones_own_that_fails_in_a_trial_is_told_by_its_place(own, capsys):
     assert run("trial", "InForward.yaml") == 2
     error, hint = capsys.readouterr().err.splitlines()
-    assert error.startswith(f"error: InForward.yaml: {own}.py, line 9, in forward: AttributeError")
+    assert error.startswith(f"error: InForward.yaml: {own}.py, line 10, in forward: AttributeError")
     assert hint == "`kdsweep --traceback COMMAND ...` prints the whole traceback"
     assert run("--traceback", "trial", "InForward.yaml") == 2
     lines = capsys.readouterr().err.splitlines()
@@ -98,7 +104,7 @@ def test_a_network_of_ones_own_that_cannot_be_built_is_told_by_its_place(own, ca
     assert run(command, "InInit.yaml") == 2
     err = capsys.readouterr().err
     assert err.splitlines() == [
-        f"error: InInit.yaml: trial.student: {own}:InInit cannot be built: {own}.py, line 14, in "
+        f"error: InInit.yaml: trial.student: {own}:InInit cannot be built: {own}.py, line 15, in "
         "__init__: KeyError: 'layer'"
     ]
     assert run("--traceback", command, "InInit.yaml") == 2
@@ -109,10 +115,15 @@ def test_a_network_of_ones_own_that_cannot_be_built_is_told_by_its_place(own, ca
 def test_data_of_ones_own_that_fail_in_a_check_are_told_by_their_place(own, capsys, command):
     assert run(command, "Data.yaml") == 2
     error, hint = capsys.readouterr().err.splitlines()
-    assert error.startswith(f"error: {own}.py, line 17, in describe: AttributeError: 'Data' object")
+    assert error.startswith(f"error: {own}.py, line 18, in describe: AttributeError: 'Data' object")
     assert hint == failing.HINT
     assert run("--traceback", command, "Data.yaml") == 2
     assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_a_warning_is_shown_once(own, capsys):
+    assert run("trial", "Warns.yaml") == 0
+    assert capsys.readouterr().err == "warning: the digits are odd\n"
 
 
 def test_a_mistake_of_the_program_itself_keeps_its_traceback(home, monkeypatch):

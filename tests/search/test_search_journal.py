@@ -304,3 +304,15 @@ def test_a_further_teacher_has_its_name_in_its_record(store, listener):
     journal.teacher(CARD, TRIAL)
     journal.teacher({**CARD, "teacher": "large", "digest": "f" * 24}, TRIAL)
     assert [result.name for result in store.read()] == ["teacher cnn", "teacher large cnn"]
+
+
+def test_what_lanes_warn_of_is_shown_once_and_logged(store, listener, caplog):
+    journal = Journal(store, listener, None)
+    for number in range(3):
+        journal.begin(f"0000{number}", number, "trial", TRIAL, {}, {})
+        warnings = ["few pieces", *(["made again"] if number == 2 else [])]
+        journal.end(f"0000{number}", {"status": "complete", "warnings": warnings})
+    journal.warn(["few pieces"])
+    said = [text for what, text, _ in listener.heard if what == "said"]
+    assert said == ["warning: few pieces", "warning: made again"]
+    assert [record.getMessage() for record in caplog.records] == ["few pieces", "made again"]

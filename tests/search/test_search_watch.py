@@ -69,6 +69,9 @@ class Heard:
     def message(self, text):
         self.messages.append(text)
 
+    def warn(self, sentences):
+        self.messages += [f"warning: {sentence}" for sentence in sentences]
+
     def teacher(self, card, trial):
         self.teachers.append((card, trial))
 
@@ -227,12 +230,17 @@ def test_of_several_teachers_each_is_named(scene):
     def until_both_are_there():
         until(lambda: "teacher large: epoch 2/7, accuracy 0.500" in scene.heard.phases)
         found = {**CARD, "teacher": "large", "reused": True}
-        scene.board.teacher["outcome"] = {"status": "complete", "teachers": [CARD, found]}
+        scene.board.teacher["outcome"] = {
+            "status": "complete",
+            "teachers": [CARD, found],
+            "warnings": ["few pieces"],
+        }
         until(lambda: "training" in scene.heard.phases)
         watch.stop()
 
     scene.ends(watch, then=until_both_are_there)
     assert scene.heard.messages == [
+        "warning: few pieces",
         "teacher ready: accuracy 0.9000, 1,234 parameters",
         "teacher large found: accuracy 0.9000, 1,234 parameters",
     ]
