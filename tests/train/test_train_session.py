@@ -126,7 +126,7 @@ def test_a_setting_that_does_not_fit_fails_the_trial_with_its_path(session):
     wrong = {"name": "fitnet", "layers": [{"student": "stagse.0", "teacher": "stages.0"}]}
     done = session.run(TAUGHT.model_copy(update={"strategy": Component(**wrong)}), go_on)
     assert done.status == "failed"
-    assert (done.error or "").startswith("strategy: layers.0.student: no layer 'stagse.0'")
+    assert (done.error or "").startswith("strategy.layers.0.student: no layer 'stagse.0'")
 
 
 def test_a_failure_that_nobody_foresaw_is_told_by_its_place_and_carries_its_traceback(session):
