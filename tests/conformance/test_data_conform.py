@@ -110,14 +110,6 @@ def component(
     return Component(**made_here()[request.param](root))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What a data set renders once, this run of the tests renders for itself."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KDSWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(scope="module")
 def splits(component: Component) -> Splits:
     return catalog.dataset(component).load(CPU)
