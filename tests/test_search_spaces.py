@@ -223,7 +223,8 @@ def refusals(sweep, pair, shape):
             except SpecError as error:
                 wrong[str(each)] = str(error)
                 continue
-            if needs_of(each).teacher:
+            # What makes its own batches reads what a probe does not keep: a trial shows its terms.
+            if needs_of(each).teacher and needs_of(each).data:
                 terms = made.terms(seen)
                 if not all(term.isfinite().all() for term in terms.values()):
                     wrong[str(each)] = f"terms: {terms}"

@@ -65,6 +65,15 @@ def test_of_an_extra(loaded):
     assert problem.startswith("trial.strategy.extra.nst.layers.0.student: no layer 'x'")
 
 
+def test_what_is_wrong_with_the_trial_is_said_once(loaded):
+    (problem,) = problems(
+        loaded,
+        strategy="{name: fitnet, layers: [{student: nowhere, teacher: stages.0}]}",
+        space="student.width: {choice: [2, 4]}\nstrategy.weight: {choice: [1, 2]}",
+    )
+    assert problem.startswith("trial.strategy.layers.0.student: no layer 'nowhere'")
+
+
 def test_a_strategy_that_suits_no_network_is_a_mistake(loaded):
     found = problems(
         loaded,

@@ -114,6 +114,12 @@ def settings_problems(params: ImageSettings, num_channels: int) -> list[str]:
     ]
     if params.std is not None and min(params.std, default=1.0) <= 0:
         problems.append(f"data.std: {list(params.std)} is not allowed: must be greater than 0")
+    problems += [
+        f"data.{name}: {list(values)} is not allowed: is of pixels in 0..1, and so at most 1; "
+        "divide what is of pixels in 0..255 by 255"
+        for name, values in (("mean", params.mean), ("std", params.std))
+        if values is not None and max(values, default=0.0) > 1
+    ]
     return problems
 
 

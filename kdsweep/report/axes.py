@@ -47,10 +47,12 @@ def axes_of(objectives: Objectives) -> Axes:
 
 
 def teacher_metrics(meta: RunMeta, results: Sequence[TrialResult]) -> dict[str, float] | None:
-    """The teacher's metrics, from its own record or from what the run notes of it."""
-    for result in results:
-        if result.role == "teacher" and result.metrics:
-            return result.metrics
+    """The metrics of the trial's own teacher, from its record or from what the run notes of it."""
+    records = [result for result in results if result.role == "teacher" and result.metrics]
+    own = "" if meta.teacher is None else f"teacher-{meta.teacher.hash[:8]}"
+    # Of several the run notes the trial's own.
+    for result in sorted(records, key=lambda record: record.trial_id != own):
+        return result.metrics
     if meta.teacher is None:
         return None
     noted = meta.teacher.model_dump(include={"accuracy", "loss", "params", "macs", "size_bytes"})

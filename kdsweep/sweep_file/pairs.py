@@ -47,7 +47,10 @@ def pair_up(trial: TrialSpec, space: Space, fitting: Fitting) -> Pairing:
         if wrong is not None:
             table[row, column] = wrong
     problems = [f"trial.{problem}" for problem in table.get((0, 0), ())]
-    bad_networks, bad_strategies = (_without_a_good(table, side) for side in (0, 1))
+    # What is wrong with the trial as written shows again at every end of the space.
+    bad_networks, bad_strategies = (
+        {} if problems else _without_a_good(table, side) for side in (0, 1)
+    )
     for bad, sides in ((bad_networks, networks), (bad_strategies, strategies)):
         for number, wrong in bad.items():
             problems += [blamed(problem, sides[number], space) for problem in wrong]

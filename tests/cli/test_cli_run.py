@@ -193,6 +193,7 @@ def test_a_sweep_that_was_stopped_ends_with_130_and_names_resume(home, monkeypat
 
 
 def test_one_trial_in_this_process(home, capsys):
+    torch.set_num_threads(2)
     assert run("trial", "small.yaml", "--weights", "student.safetensors") == 0
     out, err = capsys.readouterr()
     lines = out.splitlines()

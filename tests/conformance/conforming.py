@@ -16,6 +16,7 @@ from kdsweep.probing import blank_batch
 from kdsweep.spec import Component, TrialSpec
 from kdsweep.spec.trial import Constant
 from kdsweep.strategies.base import Seen, Strategy
+from kdsweep.train.needs import teachers_of as teachers_read
 from kdsweep.train.objective import Objective
 from kdsweep.train.optimize import Optimizers
 from kdsweep.train.probe import probe
@@ -24,8 +25,9 @@ from kdsweep.train.step import Step
 from kdsweep.train.teacher import Source, Teacher
 
 CPU = torch.device("cpu")
-EXAMPLES = 32
-STEPS = 100
+EXAMPLES, STEPS = 16, 100
+LONGER = {"data_free": (32, 100)}
+"""Examples and steps of a strategy that needs more: a generator learns beside the student."""
 LATE = 0.9
 """The share of training at which terms are looked at: warm-ups are over."""
 
@@ -206,15 +208,18 @@ def distillation(
     networks: Mapping[str, nn.Module],
     strategy: Component,
     *,
-    examples: int = EXAMPLES,
+    examples: int | None = None,
 ) -> Distillation:
-    """The same distillation each time that it is asked for."""
+    """The same distillation each time that it is asked for, with the teachers that are read."""
     trial, info = trial_of(pair, strategy), splits_of(pair).info
-    teachers = {name: copy.deepcopy(network) for name, network in networks.items()}
+    read = {"teacher", *teachers_read(trial)}
+    teachers = {name: copy.deepcopy(network) for name, network in networks.items() if name in read}
     sources = {
         name: Source(Teacher(network, digest=name, accuracy=0.5))
         for name, network in teachers.items()
     }
+    if examples is None:
+        examples, _ = LONGER.get(strategy.name, (EXAMPLES, STEPS))
     own = all(
         catalog.find("strategy", each.name).needs.data
         for each in (strategy, *catalog.extras(strategy).values())

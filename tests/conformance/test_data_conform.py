@@ -4,7 +4,6 @@ One that needs files, or that has more than one way to be read, is made by ``mad
 """
 
 from itertools import pairwise
-from typing import Any
 
 import pytest
 import torch
@@ -29,14 +28,6 @@ def component(
     """The settings of a data set that is there."""
     root = tmp_path_factory.mktemp("data") / "images"
     return Component(**made_here()[request.param](root))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What a data set renders once, this run of the tests renders for itself."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KDSWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,14 @@
 import io
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 
 import pytest
 import torch
 from conforming import (
+    EXAMPLES,
+    LONGER,
     MAPS,
     PAIRS,
     SETTINGS,
@@ -44,7 +48,7 @@ def networks(request: pytest.FixtureRequest) -> tuple[Pair, dict[str, nn.Module]
     return pair, teachers_of(pair)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def distil(networks: tuple[Pair, dict[str, nn.Module]]) -> Callable[..., Distillation]:
     """Makes the same distillation each time it is asked for the same strategy."""
 
@@ -56,6 +60,36 @@ def distil(networks: tuple[Pair, dict[str, nn.Module]]) -> Callable[..., Distill
         return distillation(pair, teachers, component)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def untrained(distil: Callable[..., Distillation]) -> Callable[[str], Distillation]:
+    """A distillation that no test trains, made once for those that look at its terms."""
+    return cache(distil)
+
+
+@pytest.fixture(scope="module")
+def trained(distil: Callable[..., Distillation]) -> Callable[[str], "Trained"]:
+    """A distillation after its first steps, made once for all tests of a strategy."""
+
+    @cache
+    def make(name: str) -> Trained:
+        made = distil(name)
+        losses = made.train(FEW_STEPS)
+        file = io.BytesIO()
+        torch.save(made.step.state_dict(), file)
+        return Trained(made, losses, file.getvalue())
+
+    return make
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A distillation with the losses of its first steps, and what a checkpoint has of it."""
+
+    made: Distillation
+    losses: list[float]
+    saved: bytes
 
 
 def test_the_strategies_of_both_documents_are_all_found():
@@ -88,8 +122,8 @@ def test_networks_that_it_cannot_read_are_refused_in_words(name, networks):
 
 
 @every_strategy
-def test_terms_are_finite_and_one_for_each_example(name, distil, networks):
-    made = distil(name)
+def test_terms_are_finite_and_one_for_each_example(name, untrained, networks):
+    made = untrained(name)
     made.student.eval()
     batches = (
         (1, 5) if isinstance(made.batch, int) else [first_batch(networks[0], n) for n in (1, 5)]
@@ -107,8 +141,9 @@ def test_terms_are_finite_and_one_for_each_example(name, distil, networks):
 
 
 @every_strategy
-def test_every_term_teaches_the_student(name, distil):
-    made = distil(name)
+def test_every_term_teaches_the_student(name, untrained):
+    made = untrained(name)
+    made.student.train()
     parameters = list(made.student.parameters())
     for term, values in made.strategy.terms(made.seen()).items():
         if term in ONLY_OTHERS_LEARN.get(name, ()):
@@ -146,7 +181,7 @@ def test_training_lowers_the_loss_and_leaves_the_teachers_alone(name, distil):
         for key, value in teacher.state_dict().items()
     }
     names_before = list(made.student.state_dict())
-    losses = made.train(STEPS)
+    losses = made.train(LONGER.get(name, (EXAMPLES, STEPS))[1])
     # The batch is the same at every step: a learner that stood still would end where it began.
     assert sum(losses[-5:]) < 0.8 * 5 * losses[0]
     for (who, key), value in before.items():
@@ -155,9 +190,8 @@ def test_training_lowers_the_loss_and_leaves_the_teachers_alone(name, distil):
 
 
 @every_strategy
-def test_what_is_kept_of_a_student_is_the_student_alone(name, distil, networks):
-    made = distil(name)
-    made.train(1)
+def test_what_is_kept_of_a_student_is_the_student_alone(name, trained, networks):
+    made = trained(name).made
     torch.manual_seed(0)
     plain = catalog.model_for(Component(**networks[0].student), splits_of(networks[0]).info)
     assert list(made.student.state_dict()) == list(plain.state_dict())
@@ -196,25 +230,20 @@ def test_as_an_extra_it_adds_its_own_terms(name, distil):
 
 
 @every_strategy
-def test_state_survives_a_round_trip(name, distil):
-    trained = distil(name)
-    trained.train(FEW_STEPS)
-    file = io.BytesIO()
-    torch.save(trained.step.state_dict(), file)
-    file.seek(0)
-    loaded = distil(name)
-    loaded.step.load_state_dict(torch.load(file, weights_only=True))
-    assert loaded.objective.raw_weights() == trained.objective.raw_weights()
+def test_state_survives_a_round_trip(name, distil, trained):
+    before, loaded = trained(name), distil(name)
+    loaded.step.load_state_dict(torch.load(io.BytesIO(before.saved), weights_only=True))
+    assert loaded.objective.raw_weights() == before.made.objective.raw_weights()
     found = []
-    for made in (loaded, trained):
+    for made in (loaded, before.made):
         torch.manual_seed(5)
         found.append(made.totals())
     assert torch.equal(*found)
 
 
 @every_strategy
-def test_the_same_start_gives_the_same_training(name, distil):
-    assert distil(name).train(FEW_STEPS) == distil(name).train(FEW_STEPS)
+def test_the_same_start_gives_the_same_training(name, distil, trained):
+    assert distil(name).train(FEW_STEPS) == trained(name).losses
 
 
 @every_strategy

@@ -9,12 +9,6 @@ from kdsweep.data.glyph_cache import open_glyphs
 
 
 @pytest.fixture(scope="session")
-def glyph_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache that this run of the tests fills for itself."""
-    return tmp_path_factory.mktemp("glyphs")
-
-
-@pytest.fixture(scope="session")
 def glyph_records(glyph_folder: Path) -> Iterator[NDArray[np.void]]:
     """All glyphs, rendered once."""
     with pytest.MonkeyPatch.context() as patch:

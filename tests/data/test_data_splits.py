@@ -199,6 +199,10 @@ def test_mean_and_std_that_do_not_fit_are_refused() -> None:
         "data.mean: [0.5] is not allowed: the images have 3 channels, give one value for each",
         "data.std: [0.0, 1.0, 1.0] is not allowed: must be greater than 0",
     ]
+    assert settings_problems(ImageSettings(mean=(124, 0, 0), std=(1, 1, 1)), 3) == [
+        "data.mean: [124.0, 0.0, 0.0] is not allowed: is of pixels in 0..1, and so at most 1; "
+        "divide what is of pixels in 0..255 by 255",
+    ]
 
 
 def test_many_problems_are_cut_short() -> None:

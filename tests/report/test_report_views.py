@@ -180,6 +180,18 @@ def test_teacher_is_found_in_its_record_or_in_the_notes():
     assert teacher_metrics(run_meta(), RUN) is None
 
 
+def test_of_several_teachers_the_trials_own_is_shown():
+    records = [
+        student(9, 0.44, 5_000, role="teacher").model_copy(update={"trial_id": "teacher-deadbeef"}),
+        student(9, 0.84, 20_000, role="teacher").model_copy(
+            update={"trial_id": "teacher-0123abcd"}
+        ),
+    ]
+    noted = run_meta(teacher=TeacherMeta(hash="0123abcdef"))
+    assert teacher_metrics(noted, records) == records[1].metrics
+    assert teacher_metrics(noted, records[::-1]) == records[1].metrics
+
+
 def test_text_plot_by_hand():
     plot = text_plot(
         RUN, FRONT, TWO, teacher={"params": 1e6, "accuracy": 0.98}, width=37, height=10
