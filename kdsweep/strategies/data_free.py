@@ -18,6 +18,7 @@ from kdsweep.losses.synthetic import (
     norm_statistics,
     one_hot,
 )
+from kdsweep.losses.total import total
 from kdsweep.spec import Settings
 from kdsweep.strategies.base import (
     EpochEnd,
@@ -165,7 +166,7 @@ class DataFree(Strategy):
                 norm_statistics(teacher.features[path], *self._statistics(i))
                 for i, path in enumerate(self.norms)
             ]
-            terms["statistics"] = sum(apart[1:], start=apart[0])
+            terms["statistics"] = total(apart)
         if params.w_adversarial:
             kinds = {"logits": disagreement, "kl": kl_divergence}
             apart_by = kinds[params.disagreement](seen.student.logits, teacher.logits)

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from calling import run
 
-from kdsweep import __version__, cli
+from kdsweep import __version__
 from kdsweep.cli.check import as_text
 from kdsweep.spec import ClusterSpec
 from kdsweep.sweep_file import load, plan
@@ -29,17 +30,6 @@ space:
 search: {sampler: grid, grid_points: 3, trials: 10}
 cluster: {concurrent_trials: 1}
 """
-
-
-def run(*arguments):
-    """The exit code of ``kdsweep`` with these arguments, in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["kdsweep", *map(str, arguments)])
-        try:
-            cli.main()
-        except SystemExit as end:
-            return end.code or 0
-    return 0
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """``kdsweep check`` of the file of one trial: what it would train."""
 
 import json
-import sys
 
 import pytest
+from calling import run
 
-from kdsweep import cli
 from kdsweep.spec import TrialSpec
 from kdsweep.sweep_file import resolved, to_yaml
 from kdsweep.sweep_file.plan import teacher_words
@@ -20,17 +19,6 @@ TRIAL = {
 }
 # 3x3 convolutions of two stages, a hidden layer on 2x2 pixels, ten classes; with biases.
 PARAMS = (9 * 4 + 4) + (9 * 4 * 8 + 8) + (8 * 2 * 2 * 12 + 12) + (12 * 10 + 10)
-
-
-def run(*arguments):
-    """The exit code of ``kdsweep`` with these arguments, in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["kdsweep", *arguments])
-        try:
-            cli.main()
-        except SystemExit as end:
-            return end.code or 0
-    return 0
 
 
 @pytest.fixture

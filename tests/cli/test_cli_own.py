@@ -1,12 +1,11 @@
 """Classes of one's own that fail: a sentence with their file and line, the rest on request."""
 
 import logging
-import sys
 import uuid
 
 import pytest
+from calling import run
 
-from kdsweep import cli
 from kdsweep.cli import failing
 
 SWEEP = """
@@ -20,17 +19,6 @@ space:
   train.lr: {choice: [0.1, 0.2]}
 tracking: {enabled: false}
 """
-
-
-def run(*arguments):
-    """The exit code of ``kdsweep`` with these arguments, in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["kdsweep", *arguments])
-        try:
-            cli.main()
-        except SystemExit as end:
-            return end.code or 0
-    return 0
 
 
 @pytest.fixture

@@ -2,14 +2,13 @@
 
 import importlib
 import json
-import sys
 import uuid
 
 import pytest
 import torch
+from calling import run
 from safetensors.torch import load_file
 
-from kdsweep import cli
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.store import RunStore
 from kdsweep.sweep_file.plan import Machine
@@ -32,17 +31,6 @@ tracking: {enabled: false}
 """
 # 1 x 3x3 x 2 + 2, 2 x 3x3 x 4 + 4, 4 x 2x2 x 12 + 12, 12 x 10 + 10
 PARAMS = 20 + 76 + 204 + 130
-
-
-def run(*arguments):
-    """The exit code of ``kdsweep`` with these arguments, in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["kdsweep", *map(str, arguments)])
-        try:
-            cli.main()
-        except SystemExit as end:
-            return end.code or 0
-    return 0
 
 
 @pytest.fixture
