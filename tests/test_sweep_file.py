@@ -293,7 +293,8 @@ def test_a_strategy_without_the_teacher_that_it_learns_from(problems):
     teacher = GOOD[GOOD.index("  teacher:") : GOOD.index("  student:")]
     assert problems(changed((teacher, ""))) == [
         "trial.teacher: is missing, and strategy 'kd' learns from one: "
-        "give the trial a teacher, or use strategy none"
+        "give the trial a teacher, or use in its place what needs none: "
+        "none, online, self_distillation"
     ]
     of_the_space = changed(
         (teacher, ""),
@@ -302,7 +303,8 @@ def test_a_strategy_without_the_teacher_that_it_learns_from(problems):
     )
     assert problems(of_the_space) == [
         "trial.teacher: is missing, and strategy 'fitnet' learns from one: "
-        "give the trial a teacher, or use strategy none (with strategy=fitnet)"
+        "give the trial a teacher, or use in its place what needs none: "
+        "none, online, self_distillation (with strategy=fitnet)"
     ]
 
 

@@ -54,7 +54,7 @@ def _drawn_words(drawn: Mapping[str, Any]) -> Iterable[str]:
             key in SIZES if above == "student" else above == "strategy" and key in _STRENGTHS
         )
         # That an extra is there is said by the words for the strategy.
-        said = said or above == "strategy.extra"
+        said = said or "strategy.extra" in (path, above)
         if not said and value is not None and path.partition(".")[0] not in _NOT_IN_A_NAME:
             yield f"{setting_name(path)}={value_words(value)}"
 

@@ -63,9 +63,11 @@ def _absent_teacher(strategy: Component) -> list[str]:
         return []  # the wrong name has been reported with the settings
     if not learners:
         return []
+    names = catalog.names("strategy")
+    others = [name for name in names if not catalog.find("strategy", name).needs.teacher]
     return [
         f"teacher: is missing, and strategy {learners[0]!r} learns from one: "
-        "give the trial a teacher, or use strategy none"
+        f"give the trial a teacher, or use in its place what needs none: {', '.join(others)}"
     ]
 
 

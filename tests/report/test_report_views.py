@@ -355,6 +355,15 @@ def test_what_the_search_drew_is_in_the_name_of_a_trial():
     assert trial_name(trial) == "kd+transformer w8 T4"
 
 
+def test_which_extra_was_drawn_is_said_once():
+    trial = {
+        "student": {"name": "cnn", "width": 8},
+        "strategy": {"name": "kd", "extra": {"fitnet": {"weight": 0.5}}},
+    }
+    drawn = {"strategy[kd].extra": "option 1", "strategy[kd].extra[option 1].fitnet.weight": 0.5}
+    assert trial_name(trial, drawn) == "kd+fitnet w8 fitnet.weight=0.5"
+
+
 def test_the_sizes_of_text_networks_are_in_the_name_of_a_trial():
     trial = {"student": {"name": "distilbert", "layers": 2, "width": 32}, "strategy": "none"}
     assert trial_name(trial) == "none w32 l2"
