@@ -11,7 +11,7 @@ epoch and no setting of a strategy is chosen by it.
 
 Setups (see strategy_trials.py), with their trials for five seeds:
 
-  digits           image students on digits                                 26 rows, 260
+  digits           image students on digits                                 27 rows, 270
   digits-long      three times the budget; data_free, which takes it        4 rows, 35
   digits-vit       vision transformers                                      4 rows, 40
   glyphs           image students on ten scripts, 3,000 images              18 rows, 180

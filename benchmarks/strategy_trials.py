@@ -138,7 +138,10 @@ def setups() -> tuple[Setup, ...]:
             "digits, images",
             **digits,
             train={"epochs": 20, "batch_size": 64, "lr": 1e-2},
-            rows=(*_alone(_common()), *_with_kd(_of_features(_common()))),
+            rows=(
+                *_alone([*_common(), "cross_modal"]),
+                *_with_kd(_of_features(_common())),
+            ),
             second={**_DIGITS_TEACHER, "model": {"name": "vgg", "depth": 8, "width": 8}},
         ),
         Setup(

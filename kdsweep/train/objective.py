@@ -116,9 +116,10 @@ class Objective(nn.Module):
         """Turn relative weights ``u`` into raw ones, ``u * CE_0 / |L_0|``, as means over ``seen``.
 
         Where no example has a label, ``CE_0`` is the first term of fixed weight in its place. A
-        term that is zero on all of ``seen`` has no scale to be relative to: its raw weight is
-        ``u`` itself. Workers that train one trial together must all be given the same ``seen``.
-        Nothing but the weights changes, if ``seen`` makes its outputs without a trace.
+        term that is zero on all of ``seen``, or no more than the rounding of ``CE_0``, has no scale
+        to be relative to: its raw weight is ``u`` itself. Workers that train one trial together
+        must all be given the same ``seen``. Nothing but the weights changes, if ``seen`` makes its
+        outputs without a trace.
 
         Raises:
             TrialError: a term is not finite, or ``seen`` holds no example.
@@ -240,6 +241,8 @@ def _raw(name: str, weight: Weight, means: Mapping[str, float], hard: float) -> 
             f"the weight of {name!r} is relative to the hard-label loss, and there is none: "
             "use raw_weight"
         )
+    if loss <= torch.finfo(torch.float32).eps * hard:
+        return weight.value
     raw = weight.value * hard / loss
     if raw > torch.finfo(torch.float32).max or raw != raw:
         raise TrialError(

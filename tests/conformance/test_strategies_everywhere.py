@@ -110,10 +110,10 @@ def test_it_keeps_its_promises_or_is_refused_in_words(where, strategy, place):
     before = {name: copied(network) for name, network in made.teachers.items()}
     terms = made.strategy.terms(made.seen())
     assert all(term.isfinite().all() for term in terms.values())
+    assert_all_is_reached(made)
     losses = made.train(STEPS)
     # The batch is the same at every step: a learner that stood still would end where it began.
     assert sum(losses[-5:]) < FALLS.get(strategy, 0.8) * 5 * losses[0]
-    assert_all_is_reached(made)
     for name, network in made.teachers.items():
         assert not any(module.training for module in network.modules())
         assert all(parameter.grad is None for parameter in network.parameters())
@@ -137,6 +137,10 @@ def assert_all_is_reached(made: Distillation) -> None:
     for parameter in (*made.student.parameters(), *made.objective.parameters()):
         assert parameter.grad is not None
         assert parameter.grad.isfinite().all()
+    for module in made.objective.modules():
+        own = [parameter.grad.abs().sum() for parameter in module.parameters(recurse=False)]
+        assert not own or sum(own) > 0
+    made.step.zero_grad(set_to_none=True)
 
 
 def assert_a_checkpoint_goes_on(made: Distillation, fresh: Distillation) -> None:

@@ -106,6 +106,15 @@ def test_a_term_that_is_zero_takes_the_relative_weight_as_it_is():
     assert made.raw_weights() == {"hard": 1.0, "attention": 0.25}
 
 
+def test_a_term_that_is_rounding_alone_is_no_scale_either():
+    """Else the weight would be some 1e9, and the noise of the term as large as CE."""
+    logits = torch.tensor([[1e-9, 0.0], [1e-9, 0.0]])
+    batch = Batch({"images": torch.zeros(2, 1, 1, 1)}, torch.zeros(2).long(), torch.arange(2))
+    made = objective(f"{HERE}:Doubled", Probe(Outputs(logits), None, (), (), 2))
+    made.calibrate([Seen(batch, Outputs(logits))])
+    assert made.raw_weights() == {"hard": 1.0, "hint": 0.5}
+
+
 def test_logged_raw_weights_repeat_the_trial():
     first = objective("kd", extra={"fitnet": {"weight": 0.3}})
     first.calibrate(SEEN)
