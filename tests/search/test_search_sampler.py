@@ -1,6 +1,7 @@
 """The sampler by itself: what is proposed, in which order, and what the study hears of it."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from optuna.trial import TrialState
@@ -146,8 +147,7 @@ def test_a_control_outside_the_space_is_no_trial_of_the_study(conditional, studi
             "strategy": {"choice": ["none", {"name": "kd", "alpha": {"uniform": [0.8, 1.0]}}]},
         }
     )
-    sweep = changed(conditional, search={"trials": 2}, space={})
-    sweep = type(sweep)(sweep.spec, space, sweep.text, sweep.path, sweep.info, sweep.students)
+    sweep = replace(changed(conditional, search={"trials": 2}, space={}), space=space)
     found = ask_all(sampler_of(sweep))
     assert [p.role for p in found] == ["control", "control", "trial", "trial"]
     assert [bool(p.assignment.params) for p in found] == [True, False, True, True]
