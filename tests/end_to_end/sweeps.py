@@ -13,7 +13,7 @@ from kdsweep.sweep_file.plan import this_machine
 TWO_LANES = f"cluster: {{concurrent_trials: {min(2, this_machine().cpus)}}}\n"
 """Also where there are more processors: what is seen here is the same everywhere."""
 
-# 2 controls and 6 trials, two of them drawn; three sizes, of which the largest breaks the constraint.
+# 2 controls and 6 trials, two of them drawn. Of three sizes the largest breaks the constraint.
 DIGITS = """
 name: digits
 trial:
