@@ -13,7 +13,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def shared(home, swept):
-    text = DIGITS.replace("trials: 6, seed: 5, batch: 2", "trials: 2, seed: 5")
+    text = DIGITS.replace("trials: 6, seed: 6, batch: 2", "trials: 2, seed: 6")
     text = text.replace("name: digits\n", "name: digits-two-workers\n", 1)
     text += "cluster: {workers_per_trial: 2, concurrent_trials: 1}\ntracking: {enabled: false}\n"
     (home / "two.yaml").write_text(text)
