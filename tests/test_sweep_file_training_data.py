@@ -1,14 +1,14 @@
 """Sweeps and trials on data without a training part, or that leave it closed."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from calling import run as kdsweep
 from PIL import Image
 
-from kdsweep import catalog, cli
+from kdsweep import catalog
 from kdsweep.errors import SpecError
 from kdsweep.search.starts import starts
 from kdsweep.spec import Component
@@ -70,16 +70,6 @@ def problems(text: str, loader=load) -> list[str]:
     with pytest.raises(SpecError) as caught:
         loader(written(text))
     return list(caught.value.problems)
-
-
-def kdsweep(*arguments: object) -> int:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["kdsweep", *map(str, arguments)])
-        try:
-            cli.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-    return 0
 
 
 def test_a_sweep_without_training_data_has_no_controls_and_says_so(without_train, capsys):

@@ -148,6 +148,7 @@ def _epochs(
         num_steps=batches.steps * train.epochs,
     )
     shared = ranks.share_gradients(step, step.kept_equal)
+    by_chance = chance(splits.validation)
     reports: list[EpochMetrics] = []
     go_on = True
     for epoch in range(1, train.epochs + 1):
@@ -160,7 +161,7 @@ def _epochs(
             is_last=epoch == train.epochs,
             means=means,
             accuracy=accuracy,
-            chance=chance(splits.validation),
+            chance=by_chance,
             num_validated=splits.validation.num_samples,
         )
         step.objective.check(end)

@@ -236,3 +236,17 @@ def distillation(
     if objective.needs_calibration:
         step.calibrate([batch])
     return Distillation(step, teachers, batch, trial)
+
+
+def assert_all_is_reached(made: Distillation) -> None:
+    """By the gradients of two steps, as some take turns in learning."""
+    made.step.zero_grad(set_to_none=True)
+    for _ in range(2):
+        made.totals().mean().backward()
+    for parameter in (*made.student.parameters(), *made.objective.parameters()):
+        assert parameter.grad is not None
+        assert parameter.grad.isfinite().all()
+    for module in made.objective.modules():
+        own = [parameter.grad.abs().sum() for parameter in module.parameters(recurse=False)]
+        assert not own or sum(own) > 0
+    made.step.zero_grad(set_to_none=True)

@@ -21,6 +21,7 @@ from conforming import (
     STEPS,
     Distillation,
     Pair,
+    assert_all_is_reached,
     distillation,
     splits_of,
     teachers_of,
@@ -127,20 +128,6 @@ def test_it_keeps_its_promises_or_is_refused_in_words(where, strategy, place):
 
 def copied(network: nn.Module) -> list[torch.Tensor]:
     return [value.clone() for value in network.state_dict().values()]
-
-
-def assert_all_is_reached(made: Distillation) -> None:
-    """By the gradients of two steps, as some take turns in learning."""
-    made.step.zero_grad(set_to_none=True)
-    for _ in range(2):
-        made.totals().mean().backward()
-    for parameter in (*made.student.parameters(), *made.objective.parameters()):
-        assert parameter.grad is not None
-        assert parameter.grad.isfinite().all()
-    for module in made.objective.modules():
-        own = [parameter.grad.abs().sum() for parameter in module.parameters(recurse=False)]
-        assert not own or sum(own) > 0
-    made.step.zero_grad(set_to_none=True)
 
 
 def assert_a_checkpoint_goes_on(made: Distillation, fresh: Distillation) -> None:

@@ -2,17 +2,17 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from calling import run as kdsweep
 from PIL import Image
 from tiny_trials import CPU, go_on, never
 
-from kdsweep import catalog, cli
+from kdsweep import catalog
 from kdsweep.data.base import WithheldSplit
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import Component, TrialSpec
@@ -160,16 +160,6 @@ def test_mean_and_std_that_are_missing_end_the_trial(session, folder):
     assert (done.error or "").startswith(
         "data.mean: is missing, as is data.std, and cannot be measured"
     )
-
-
-def kdsweep(*arguments: object) -> int:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["kdsweep", *map(str, arguments)])
-        try:
-            cli.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-    return 0
 
 
 @every_kind
