@@ -1,5 +1,6 @@
 """One trial: data, teacher, student, strategy and how to train."""
 
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -63,8 +64,38 @@ class Steps(Settings):
     warmup: float = Field(0.0, ge=0, lt=1, description="share of training spent warming up")
 
 
+class PerRung(Settings):
+    """Half a cosine to zero up to each of ``ends``, and a last one to the end of training.
+
+    Each begins at the learning rate again, from the weights that the one before has left (SGDR,
+    arXiv:1608.03983), so that at each end a student has had a whole short training and can be
+    compared with others. Warm-up is the first one's.
+    """
+
+    name: Literal["per_rung"] = "per_rung"
+    ends: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (0.25, 0.5), min_length=1, description="shares of training, rounded to whole epochs"
+    )
+    warmup: float = Field(0.0, ge=0, lt=1, description="share of training spent warming up")
+
+    @model_validator(mode="after")
+    def _one_after_the_other(self) -> "PerRung":
+        if any(a >= b for a, b in pairwise(self.ends)):
+            raise ValueError(f"ends are {list(self.ends)}: each must be greater than the last")
+        if self.warmup >= self.ends[0]:
+            raise ValueError(
+                f"warmup is {self.warmup}: must end before the first of ends, {self.ends[0]}"
+            )
+        return self
+
+    def end_epochs(self, epochs: int) -> tuple[int, ...]:
+        """The epochs (from 1) after which one begins anew: those of ``ends`` that are distinct."""
+        found = dict.fromkeys(max(1, round(end * epochs)) for end in self.ends)
+        return tuple(epoch for epoch in found if epoch < epochs)
+
+
 Optimizer = Annotated[Sgd | Adam | AdamW, Field(discriminator="name")]
-Schedule = Annotated[Constant | Cosine | Steps, Field(discriminator="name")]
+Schedule = Annotated[Constant | Cosine | Steps | PerRung, Field(discriminator="name")]
 
 
 class TrainSpec(Settings):

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from kdsweep.models.eager import spare_compiler
 from kdsweep.spec import TrainSpec
-from kdsweep.spec.trial import Adam, Constant, Cosine, Schedule, Sgd
+from kdsweep.spec.trial import Adam, Constant, PerRung, Schedule, Sgd, Steps
 
 _OPTIMIZER = torch.optim.Optimizer
 spare_compiler(
@@ -49,18 +50,25 @@ def optimizer(train: TrainSpec, parameters: Iterable[nn.Parameter]) -> torch.opt
     return made
 
 
-def factor(schedule: Schedule) -> Callable[[float], float]:
-    """The learning rate's factor as a function of the share of training done, 0..1."""
+def factor(schedule: Schedule, epochs: int) -> Callable[[float], float]:
+    """The learning rate's factor as a function of the share of ``epochs`` done, 0..1."""
+    starts = [schedule.warmup]
+    if isinstance(schedule, PerRung):
+        ends = [end / epochs for end in schedule.end_epochs(epochs)]
+        starts += [end for end in ends if end > schedule.warmup]
+    stops = [*starts[1:], 1.0]
 
     def at(progress: float) -> float:
         if progress < schedule.warmup:
             return progress / schedule.warmup
         if isinstance(schedule, Constant):
             return 1.0
-        if isinstance(schedule, Cosine):
-            done = (progress - schedule.warmup) / (1 - schedule.warmup)
-            return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-        return float(schedule.factor ** sum(progress >= m for m in schedule.milestones))
+        if isinstance(schedule, Steps):
+            return float(schedule.factor ** sum(progress >= m for m in schedule.milestones))
+        # The end of one curve is the beginning of the next, but for the last.
+        now = min(bisect_right(starts, progress) - 1, len(starts) - 1)
+        done = (progress - starts[now]) / (stops[now] - starts[now])
+        return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
     return at
 
@@ -126,7 +134,7 @@ def scheduler(
 
     With warm-up the first step already moves: step ``i`` has the factor of its end.
     """
-    curve, warm = factor(train.schedule), train.schedule.warmup > 0
+    curve, warm = factor(train.schedule, train.epochs), train.schedule.warmup > 0
 
     def at_step(step: int) -> float:
         return curve(min((step + (1 if warm else 0)) / num_steps, 1.0))

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from kdsweep.spec import TrainSpec
-from kdsweep.spec.trial import Constant, Cosine, Sgd, Steps
+from kdsweep.spec.trial import Constant, Cosine, PerRung, Sgd, Steps
 from kdsweep.train.optimize import factor, optimizer, scheduler, steps_in_epoch
 
 OPTIMIZERS = {
@@ -113,11 +113,20 @@ def test_nesterov_without_momentum_is_refused():
         (Steps(milestones=(0.5, 0.75), factor=0.1), 0.5, 0.1),
         (Steps(milestones=(0.75, 0.5), factor=0.1), 0.8, 0.01),
         (Steps(milestones=(0.5,), factor=0.1, warmup=0.5), 0.25, 0.5),
+        (PerRung(), 0.0, 1.0),
+        (PerRung(), 0.125, 0.5),
+        (PerRung(), 0.25, 1.0),  # the second begins where the first has ended
+        (PerRung(), 0.25 + 0.25 / 3, 0.75),
+        (PerRung(), 0.75, 0.5),
+        (PerRung(), 1.0, 0.0),
+        (PerRung(ends=(0.5,), warmup=0.1), 0.05, 0.5),
+        (PerRung(ends=(0.5,), warmup=0.1), 0.3, 0.5),
+        (PerRung(ends=(0.52,)), 0.5, 1.0),  # 10.4 epochs of 20 are 10
     ],
     ids=str,
 )
 def test_the_factor_by_hand(schedule, progress, expected):
-    assert factor(schedule)(progress) == pytest.approx(expected, abs=1e-12)
+    assert factor(schedule, 20)(progress) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +137,7 @@ def test_the_factor_by_hand(schedule, progress, expected):
         ({"name": "steps", "milestones": [0.5, 0.75], "factor": 0.5}, [2.0, 2.0, 1.0, 0.5]),
         # Warming up, no step stands still: each has the rate of its end.
         ({"name": "constant", "warmup": 0.5}, [1.0, 2.0, 2.0, 2.0]),
+        ({"name": "per_rung", "ends": [0.5]}, [2.0, 1.0, 2.0, 1.0]),
         ({"name": "cosine", "warmup": 0.5}, [1.0, 2.0, 1.0, 0.0]),
     ],
     ids=str,
@@ -173,3 +183,26 @@ def test_training_imports_neither_compiler_nor_cluster():
         check=False,
     )
     assert (found.stdout, found.stderr) == ("imported:\n", "")
+
+
+def test_a_schedule_per_rung_ends_with_whole_epochs_each_once():
+    assert PerRung().end_epochs(20) == (5, 10)
+    assert PerRung(ends=(0.24, 0.26, 0.99)).end_epochs(10) == (2, 3)  # 9.9 would be the last
+    assert PerRung().end_epochs(1) == ()
+    assert PerRung(ends=(0.01, 0.02)).end_epochs(30) == (1,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"ends": [0.5, 0.5]}, "each must be greater than the last"),
+        ({"ends": [0.5, 0.25]}, "each must be greater than the last"),
+        ({"ends": [0.25], "warmup": 0.25}, "must end before the first of ends, 0.25"),
+        ({"ends": []}, "at least 1 item"),
+        ({"ends": [1.0]}, "less than 1"),
+    ],
+    ids=str,
+)
+def test_ends_that_make_no_schedule_are_refused(settings, said):
+    with pytest.raises(ValidationError, match=said):
+        PerRung(**settings)
