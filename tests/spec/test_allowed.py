@@ -64,7 +64,7 @@ A_TEACHER = (
         ("train", {"optimizer": 5}, "train.optimizer: 5 is not allowed: must be a name, or a "
          "mapping with a name and settings (names: adam, adamw, sgd)"),
         ("train", {"schedule": {"factor": 0.5}}, "train.schedule: {'factor': 0.5} has no name "
-         "(allowed: constant, cosine, steps, per_rung)"),
+         "(allowed: constant, cosine, per_rung, steps)"),
         ("train", {"schedule": {"name": "steps", "milestones": 0.5}},
          "train.schedule.milestones: 0.5 is not allowed: must be a list, as [0.5]"),
         ("train", {"schedule": {"name": "steps", "milestones": "half"}},
