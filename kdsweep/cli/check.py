@@ -96,8 +96,9 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
         f"  students    {_described(plan.smallest)}",
         f"              {_described(plan.largest)}",
         f"  objectives  {objectives}",
-        f"  trials      {plan.total}: {times}{plan.num_trials} by {spec.search.sampler} + "
-        f"{_controls(plan)}",
+        f"  trials      {_trials(plan, times, spec.search.sampler)} + {_controls(plan)}",
+        *([f"  budget      {budget_words(sweep)}"] if spec.search.budget is not None else []),
+        f"  rungs       {rung_words(sweep, plan)}",
     ]
     lines += clash_lines(sweep.pairing)
     if plan.grid_points_left_out:
@@ -107,6 +108,43 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
         )
     return [*lines, *_resource_lines(plan.resources, spec.cluster.address),
             f"  results     {results_at(sweep)}"]  # fmt: skip
+
+
+def _trials(plan: "Plan", times: str, sampler: str) -> str:
+    if plan.num_trials is None:
+        return f"as many as the budget allows, {times}each by {sampler},"
+    return f"{plan.total}: {times}{plan.num_trials} by {sampler}"
+
+
+def budget_words(sweep: "Sweep") -> str:
+    """What the sweep may spend: ``8 hours, 5,000 epochs, 40 in money at 2.5 an hour``."""
+    budget, price = sweep.spec.search.budget, sweep.spec.cluster.cost_per_hour
+    assert budget is not None
+    said = [] if budget.hours is None else [f"{budget.hours:g} hours"]
+    said += [] if budget.epochs is None else [f"{budget.epochs:,} epochs of students"]
+    said += [] if budget.cost is None else [f"{budget.cost:g} in money at {price:g} an hour"]
+    return ", ".join(said)
+
+
+def rung_words(sweep: "Sweep", plan: "Plan") -> str:
+    """Where trials may end early, or why they do not."""
+    search, train = sweep.spec.search, sweep.spec.trial.train
+    if plan.rungs:
+        epochs = " and ".join(map(str, plan.rungs))
+        return (
+            f"after epoch {epochs} of {train.epochs}: about one in {search.rungs.eta:g} goes on"
+            if search.rungs is not None
+            else ""
+        )
+    why = (
+        "search.rungs is null" if search.rungs is None
+        else "replicates are judged together at their end" if search.replicates > 1
+        else "search.batch wants a fixed order" if search.batch is not None
+        else "the cosine schedule has no place for one, per_rung has"
+        if train.schedule.name == "cosine"
+        else f"{train.epochs} epochs are too few for one"
+    )  # fmt: skip
+    return f"none: {why}"
 
 
 def setting_words(settings: "Mapping[str, Any]") -> list[str]:

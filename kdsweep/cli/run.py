@@ -181,9 +181,10 @@ def _drive(
 ) -> None:
     """Run what is left of a sweep, show how it goes, and print the front."""
     from kdsweep.report.progress import Progress
+    from kdsweep.results.record import ENDED
     from kdsweep.search.run import run as run_sweep
 
-    num_done = sum(r.role != "teacher" and r.status in ("complete", "failed") for r in done)
+    num_done = sum(r.role != "teacher" and r.status in ENDED for r in done)
     with Progress(meta.name, meta.trials, sweep.spec.objectives, done=num_done) as progress:
         try:
             status, store = run_sweep(sweep, open_store, progress=progress, done=done)
@@ -191,6 +192,7 @@ def _drive(
             progress.message("stopped at once")
             raise typer.Exit(INTERRUPTED) from None
     _print_front(store)
+    _print_spent(store)
     if status == "stopped":
         typer.echo(f"stopped; `kdsweep resume {store.directory}` goes on", err=True)
         raise typer.Exit(INTERRUPTED)
@@ -218,6 +220,15 @@ def _print_front(store: "RunStore") -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _print_spent(store: "RunStore") -> None:
+    """What the sweep has spent since its first process began, and the budget that ended it."""
+    from kdsweep.report.labels import spent_words
+
+    typer.echo(f"spent: {spent_words(store.meta)}")
+    if store.meta.ended_by:
+        typer.echo(f"ended: {store.meta.ended_by}")
 
 
 def _at(sweep: "Sweep", address: str | None) -> "Sweep":

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kdsweep.results.meta import RunMeta
 from kdsweep.results.record import TrialResult
 
 SIZES = ("width", "depth", "layers", "stages", "hidden", "filters")
@@ -117,3 +118,18 @@ def _component(value: Any) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return value
     return {} if value is None else {"name": value}
+
+
+def clock_words(seconds: float) -> str:
+    """``1h 02m``, ``2m 05s``, ``7s``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h {minutes:02}m"
+    return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"
+
+
+def spent_words(meta: RunMeta) -> str:
+    """What a sweep has spent: ``2m 05s, 5,230 epochs of students, 1.20 in money``."""
+    said = f"{clock_words(meta.wall_seconds)}, {meta.student_epochs:,} epochs of students"
+    return said if meta.cost is None else f"{said}, {meta.cost:,.2f} in money"

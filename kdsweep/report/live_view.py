@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from kdsweep.report.labels import strategy_label, student_label
+from kdsweep.report.labels import clock_words, strategy_label, student_label
 from kdsweep.report.table import metric_text
 from kdsweep.report.text_plot import text_plot
 from kdsweep.results.pareto import Objectives
@@ -27,7 +27,8 @@ class SweepState:
     """The state of a sweep as the display needs it; whoever changes it holds the lock."""
 
     name: str
-    planned: int
+    planned: int | None
+    """How many trials there will be; none where a budget of something else decides."""
     objectives: Objectives
     earlier: int = 0
     """Trials that were finished before this display began."""
@@ -47,7 +48,7 @@ class SweepState:
 
     @property
     def done(self) -> int:
-        """Trials that are complete or failed, before this display and since; stopped ones go on."""
+        """Trials that have ended, before this display and since; stopped ones will go on."""
         return self.earlier + self._ended_well
 
     @property
@@ -83,13 +84,17 @@ class SweepState:
         ended = self._ended_well
         if self.first_epoch is None or ended < _FEWEST_FOR_A_PACE or self.ended["stopped"]:
             return None
+        if self.planned is None:
+            return None
         pace = (time.monotonic() - self.first_epoch) / ended
         return max(0, self.planned - self.done) * pace
 
 
 def render(state: SweepState, *, width: int, height: int) -> RenderableType:
     """The display for a terminal of ``width`` by ``height`` characters."""
-    parts: list[RenderableType] = [_header(state), _bar(state, width)]
+    parts: list[RenderableType] = [_header(state)]
+    if state.planned is not None:
+        parts.append(_bar(state, state.planned, width))
     if state.running:
         parts.append(_running(state))
     plot_height = min(14, height - len(state.running) - 8)
@@ -99,22 +104,22 @@ def render(state: SweepState, *, width: int, height: int) -> RenderableType:
 
 
 def _header(state: SweepState) -> Text:
-    counts = [f"{state.done}/{state.planned} done"]
+    counts = [f"{state.done}/{state.planned} done" if state.planned else f"{state.done} done"]
     counts += [f"{len(state.running)} running"] if state.running else []
-    counts += [f"{state.ended[s]} {s}" for s in ("failed", "stopped") if state.ended[s]]
+    counts += [f"{state.ended[s]} {s}" for s in ("pruned", "failed", "stopped") if state.ended[s]]
     counts.append(f"front {len(state.front)}")
     left = state.seconds_left()
-    clock = _clock(time.monotonic() - state.began)
-    clock += f", about {_clock(left)} left" if left is not None else ""
+    clock = clock_words(time.monotonic() - state.began)
+    clock += f", about {clock_words(left)} left" if left is not None else ""
     text = Text.assemble((state.name, "bold"), "  ", ", ".join(counts), "  ", (clock, "dim"))
     if state.phase:
         text.append(f"\n{state.phase}", style="cyan")
     return text
 
 
-def _bar(state: SweepState, width: int) -> Table:
+def _bar(state: SweepState, planned: int, width: int) -> Table:
     """In a grid of its own: a bar ends without a new line, and what follows would stick to it."""
-    bar = ProgressBar(total=max(1, state.planned), completed=state.done, width=min(width, 76))
+    bar = ProgressBar(total=max(1, planned), completed=state.done, width=min(width, 76))
     line = Table.grid()
     line.add_row(bar)
     return line
@@ -154,11 +159,3 @@ def _plot(state: SweepState, width: int, height: int) -> str:
         )  # fmt: skip
         state.plot = (key, drawn)
     return state.plot[1]
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h {minutes:02}m"
-    return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"

@@ -28,13 +28,15 @@ class Progress:
     def __init__(
         self,
         name: str,
-        planned: int,
+        planned: int | None,
         objectives: Objectives,
         console: Console | None = None,
         *,
         done: int = 0,
     ) -> None:
-        """``planned`` counts all trials, ``done`` those that an earlier run has finished."""
+        """``planned`` counts all trials, if their number is known; ``done`` those of an earlier run
+        that have ended.
+        """
         self._console = console or Console()
         self._state = SweepState(name=name, planned=planned, objectives=objectives, earlier=done)
         self._lock = threading.Lock()
@@ -71,7 +73,7 @@ class Progress:
             self._state.epoch(trial_id, metrics, epochs)
 
     def trial_ended(self, result: TrialResult, front: Sequence[TrialResult]) -> None:
-        """A trial is complete, failed or stopped, and this is the front with it."""
+        """A trial has ended, one way or another, and this is the front with it."""
         with self._lock:
             self._state.end(result, front)
             line = _line(self._state, result)
@@ -155,8 +157,9 @@ class _LiveShow:
 
 def _line(state: SweepState, result: TrialResult) -> str:
     """``[ 3/42] complete  kd w8  params 2,784  accuracy 93.10%  1.2 s  front 4``."""
-    width = len(str(state.planned))
-    parts = [f"[{state.done:{width}}/{state.planned}] {result.status:<8}  {result.label}"]
+    of = "" if state.planned is None else f"/{state.planned}"
+    width = max(0, len(of) - 1)
+    parts = [f"[{state.done:{width}}{of}] {result.status:<8}  {result.label}"]
     if result.status == "failed":
         parts.append(" ".join((result.error or "no reason given").split()))
     else:
@@ -165,4 +168,6 @@ def _line(state: SweepState, result: TrialResult) -> str:
             for metric in state.objectives
             if metric in result.metrics
         ]
+    if result.status == "pruned":
+        parts.append(f"epoch {len(result.epochs)}/{result.trial['train']['epochs']}")
     return "  ".join([*parts, f"{result.seconds:.1f} s", f"front {len(state.front)}"])

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kdsweep.report.table import plain_table
-from kdsweep.results.record import TrialResult
+from kdsweep.results.record import ENDED, TrialResult
 from kdsweep.results.store import RunStore
 
 
@@ -27,7 +27,7 @@ def run_row(
         "objectives": dict(meta.objectives),
         "sampler": meta.sampler,
         "planned": meta.trials,
-        **{s: sum(r.status == s for r in trials) for s in ("complete", "failed", "stopped")},
+        **{s: sum(r.status == s for r in trials) for s in (*ENDED, "stopped")},
         "front_size": len(front),
         "best_accuracy": max(accuracies, default=None),
         "wall_seconds": meta.wall_seconds,
@@ -40,7 +40,7 @@ def run_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = plain_table()
     table.add_column("run", overflow="fold")
     table.add_column("status")
-    for title in ("trials", "failed", "front", "best"):
+    for title in ("trials", "pruned", "failed", "front", "best"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("begun", no_wrap=True)
     for row in rows:
@@ -48,10 +48,15 @@ def run_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         table.add_row(
             Text(row["run"]),
             row["status"],
-            f"{row['complete']}/{row['planned']}",
+            _of(row["complete"] + row["pruned"] + row["failed"], row["planned"]),
+            str(row["pruned"] or ""),
             str(row["failed"] or ""),
             str(row["front_size"]),
             "" if best is None else f"{100 * best:.2f}%",
             row["created"][:16].replace("T", " "),
         )
     return table
+
+
+def _of(ended: int, planned: int | None) -> str:
+    return str(ended) if planned is None else f"{ended}/{planned}"

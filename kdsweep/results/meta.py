@@ -58,8 +58,8 @@ class RunMeta(BaseModel):
     seed: int = 0
     replicates: int = Field(1, ge=1)
     """How many trials each point of the search has."""
-    trials: int = Field(0, ge=0)
-    """How many are planned, controls and replicates included."""
+    trials: int | None = Field(0, ge=0)
+    """How many are planned, controls and replicates included; none where a budget decides."""
     version: str = ""
     packages: dict[str, str] = Field(default_factory=dict)
     git_commit: str | None = None
@@ -72,6 +72,12 @@ class RunMeta(BaseModel):
     tracking_uri: str | None = None
     mlflow_run_id: str | None = None
     wall_seconds: float = 0.0
+    student_epochs: int = Field(0, ge=0)
+    """Epochs that students trained, those of trials that did not come to their end included."""
+    cost: float | None = None
+    """At ``cluster.cost_per_hour``; none where that is not given."""
+    ended_by: str = ""
+    """Why it ended before its last trial, in words: a budget."""
 
     @field_validator("tracking_uri")
     @classmethod

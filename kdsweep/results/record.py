@@ -6,7 +6,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION: Final = 1
 
-Status = Literal["running", "complete", "failed", "stopped"]
+Status = Literal["running", "complete", "failed", "pruned", "stopped"]
+"""``pruned`` was ended at a rung, ``stopped`` was cut short by the end of its sweep."""
+ENDED: Final[tuple[Status, ...]] = ("complete", "failed", "pruned")
+"""Of trials that need not run again."""
+
 Role = Literal["trial", "control", "teacher"]
 Metric = Literal["accuracy", "loss", "params", "macs", "size_bytes", "latency_ms"]
 

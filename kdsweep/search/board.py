@@ -13,8 +13,12 @@ from typing import Any
 Job = dict[str, Any]
 """What a lane is asked to do: ``key`` names it, ``trial`` is the resolved trial.
 
-``after`` may name a job that must have ended before; others are handed out meanwhile.
+``after`` may name a job that must have ended before; others are handed out meanwhile. ``rungs``
+are the epochs after which its lane waits to hear whether the job goes on.
 """
+
+Answer = dict[str, Any]
+"""Whether a job ``goes_on`` after a rung, and ``why`` not."""
 
 HEARTBEAT_S = 30.0
 """A trial without news says at least this often that it is still there."""
@@ -31,6 +35,10 @@ class _Progress:
     outcome: dict[str, Any] | None = None
     stopped: bool = False
     attempts: int = 0
+    at_rung: dict[str, Any] | None = None
+    rung_told: bool = False
+    answers: dict[int, Answer] = field(default_factory=dict)
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -97,6 +105,28 @@ class Switchboard:
         progress.news.set()
         return not (progress.stopped or self._closed)
 
+    async def reach(self, key: str, epochs: list[dict[str, Any]]) -> Answer:
+        """As ``report``, where the last of the epochs is at a rung: waits for the answer.
+
+        What has been answered once is not asked again, as when a lane was lost after its rung.
+        """
+        progress = self._jobs.get(key)
+        if progress is None:
+            return {"goes_on": False, "why": None}
+        epoch, life = epochs[-1], progress.attempts
+        progress.epochs.extend(epochs)
+        if epoch["epoch"] not in progress.answers:
+            progress.at_rung, progress.rung_told = epoch, False
+            progress.news.set()
+        while epoch["epoch"] not in progress.answers:
+            # A call outlives the worker that made it; and nobody answers at the end of a sweep.
+            over = progress.stopped or self._closed or progress.outcome is not None
+            if over or progress.attempts != life:
+                return {"goes_on": False, "why": None}
+            progress.answered.clear()
+            await progress.answered.wait()
+        return progress.answers[epoch["epoch"]]
+
     async def finish(
         self, key: str, outcome: dict[str, Any], epochs: Sequence[dict[str, Any]] = ()
     ) -> None:
@@ -106,6 +136,7 @@ class Switchboard:
             progress.epochs.extend(epochs)
             progress.outcome = outcome
             progress.news.set()
+            progress.answered.set()
             self._wake()
 
     # --- what a trial calls
@@ -117,6 +148,9 @@ class Switchboard:
         that Tune started too many. A job that has ended does not begin again.
         """
         if job["key"] in self._jobs or job["key"] in self._forgotten:
+            if job["key"] in self._jobs:
+                # The actor that was told of a rung may be the one that died.
+                self._jobs[job["key"]].rung_told = False
             return
         progress = self._jobs[job["key"]] = _Progress(job)
         if self._closed:
@@ -132,12 +166,12 @@ class Switchboard:
     async def news(self, key: str, seen: int, every_s: float) -> dict[str, Any]:
         """What happened to a job after its first ``seen`` epochs.
 
-        Waits for the outcome, but no longer than ``every_s`` once there is an epoch to tell of,
-        and ``HEARTBEAT_S`` if there is none.
+        Waits for the outcome or a rung, but no longer than ``every_s`` once there is an epoch to
+        tell of, and ``HEARTBEAT_S`` if there is none.
         """
         progress, loop = self._jobs[key], asyncio.get_running_loop()
         start = loop.time()
-        while progress.outcome is None:
+        while progress.outcome is None and (progress.at_rung is None or progress.rung_told):
             until = every_s if len(progress.epochs) > seen else HEARTBEAT_S
             left = start + until - loop.time()
             if left <= 0:
@@ -145,6 +179,7 @@ class Switchboard:
             progress.news.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(progress.news.wait(), left)
+        progress.rung_told = True
         return self._told(progress, seen)
 
     async def forget(self, key: str) -> None:
@@ -159,6 +194,15 @@ class Switchboard:
         progress = self._jobs.get(key)
         if progress is not None:
             progress.stopped = True
+            progress.answered.set()
+
+    async def answer(self, key: str, epoch: int, answer: Answer) -> None:
+        """Whether a job goes on after its rung at an epoch."""
+        progress = self._jobs.get(key)
+        if progress is not None:
+            progress.answers[epoch] = answer
+            progress.at_rung = None
+            progress.answered.set()
 
     # --- what the driver calls
 
@@ -176,6 +220,8 @@ class Switchboard:
     async def close(self) -> None:
         """The sweep is over: lanes that wait for a job go home."""
         self._closed = True
+        for progress in self._jobs.values():
+            progress.answered.set()
         self._wake()
 
     async def abort(self, why: str) -> None:
@@ -195,6 +241,7 @@ class Switchboard:
             "last_teacher_epoch": progress.teacher_epochs[-1] if progress.teacher_epochs else None,
             "outcome": progress.outcome,
             "lane": progress.lane,
+            "at_rung": progress.at_rung,
         }
 
     def _give_back(self, lane: str, why: str) -> None:
@@ -209,6 +256,8 @@ class Switchboard:
         progress.attempts += 1
         progress.lane = None
         progress.epochs.clear()
+        progress.at_rung = None
+        progress.answered.set()
         if progress.attempts > self._max_failures:
             progress.outcome = {
                 "status": "failed",

@@ -11,7 +11,7 @@ from kdsweep.report.labels import trial_name
 from kdsweep.report.progress import Progress
 from kdsweep.results.meta import TeacherMeta
 from kdsweep.results.pareto import front
-from kdsweep.results.record import EpochMetrics, Role, TrialResult
+from kdsweep.results.record import ENDED, EpochMetrics, Role, TrialResult
 from kdsweep.results.replicates import Gathering
 from kdsweep.results.store import RunStore
 from kdsweep.spec import TrialSpec
@@ -44,7 +44,7 @@ class Journal:
         self._warned: set[str] = set()
         self.earlier = tuple(done)
         """Records of an earlier process, those of trials that were cut short among them."""
-        self.results: list[TrialResult] = [r for r in done if r.status in ("complete", "failed")]
+        self.results: list[TrialResult] = [r for r in done if r.status in ENDED]
         self._gathering = Gathering(self.results)
         self._front = self._front_of(self.results)
 

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kdsweep.results.record import TrialResult
+from kdsweep.results.record import ENDED, TrialResult
 from kdsweep.results.replicates import Gathering, by_point
 from kdsweep.search.sampler import Proposal, Sampler
 from kdsweep.search.starts import Start
@@ -24,7 +24,7 @@ class ReplicatedSampler:
     ) -> None:
         self._replicates = sweep.spec.search.replicates
         self._sampler = Sampler(sweep, starts, done=by_point(done))
-        ended = [r for r in done if r.role != "teacher" and r.status in ("complete", "failed")]
+        ended = [r for r in done if r.role != "teacher" and r.status in ENDED]
         self._ended = {result.number for result in ended}
         self._gathering = Gathering(ended)
         self._next: deque[Proposal] = deque()

@@ -1,6 +1,7 @@
 """A lane's reports to the switchboard: several epochs at a time where epochs are short."""
 
 import time
+from collections.abc import Container
 from typing import Any
 
 import ray
@@ -13,18 +14,23 @@ processes, as much as a tenth of an epoch of a small student."""
 class Reporter:
     """Tells the switchboard of one job's epochs and hears whether to go on.
 
-    The first epoch is told at once. What is left at the end goes with the outcome.
+    The first epoch is told at once, and after an epoch at one of ``rungs`` the lane waits to hear
+    whether the job goes on. What is left at the end goes with the outcome.
     """
 
-    def __init__(self, board: Any, key: str) -> None:
-        self._board, self._key = board, key
+    def __init__(self, board: Any, key: str, rungs: Container[int] = ()) -> None:
+        self._board, self._key, self._rungs = board, key, rungs
         self._unsent: list[dict[str, Any]] = []
         self._last_call = float("-inf")
         self._go_on = True
+        self.pruned: str | None = None
+        """Why the job was ended at a rung, if it was."""
 
     def epoch(self, metrics: dict[str, Any]) -> bool:
         """An epoch of the trial; the answer is whether to go on, as last heard."""
         self._unsent.append(metrics)
+        if metrics["epoch"] in self._rungs:
+            return self._wait_at_rung()
         if time.monotonic() - self._last_call >= REPORT_EVERY_S:
             epochs, self._unsent = self._unsent, []
             self._ask(epochs, of_teacher=False)
@@ -39,6 +45,13 @@ class Reporter:
     def end(self, outcome: dict[str, Any]) -> None:
         """How the job ended, with the epochs that nobody has heard of."""
         ray.get(self._board.finish.remote(self._key, outcome, self._unsent))
+
+    def _wait_at_rung(self) -> bool:
+        epochs, self._unsent = self._unsent, []
+        answer = ray.get(self._board.reach.remote(self._key, epochs))
+        self._last_call = time.monotonic()
+        self._go_on, self.pruned = answer["goes_on"], answer["why"]
+        return self._go_on
 
     def _ask(self, epochs: list[dict[str, Any]], *, of_teacher: bool) -> None:
         self._go_on = ray.get(self._board.report.remote(self._key, epochs, of_teacher))

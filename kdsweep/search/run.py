@@ -4,7 +4,6 @@ import shutil
 import signal
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from kdsweep.results.meta import RunStatus
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
 from kdsweep.search import environment  # noqa: F401  # before ray
+from kdsweep.search.budget import Budget, Spent
 from kdsweep.search.cluster import NAMESPACE, Fitted, connected
 from kdsweep.search.journal import Journal
 from kdsweep.search.quiet import chatter_in, hushed
@@ -76,17 +76,22 @@ def _recorded(
         uri = uri_of(tracking, store.directory.parent)
         tracker = Tracker(uri, tracking.experiment, store, warn=progress.message)
     journal = Journal(store, progress, tracker, done=done)
-    started, status, in_a_hurry = time.monotonic(), "failed", False
-    store.update_meta(status="running")
+    spent = Spent(store.meta.wall_seconds, store.meta.student_epochs)
+    price = sweep.spec.cluster.cost_per_hour
+    budget = Budget(sweep.spec.search.budget, cost_per_hour=price, spent=spent)
+    status, in_a_hurry = "failed", False
+    store.update_meta(status="running", ended_by="")
     try:
-        status = _on_ray(sweep, store, journal, fitted, scratch, tracker)
+        status = _on_ray(sweep, store, journal, fitted, scratch, tracker, budget)
     except KeyboardInterrupt:
         status, in_a_hurry = "stopped", True
         raise
     finally:
         journal.end_open("the sweep ended before this trial did")
-        wall_seconds = store.meta.wall_seconds + time.monotonic() - started
-        store.update_meta(status=status, wall_seconds=wall_seconds)
+        spent = budget.spent
+        store.update_meta(
+            status=status, wall_seconds=spent.seconds, student_epochs=spent.epochs, cost=spent.cost
+        )
         progress.phase("writing the front")
         write_front(store, journal.results, journal.front)
         if tracker is not None and not in_a_hurry:
@@ -104,11 +109,14 @@ def _on_ray(
     fitted: Fitted,
     scratch: Path,
     tracker: Tracker | None,
+    budget: Budget,
 ) -> str:
     import ray
 
     from kdsweep.search.lanes import Lanes, board_actor
     from kdsweep.search.replicated import ReplicatedSampler
+    from kdsweep.search.rungs import Rungs
+    from kdsweep.search.scheduler import FrontScheduler
     from kdsweep.search.searcher import TEACHER_KEY, FrontSearcher
     from kdsweep.search.watch import Watch
 
@@ -122,28 +130,37 @@ def _on_ray(
     if trial.teacher is not None:
         job = {"key": TEACHER_KEY, "kind": "teacher", "trial": resolved(trial)}
         ray.get(board.submit.remote(job))
-    sampler = ReplicatedSampler(sweep, starts(sweep), done=journal.earlier)
-    searcher = FrontSearcher(sweep, sampler, journal, store, board=name, namespace=NAMESPACE)
+    search = sweep.spec.search
+    rungs = Rungs(sweep.spec.objectives, eta=search.rungs.eta if search.rungs else 1.0)
+    rungs.remember(journal.earlier, search)
+    earlier = [rungs.estimated(result) for result in journal.earlier]
+    sampler = ReplicatedSampler(sweep, starts(sweep), done=earlier)
+    searcher = FrontSearcher(
+        sweep, sampler, journal, store,
+        rungs=rungs, budget=budget, board=name, namespace=NAMESPACE,
+    )  # fmt: skip
     watch = Watch(
         board,
         lanes,
         fitted,
         journal,
         trial,
+        budget=budget,
         close_search=searcher.close,
         # Making MLflow's tables takes seconds that the lanes need to come up.
         on_up=tracker.start if tracker is not None else lambda: None,
     )
     with _interrupts(watch.stop), watch:
-        _tune(searcher, fitted, scratch)
+        _tune(searcher, FrontScheduler(rungs, board), fitted, scratch)
     ray.get(board.close.remote())
     lanes.join(timeout_s=2.0)
     if watch.failure is not None:
         raise TrialError(watch.failure)
+    store.update_meta(ended_by=watch.ended_by or searcher.ended_by)
     return "stopped" if watch.stopped else "complete"
 
 
-def _tune(searcher: Any, fitted: Fitted, scratch: Path) -> None:
+def _tune(searcher: Any, scheduler: Any, fitted: Fitted, scratch: Path) -> None:
     """Ray Tune over the searcher's trials, as many at once as there are lanes."""
     from ray import tune
 
@@ -154,6 +171,7 @@ def _tune(searcher: Any, fitted: Fitted, scratch: Path) -> None:
         tune.with_resources(LaneTrial, tune.PlacementGroupFactory([{"memory": 2**20}])),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
+            scheduler=scheduler,
             num_samples=-1,
             max_concurrent_trials=fitted.lanes,
             reuse_actors=True,

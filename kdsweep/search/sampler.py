@@ -8,11 +8,12 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import optuna
 from optuna.trial import TrialState, create_trial
 
-from kdsweep.results.record import Metric, Role, TrialResult
+from kdsweep.results.record import ENDED, Metric, Role, TrialResult
 from kdsweep.search.optuna_terms import distribution, make_sampler, suggest
 from kdsweep.search.starts import Start
 from kdsweep.spec.space import Assignment
@@ -45,7 +46,8 @@ class Sampler:
     """Proposes trials and learns from their results; the only writer of its study.
 
     It knows nothing of replicates: what it proposes is a point, its number that of the point, and
-    what it is told is what came of all of it.
+    what it is told is what came of all of it. A pruned trial is told with the metrics that it is
+    thought to have come to.
 
     First come ``starts`` (controls and published defaults), then ``search.trials`` in all that are
     no controls. With ``search.batch`` results are told in the order of the proposals and only
@@ -141,8 +143,8 @@ class Sampler:
             for key in sorted(self._pending):
                 self._tell_now(self._pending.pop(key))
 
-    def _num_left_to_search(self) -> int:
-        return self._num_trials - self._num_searched
+    def _num_left_to_search(self) -> float:
+        return math.inf if self._num_trials is None else self._num_trials - self._num_searched
 
     def _batch_is_full(self) -> bool:
         """A batch is asked for whole before any of its results counts."""
@@ -163,7 +165,8 @@ class Sampler:
         result, asked = pending.result, pending.asked
         if asked is None or result is None:
             return
-        asked.set_user_attr("trial_id", result.trial_id)
+        for name, value in user_attrs(result).items():
+            asked.set_user_attr(name, value)
         values = objective_values(result, self._spec.objectives)
         if values is None:
             self._study.tell(asked, state=TrialState.FAIL)
@@ -177,7 +180,7 @@ class Sampler:
         self._next_number = max(self._next_number, result.point + 1)
         self._num_searched += result.role == "trial"
         self._starts = deque(s for s in self._starts if not s.gave(result))
-        if result.status not in ("complete", "failed"):
+        if result.status not in ENDED:
             self._again.append(result)
             return
         values = objective_values(result, self._spec.objectives)
@@ -191,7 +194,7 @@ class Sampler:
                 distributions={
                     name: distribution(self._dimensions[name]) for name in result.params
                 },
-                user_attrs={"trial_id": result.trial_id},
+                user_attrs=user_attrs(result),
                 constraints=None if values is None else violations(result, self._spec.constraints),
             )
         )
@@ -201,11 +204,20 @@ class Sampler:
 
 
 def objective_values(result: TrialResult, objectives: Iterable[str]) -> list[float] | None:
-    """The result's objectives in order; ``None`` unless it is complete and all are finite."""
-    if result.status != "complete":
+    """The result's objectives in order; ``None`` unless it has come to its end and all are finite.
+
+    A pruned trial has values too: those that it is thought to have come to.
+    """
+    if result.status not in ("complete", "pruned"):
         return None
     values = [result.metrics.get(name, math.nan) for name in objectives]
     return values if all(map(math.isfinite, values)) else None
+
+
+def user_attrs(result: TrialResult) -> dict[str, Any]:
+    """What a study keeps of a trial beside its values; those of a pruned one are marked."""
+    guessed = {"pruned_at_epoch": len(result.epochs)} if result.status == "pruned" else {}
+    return {"trial_id": result.trial_id, **guessed}
 
 
 def violations(result: TrialResult, constraints: Mapping[Metric, Bound]) -> dict[str, float]:

@@ -13,11 +13,15 @@ from kdsweep.errors import SpecError
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
 from kdsweep.search import environment  # noqa: F401  # before ray
+from kdsweep.search.board import Job
+from kdsweep.search.budget import Budget
 from kdsweep.search.journal import Journal
 from kdsweep.search.replicated import ReplicatedSampler
+from kdsweep.search.rungs import Rungs, rungs_of
 from kdsweep.search.sampler import Proposal
 from kdsweep.spec import TrialSpec
 from kdsweep.sweep_file import Sweep, at
+from kdsweep.sweep_file.fit import Fitting, Measured
 from kdsweep.train.needs import needs_of
 
 TEACHER_KEY = "teacher"
@@ -37,13 +41,19 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
         journal: Journal,
         store: RunStore,
         *,
+        rungs: Rungs,
+        budget: Budget,
         board: str,
         namespace: str,
     ) -> None:
         super().__init__(metric=next(iter(sweep.spec.objectives)), mode="max")
         self._sweep, self._sampler, self._journal, self._store = sweep, sampler, journal, store
+        self._rungs, self._budget, self._fitting = rungs, budget, Fitting()
         self._where = {"board": board, "namespace": namespace}
         self._proposals: dict[str, Proposal] = {}
+        self._held: Proposal | None = None
+        self.ended_by = ""
+        """Why the search ended before its last trial, in words."""
         self._closed = threading.Event()
 
     def close(self) -> None:
@@ -52,16 +62,24 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial's job; ``None`` to be asked again later, ``FINISHED`` at the end."""
-        while True:
-            if self._closed.is_set():
-                return str(Searcher.FINISHED)
-            proposal = self._sampler.ask()
+        while not self._closed.is_set():
+            proposal = self._held or self._sampler.ask()
             if proposal is None:
                 return str(Searcher.FINISHED) if self._sampler.exhausted else None
-            job = self._job(proposal)
-            if job is not None:
-                self._proposals[trial_id] = proposal
-                return {"job": job, **self._where}
+            trial = self._trial(proposal)
+            if trial is None:
+                continue
+            self._held = None
+            if not self._budget.set_aside(trial.train.epochs):
+                if not self._proposals:
+                    self.ended_by = "the budget of epochs is spent"
+                    break
+                # Of the epochs that are set aside for those that run some may come back.
+                self._held = proposal
+                return None
+            self._proposals[trial_id] = proposal
+            return {"job": self._job(proposal, trial), **self._where}
+        return str(Searcher.FINISHED)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Epochs of a trial, and the teachers that its lane made or found for it."""
@@ -90,7 +108,10 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
                 "error": "Ray Tune lost the trial's actor; see the logs of Ray",
             }
         )
-        self._sampler.tell(proposal.number, self._journal.end(key, outcome))
+        ended = self._journal.end(key, outcome)
+        self._budget.settle(ended.trial["train"]["epochs"], trained=len(ended.epochs))
+        self._rungs.ended(ended)
+        self._sampler.tell(proposal.number, self._rungs.estimated(ended))
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the records are what a sweep is resumed from."""
@@ -102,27 +123,42 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
         """Tune pickles its searcher for a restore of its own, which is never made."""
         return {}
 
-    def _job(self, proposal: Proposal) -> dict[str, Any] | None:
-        """What a lane needs for the proposal; ``None`` if it failed here, which is recorded."""
+    def _trial(self, proposal: Proposal) -> TrialSpec | None:
+        """The trial that is proposed; ``None`` if it failed here, which is recorded."""
         base = self._sweep.spec.trial
         # The seed is no part of the assignment: it is not what the search set.
         seed = {"seed": base.seed + proposal.replicate} if proposal.replicate else {}
         try:
-            trial = at(base, {**proposal.assignment.changes, **seed})
+            return at(base, {**proposal.assignment.changes, **seed})
         except SpecError as error:
             # Every corner was checked at load; a combination may still be refused.
             begun = self._begin(proposal, base)
             outcome = {"status": "failed", "error": str(error)}
             self._sampler.tell(proposal.number, self._journal.end(begun.trial_id, outcome))
             return None
-        begun = self._begin(proposal, trial)
+
+    def _job(self, proposal: Proposal, trial: TrialSpec) -> dict[str, Any]:
+        """What a lane needs for a trial, which has a record from now on."""
+        begun, base = self._begin(proposal, trial), self._sweep.spec.trial
         key = begun.trial_id
         weights = str(self._store.weights_path(key).resolve())
-        job = {"key": key, "kind": "trial", "trial": begun.trial, "weights": weights}
+        job: Job = {"key": key, "kind": "trial", "trial": begun.trial, "weights": weights}
+        if proposal.role == "trial":
+            job["rungs"] = self._entered(key, trial)
         own_teacher = trial.teacher == base.teacher
         if own_teacher and needs_of(trial.strategy).teacher:
             job["after"] = TEACHER_KEY
         return job
+
+    def _entered(self, key: str, trial: TrialSpec) -> list[int]:
+        """The epochs at which the lane is to wait; controls have none, they are never ended."""
+        found = rungs_of(trial.train, self._sweep.spec.search)
+        student = self._fitting.student(trial) if found else None
+        if not isinstance(student, Measured):
+            return []  # a student that does not suit its data fails as it starts
+        sizes = {"params": student.params, "macs": student.macs, "size_bytes": student.size_bytes}
+        self._rungs.enter(key, sizes=sizes, rungs=found)
+        return [rung.epoch for rung in found]
 
     def _begin(self, proposal: Proposal, trial: TrialSpec) -> TrialResult:
         return self._journal.begin(

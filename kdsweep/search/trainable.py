@@ -38,7 +38,8 @@ class LaneTrial(Trainable):  # type: ignore[misc]
             ray.get(self._board.forget.remote(self._key))
         # As text: Tune flattens nested results on their way to the searcher.
         outcome = json.dumps(news["outcome"]) if done else None
-        return {**news, "outcome": outcome, "key": self._key, "done": done}
+        at_rung = json.dumps(news["at_rung"]) if news["at_rung"] else None
+        return {**news, "outcome": outcome, "at_rung": at_rung, "key": self._key, "done": done}
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """Nothing is kept here: what a trial needs to go on is the lane's."""

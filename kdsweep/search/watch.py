@@ -9,6 +9,7 @@ from typing import Any
 
 import ray
 
+from kdsweep.search.budget import Budget
 from kdsweep.search.cluster import Fitted, arithmetic, waits_for_room
 from kdsweep.search.journal import Journal
 from kdsweep.search.lanes import Lanes
@@ -44,13 +45,14 @@ class Watch:
         journal: Journal,
         trial: TrialSpec,
         *,
+        budget: Budget,
         close_search: Callable[[], None],
         on_up: Callable[[], None] = lambda: None,
     ) -> None:
         """``on_up`` is called once, when the first lane is up."""
         self._board, self._lanes, self._fitted = board, lanes, fitted
         self._journal, self._progress, self._trial = journal, journal.progress, trial
-        self._close_search, self._on_up = close_search, on_up
+        self._budget, self._close_search, self._on_up = budget, close_search, on_up
         self._wanted_stop = threading.Event()
         self._over = threading.Event()
         self._teacher_pending = trial.teacher is not None
@@ -59,6 +61,8 @@ class Watch:
         self._said = False
         self.failure: str | None = None
         self.stopped = False
+        self.ended_by = ""
+        """The budget that ended the sweep, in words."""
         self._thread = threading.Thread(target=self._loop, name="kdsweep-watch", daemon=True)
 
     def stop(self) -> None:
@@ -84,6 +88,10 @@ class Watch:
                 self._end("the sweep was stopped")
                 return
             try:
+                if (why := self._budget.used_up) is not None:
+                    self.ended_by = why
+                    self._end(why)
+                    return
                 self._look()
             except ray.exceptions.RayError as error:
                 if not self._over.is_set():

@@ -44,7 +44,7 @@ def lane_loop(config: dict[str, Any]) -> None:
         if taken is None:
             return
         had, job = taken
-        reporter = Reporter(board, job["key"])
+        reporter = Reporter(board, job["key"], job.get("rungs", ()))
         outcome = _run(session, reporter, job)
         if ranks.is_first:
             reporter.end(outcome)
@@ -78,6 +78,8 @@ def _run(session: Any, reporter: Any, job: dict[str, Any]) -> dict[str, Any]:
         weights = Path(job["weights"])
         outcome = session.run(trial, on_epoch, on_teacher=on_teacher, weights=weights)
     plain: dict[str, Any] = outcome.plain()
+    if plain["status"] == "stopped" and reporter.pruned is not None:
+        plain |= {"status": "pruned", "error": reporter.pruned}
     return plain
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from kdsweep.spec.rungs import RungSpec, rung_epochs
 from kdsweep.spec.settings import Settings
 from kdsweep.spec.space_parse import parse_entries
 from kdsweep.spec.together import paths_of
@@ -36,6 +37,26 @@ class Bound(Settings):
         return self
 
 
+class BudgetSpec(Settings):
+    """What a sweep may spend; it ends cleanly at the first of these, and says what it spent."""
+
+    example: ClassVar[str] = "{hours: 8}"
+
+    hours: float | None = Field(None, gt=0, le=100_000, description="of wall time")
+    epochs: int | None = Field(
+        None, ge=1, le=10**12, description="that students train, all trials together"
+    )
+    cost: float | None = Field(
+        None, gt=0, le=10**9, description="in the currency of cluster.cost_per_hour"
+    )
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> "BudgetSpec":
+        if self.hours is None and self.epochs is None and self.cost is None:
+            raise ValueError("limits nothing: give hours, epochs or cost, or several of them")
+        return self
+
+
 class SearchSpec(Settings):
     """Who proposes the points to train, and how many; the controls come on top of ``trials``.
 
@@ -45,7 +66,13 @@ class SearchSpec(Settings):
     example: ClassVar[str] = "{sampler: tpe, trials: 40}"
 
     sampler: Sampler = "tpe"
-    trials: int = Field(40, ge=1, le=1_000_000)
+    trials: int = Field(
+        40, ge=1, le=1_000_000, description="no limit where a budget is given and this is not"
+    )
+    budget: BudgetSpec | None = None
+    rungs: RungSpec | None = Field(
+        RungSpec(), description="where trials are held against others and the worse ones end"
+    )
     replicates: int = Field(
         1, ge=1, le=1000, description="train each point so often: trial.seed, trial.seed + 1, ..."
     )
@@ -67,6 +94,35 @@ class SearchSpec(Settings):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _rungs_have_an_order(self) -> "SearchSpec":
+        against = "replicates" if self.replicates > 1 else "batch" if self.batch else None
+        if self.asks_for_rungs and against is not None:
+            reason = (
+                "a point is judged when all of its replicates have ended"
+                if against == "replicates"
+                else "who ends at a rung depends on who reached it before"
+            )
+            raise ValueError(
+                f"rungs and {against} exclude each other: {reason}; remove one of them"
+            )
+        return self
+
+    @property
+    def ends_early(self) -> RungSpec | None:
+        """The rungs' settings; ``None`` where every trial trains to its last epoch."""
+        return self.rungs if self.replicates == 1 and self.batch is None else None
+
+    @property
+    def asks_for_rungs(self) -> bool:
+        """Whether the file itself does: then it is a mistake if there can be none."""
+        return self.rungs is not None and "rungs" in self.model_fields_set
+
+    @property
+    def has_most_trials(self) -> bool:
+        """Whether ``trials`` is a limit: a budget in its place lets as many run as it pays for."""
+        return self.budget is None or "trials" in self.model_fields_set
+
 
 class ClusterSpec(Settings):
     """What a trial runs on, and how many run at once; the defaults fit the machine at hand.
@@ -83,6 +139,9 @@ class ClusterSpec(Settings):
     )
     lanes_per_run: int | None = Field(None, ge=1, le=100_000)
     address: Annotated[str, Field(min_length=1)] | None = None
+    cost_per_hour: float | None = Field(
+        None, ge=0, le=10**9, description="of all that the sweep runs on, in any currency"
+    )
 
     @model_validator(mode="after")
     def _whole_gpus(self) -> "ClusterSpec":
@@ -123,6 +182,38 @@ class SweepSpec(Settings):
     search: SearchSpec = SearchSpec()
     cluster: ClusterSpec = ClusterSpec()
     tracking: TrackingSpec = TrackingSpec()
+
+    @field_validator("search")
+    @classmethod
+    def _rungs_have_a_place(cls, search: SearchSpec, others: ValidationInfo) -> SearchSpec:
+        """Rungs that were asked for and can be nowhere would be ignored."""
+        trial = others.data.get("trial")
+        if trial is None or search.rungs is None or not search.asks_for_rungs:
+            return search
+        entries, _ = parse_entries(others.data.get("space", {}))
+        varied = {path for name, node in entries for path in paths_of(name, node)}
+        moved = any(
+            p == "train" or p.startswith(("train.epochs", "train.schedule")) for p in varied
+        )
+        if not moved and not rung_epochs(trial.train, search.rungs):
+            raise ValueError(
+                f"rungs do nothing: in {trial.train.epochs} epochs of the schedule "
+                f"{trial.train.schedule.name!r} there is no place for one after "
+                f"{search.rungs.grace}; use the schedule per_rung, more epochs, or rungs: null"
+            )
+        return search
+
+    @field_validator("cluster")
+    @classmethod
+    def _cost_has_a_price(cls, cluster: ClusterSpec, others: ValidationInfo) -> ClusterSpec:
+        search = others.data.get("search")
+        budget = None if search is None else search.budget
+        if budget is not None and budget.cost is not None and not cluster.cost_per_hour:
+            raise ValueError(
+                f"search.budget.cost is {budget.cost:g}, and cost_per_hour is not given: nobody "
+                "knows when it is spent; give cost_per_hour, or limit hours in place of cost"
+            )
+        return cluster
 
     @field_validator("search")
     @classmethod

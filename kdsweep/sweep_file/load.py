@@ -49,12 +49,17 @@ class Sweep:
     pairing: Pairing
 
     @property
-    def num_trials(self) -> int:
-        """How many trials the sampler proposes, controls apart: a grid ends by itself."""
+    def num_trials(self) -> int | None:
+        """How many trials the sampler proposes, controls apart; none where a budget decides.
+
+        A grid ends by itself.
+        """
         search = self.spec.search
+        most = search.trials if search.has_most_trials else None
         if search.sampler != "grid":
-            return search.trials
-        return min(search.trials, self.space.grid_size(search.grid_points))
+            return most
+        size = self.space.grid_size(search.grid_points)
+        return size if most is None else min(most, size)
 
     def locate(self, trial: TrialSpec) -> dict[str, Label] | None:
         """What the sampler would have drawn to get ``trial``; ``None`` where it cannot."""

@@ -9,6 +9,7 @@ import torch
 from kdsweep.data.base import DataInfo
 from kdsweep.errors import SpecError
 from kdsweep.spec import ClusterSpec, Component, TeacherSpec, TrialSpec
+from kdsweep.spec.rungs import rung_epochs
 from kdsweep.sweep_file.changes import put
 from kdsweep.sweep_file.fit import Measured
 from kdsweep.sweep_file.load import Sweep
@@ -44,9 +45,9 @@ class Resources:
 class Plan:
     """The sweep in numbers: its space, its students' sizes, its trials and where they run.
 
-    ``num_trials`` counts what the sampler proposes; that and each of the controls is trained
-    ``replicates`` times. ``grid_points_left_out`` counts the grid's combinations beyond
-    ``search.trials``.
+    ``num_trials`` counts what the sampler proposes (none where a budget decides); that and each of
+    the controls is trained ``replicates`` times. ``grid_points_left_out`` counts the grid's
+    combinations beyond ``search.trials``.
     """
 
     num_dimensions: int
@@ -54,23 +55,27 @@ class Plan:
     smallest: Measured
     largest: Measured
     controls: tuple[str, ...]
-    num_trials: int
+    num_trials: int | None
     replicates: int
     grid_points_left_out: int
     teacher: str
+    rungs: tuple[int, ...]
+    """Epochs at which the sweep's own trial would be held against others."""
     resources: Resources
 
     @property
-    def total(self) -> int:
+    def total(self) -> int | None:
         """Trials of the search and controls together, all replicates counted."""
+        if self.num_trials is None:
+            return None
         return self.replicates * (self.num_trials + len(self.controls))
 
 
 def plan(sweep: Sweep, *, machine: Machine | None = None) -> Plan:
     """Work out what ``sweep`` will do on ``machine``: this one if none is given."""
     dimensions, search = sweep.space.dimensions(), sweep.spec.search
-    left_out = 0
-    if search.sampler == "grid":
+    left_out, rungs = 0, search.ends_early
+    if search.sampler == "grid" and sweep.num_trials is not None:
         left_out = sweep.space.grid_size(search.grid_points) - sweep.num_trials
     return Plan(
         num_dimensions=len(dimensions),
@@ -82,6 +87,7 @@ def plan(sweep: Sweep, *, machine: Machine | None = None) -> Plan:
         replicates=search.replicates,
         grid_points_left_out=left_out,
         teacher=teacher_words(sweep.spec.trial),
+        rungs=rung_epochs(sweep.spec.trial.train, rungs) if rungs is not None else (),
         resources=resources(sweep.spec.cluster, machine or this_machine()),
     )
 

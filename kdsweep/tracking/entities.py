@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 
 from kdsweep.report.labels import flatten, strategy_label, student_label
 from kdsweep.results.meta import RunMeta
-from kdsweep.results.record import EpochMetrics, Status, TrialResult
+from kdsweep.results.record import ENDED, EpochMetrics, Status, TrialResult
 
 TRIAL_ID, SWEEP_ID, EPOCHS, ON_FRONT = (
     "kdsweep.trial_id", "kdsweep.sweep_id", "kdsweep.epochs", "kdsweep.on_front"
 )  # fmt: skip
 PARENT = "mlflow.parentRunId"
 RUN_STATUS: dict[Status, str] = {
-    "running": "RUNNING", "complete": "FINISHED", "failed": "FAILED", "stopped": "KILLED"
+    "running": "RUNNING", "complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED",
+    "stopped": "KILLED",
 }  # fmt: skip
 # The limits of MLflow's stores, in characters.
 _PARAM_LENGTH, _TAG_LENGTH, _KEY_LENGTH = 6000, 5000, 250
@@ -35,7 +36,8 @@ def params_of(result: TrialResult) -> dict[str, str]:
 def sweep_params(meta: RunMeta) -> dict[str, str]:
     """What was asked of the sweep as a whole."""
     asked = {
-        "sampler": meta.sampler, "seed": meta.seed, "trials": meta.trials,
+        "sampler": meta.sampler, "seed": meta.seed,
+        "trials": "as the budget allows" if meta.trials is None else meta.trials,
         "objectives": dict(meta.objectives),
         "constraints": {name: {side: bound for side, bound in limits.items() if bound is not None}
                         for name, limits in meta.constraints.items()},
@@ -110,7 +112,7 @@ def sweep_points(
 ) -> list[Point]:
     """The sweep as a whole, in numbers."""
     trials = [result for result in results if result.role != "teacher"]
-    count = {s: sum(r.status == s for r in trials) for s in ("complete", "failed", "stopped")}
+    count = {s: sum(r.status == s for r in trials) for s in (*ENDED, "stopped")}
     values: dict[str, float] = {f"trials.{status}": number for status, number in count.items()}
     values |= {"front_size": len(front), "wall_seconds": meta.wall_seconds}
     for metric, direction in meta.objectives.items():

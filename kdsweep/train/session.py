@@ -132,7 +132,10 @@ class Session:
         device = describe(self.device)
         try:
             trained, cards = self._train(trial, report, on_teacher)
-            metrics = self._measure(trained.student, trial) if self.ranks.is_first else {}
+            # Of a student that nobody will take, the time is not worth knowing well.
+            budget_s = 0.0 if trained.stopped else LATENCY_BUDGET_S
+            student = trained.student
+            metrics = self._measure(student, trial, budget_s) if self.ranks.is_first else {}
             if weights is not None and self.ranks.is_first and not trained.stopped:
                 save_weights(trained.student, weights)
             if trained.epochs:
@@ -207,15 +210,13 @@ class Session:
         self._told |= {card.digest for card in new.values()}
         return tuple(_told(card, name) for name, card in new.items())
 
-    def _measure(self, student: nn.Module, trial: TrialSpec) -> dict[str, float]:
+    def _measure(self, student: nn.Module, trial: TrialSpec, budget_s: float) -> dict[str, float]:
         shape = catalog.shape_for(trial.student, self.splits(trial).info)
         return {
             "params": count_params(student),
             "macs": count_macs(student, shape),
             "size_bytes": size_bytes(student),
-            "latency_ms": measure_latency_ms(
-                student, shape, self.device, budget_s=LATENCY_BUDGET_S
-            ),
+            "latency_ms": measure_latency_ms(student, shape, self.device, budget_s=budget_s),
         }
 
 

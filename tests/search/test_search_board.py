@@ -111,6 +111,7 @@ def test_epochs_of_a_teacher_are_kept_apart():
         "last_teacher_epoch": {"epoch": 2, "of": "teacher"},
         "outcome": None,
         "lane": None,
+        "at_rung": None,
     }
 
 
@@ -212,3 +213,87 @@ def test_a_job_that_was_ended_and_forgotten_does_not_begin_again():
         return await board.take("a", 1)
 
     assert on_a_board(scenario) == (2, job("2"))
+
+
+async def at_rung(board, key, number):
+    return await board.reach(key, [{"epoch": number - 1}, {"epoch": number}])
+
+
+def test_a_lane_waits_at_a_rung_for_the_answer_and_the_trial_hears_of_it_at_once():
+    async def scenario(board):
+        await board.submit(job("1"))
+        await board.take("a", 0)
+        listening = asyncio.create_task(board.news("1", 0, 3600.0))
+        waiting = asyncio.create_task(at_rung(board, "1", 5))
+        before = await settled(listening, waiting)
+        news = await listening
+        await board.answer("1", 5, {"goes_on": False, "why": "ended"})
+        answer = await waiting
+        return before, news["at_rung"], [e["epoch"] for e in news["epochs"]], answer
+
+    assert on_a_board(scenario) == (
+        [True, False], {"epoch": 5}, [4, 5], {"goes_on": False, "why": "ended"}
+    )  # fmt: skip
+
+
+def test_a_rung_is_told_once_and_again_to_an_actor_that_takes_over():
+    async def scenario(board):
+        await board.submit(job("1"))
+        waiting = asyncio.create_task(at_rung(board, "1", 5))
+        await settled(waiting)
+        first = await board.news("1", 0, 3600.0)
+        second = asyncio.create_task(board.news("1", 2, 3600.0))
+        quiet = await settled(second)
+        second.cancel()
+        await board.submit(job("1"))
+        third = await board.news("1", 2, 3600.0)
+        return first["at_rung"], quiet, third["at_rung"]
+
+    assert on_a_board(scenario) == ({"epoch": 5}, [False], {"epoch": 5})
+
+
+def test_what_was_answered_is_not_asked_again_after_the_lane_was_lost():
+    async def scenario(board):
+        await board.submit(job("1"))
+        await board.take("a", 0)
+        waiting = asyncio.create_task(at_rung(board, "1", 5))
+        await settled(waiting)
+        await board.answer("1", 5, {"goes_on": True, "why": None})
+        first = await waiting
+        await board.lost(["a"], "its machine is gone")
+        await board.take("b", 0)
+        again = await at_rung(board, "1", 5)
+        return first, again, (await board.look("1"))["at_rung"]
+
+    goes_on = {"goes_on": True, "why": None}
+    assert on_a_board(scenario) == (goes_on, goes_on, None)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda board: board.abort("over"),
+        lambda board: board.close(),
+        lambda board: board.stop("1"),
+        lambda board: board.lost(["a"], "its machine is gone"),
+        lambda board: board.finish("1", {"status": "stopped"}),
+    ],
+    ids=["abort", "close", "stop", "lost", "finish"],
+)
+def test_no_lane_waits_at_a_rung_for_an_answer_that_will_not_come(end):
+    async def scenario(board):
+        await board.submit(job("1"))
+        await board.take("a", 0)
+        waiting = asyncio.create_task(at_rung(board, "1", 5))
+        await settled(waiting)
+        await end(board)
+        return await waiting
+
+    assert on_a_board(scenario) == {"goes_on": False, "why": None}
+
+
+def test_a_job_that_nobody_knows_does_not_go_on_at_a_rung():
+    async def scenario(board):
+        return await at_rung(board, "gone", 5)
+
+    assert on_a_board(scenario) == {"goes_on": False, "why": None}

@@ -13,10 +13,13 @@ from kdsweep.errors import SpecError
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.store import RunStore
 from kdsweep.search import searcher as searcher_module
+from kdsweep.search.budget import Budget
 from kdsweep.search.journal import Journal
+from kdsweep.search.rungs import Rungs
 from kdsweep.search.searcher import TEACHER_KEY, FrontSearcher
 from kdsweep.search.trainable import LaneTrial
 from kdsweep.spec import TrialSpec
+from kdsweep.spec.trial import PerRung
 
 
 class Silent:
@@ -39,10 +42,12 @@ def searcher_of(sweep, tmp_path):
         objectives=sweep.spec.objectives,
     )  # fmt: skip
     store = RunStore.create(tmp_path / "run", meta=meta, sweep_text="")
-    sampler = replicated_of(sweep)
+    sampler, search = replicated_of(sweep), sweep.spec.search
     searcher = FrontSearcher(
-        sweep, sampler, Journal(store, Silent(), None), store, board="board", namespace="kdsweep"
-    )
+        sweep, sampler, Journal(store, Silent(), None), store,
+        rungs=Rungs(sweep.spec.objectives, eta=3),
+        budget=Budget(search.budget, cost_per_hour=None), board="board", namespace="kdsweep",
+    )  # fmt: skip
     return searcher, sampler, store
 
 
@@ -209,3 +214,64 @@ def test_what_tune_pickles_of_it_is_nothing(scene):
 def test_a_tune_actor_that_goes_away_stops_no_trial():
     # Tune may start one actor too many for a trial, and remove it while another one listens.
     assert LaneTrial.cleanup is Trainable.cleanup
+
+
+def with_rungs(conditional, **search):
+    """The sweep with rungs at epochs 5 and 10 of 20."""
+    train = conditional.spec.trial.train.model_copy(update={"epochs": 20, "schedule": PerRung()})
+    trial = conditional.spec.trial.model_copy(update={"train": train})
+    return changed(conditional, trial=trial, search={"trials": 30, **search})
+
+
+def test_trials_have_rungs_and_controls_have_none(conditional, tmp_path):
+    searcher, _, _ = searcher_of(with_rungs(conditional), tmp_path)
+    jobs = [searcher.suggest(f"tune-{n}")["job"] for n in range(4)]
+    assert [job.get("rungs") for job in jobs] == [None, None, [5, 10], [5, 10]]
+
+
+def test_no_rungs_where_they_are_switched_off(conditional, tmp_path):
+    searcher, _, _ = searcher_of(with_rungs(conditional, rungs=None), tmp_path)
+    jobs = [searcher.suggest(f"tune-{n}")["job"] for n in range(4)]
+    assert [job.get("rungs") for job in jobs[2:]] == [[], []]
+
+
+def test_a_pruned_trial_is_told_with_what_it_would_have_come_to(conditional, tmp_path):
+    searcher, sampler, store = searcher_of(with_rungs(conditional), tmp_path)
+    for n in range(4):
+        searcher.suggest(f"tune-{n}")
+    epochs = [epoch(n).model_copy(update={"accuracy": n / 100}) for n in range(1, 21)]
+    whole = told("00002", epochs=epochs, metrics={"accuracy": 0.2, "params": 10.0})
+    searcher.on_trial_complete("tune-2", whole)
+    rung = {"accuracy": 0.05, "params": 20.0}
+    cut = told("00003", "pruned", epochs=epochs[:5], metrics=rung, error="why")
+    searcher.on_trial_complete("tune-3", cut)
+    heard = [t for t in sampler._sampler._study.trials if t.values is not None]
+    # 0.05 at its rung, and 0.15 that the other has gained since.
+    assert [t.values[0] for t in heard] == pytest.approx([0.2, 0.2])
+    assert [t.user_attrs.get("pruned_at_epoch") for t in heard] == [None, 5]
+    pruned = store.read()[3]
+    assert (pruned.status, pruned.error) == ("pruned", "why")
+    assert pruned.metrics["accuracy"] == 0.05
+    assert searcher._journal.front == [store.read()[2]]
+
+
+def test_epochs_are_set_aside_and_given_back(conditional, tmp_path):
+    sweep = with_rungs(conditional, budget={"epochs": 65})
+    searcher, _, _ = searcher_of(sweep, tmp_path)
+    for n in range(3):
+        assert searcher.suggest(f"tune-{n}")["job"]["key"] == f"{n:05d}"
+    # 60 of 65 are taken; what runs may give some back.
+    assert searcher.suggest("tune-3") is None
+    epochs = [epoch(n) for n in range(1, 6)]
+    searcher.on_trial_complete("tune-2", told("00002", "pruned", epochs=epochs))
+    assert searcher.suggest("tune-3")["job"]["key"] == "00003"
+    assert searcher.suggest("tune-4") is None
+    for n in (0, 1, 3):
+        searcher.on_trial_complete(f"tune-{n}", told(f"{n:05d}", epochs=[epoch(1)]))
+    # 8 are spent: there is room again, and at the end for nothing more.
+    for n in (4, 5):
+        assert searcher.suggest(f"tune-{n}")["job"]["key"] == f"{n:05d}"
+        whole = [epoch(m) for m in range(1, 21)]
+        searcher.on_trial_complete(f"tune-{n}", told(f"{n:05d}", epochs=whole))
+    assert searcher.suggest("tune-6") == Searcher.FINISHED
+    assert searcher.ended_by == "the budget of epochs is spent"

@@ -9,9 +9,11 @@ import ray
 from search_sweeps import CONDITIONAL
 
 from kdsweep.search import watch as watch_module
+from kdsweep.search.budget import Budget, Spent
 from kdsweep.search.cluster import Fitted
 from kdsweep.search.watch import TEACHER_KEY, Watch
 from kdsweep.spec import TrialSpec
+from kdsweep.spec.sweep import BudgetSpec
 from kdsweep.sweep_file.read import parse_yaml
 
 FITTED = Fitted(
@@ -76,6 +78,9 @@ class Heard:
         self.teachers.append((card, trial))
 
 
+UNLIMITED = Budget(None, cost_per_hour=None)
+
+
 class Scene:
     """A watch among stand-ins; ``ends`` starts it and waits until the search is closed."""
 
@@ -84,9 +89,9 @@ class Scene:
         self.closed = threading.Event()
         self.ups = []
 
-    def watch(self, trial=NO_TEACHER):
+    def watch(self, trial=NO_TEACHER, budget=UNLIMITED):
         return Watch(
-            self.board, self.lanes, FITTED, self.heard, trial,
+            self.board, self.lanes, FITTED, self.heard, trial, budget=budget,
             close_search=self.closed.set, on_up=lambda: self.ups.append("up"),
         )  # fmt: skip
 
@@ -267,3 +272,12 @@ def test_a_cluster_that_is_gone_ends_the_sweep(scene, monkeypatch):
     watch.stop()
     assert stopped.ends(watch) is None
     assert watch.stopped
+
+
+def test_a_budget_that_is_spent_ends_the_sweep_as_one_that_is_complete(scene):
+    spent = Budget(BudgetSpec(hours=1), cost_per_hour=None, spent=Spent(seconds=3600.0))
+    watch = scene.watch(budget=spent)
+    assert scene.ends(watch) is None
+    assert watch.ended_by == "the budget of 1 h is spent"
+    assert not watch.stopped
+    assert scene.board.calls == [("abort", watch.ended_by)]

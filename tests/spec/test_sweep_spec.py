@@ -84,3 +84,60 @@ def test_replicates_are_one_or_more():
     assert refusals(search={"replicates": 0}) == [
         "search.replicates: 0 is not allowed: must be at least 1"
     ]
+
+
+@pytest.mark.parametrize(
+    ("search", "cluster", "sentence"),
+    [
+        (
+            {"rungs": {"eta": 2}},
+            {},
+            "search: rungs do nothing: in 20 epochs of the schedule 'cosine' there is no place for "
+            "one after 3; use the schedule per_rung, more epochs, or rungs: null",
+        ),
+        (
+            {"rungs": {}, "replicates": 2},
+            {},
+            "search: rungs and replicates exclude each other: a point is judged when all of its "
+            "replicates have ended; remove one of them",
+        ),
+        (
+            {"rungs": {}, "batch": 2},
+            {},
+            "search: rungs and batch exclude each other: who ends at a rung depends on who reached "
+            "it before; remove one of them",
+        ),
+        (
+            {"budget": {}},
+            {},
+            "search.budget: limits nothing: give hours, epochs or cost, or several of them",
+        ),
+        (
+            {"budget": {"cost": 3}},
+            {},
+            "cluster: search.budget.cost is 3, and cost_per_hour is not given: nobody knows when "
+            "it is spent; give cost_per_hour, or limit hours in place of cost",
+        ),
+        (
+            {"budget": {"hours": 0}},
+            {},
+            "search.budget.hours: 0 is not allowed: must be greater than 0.0",
+        ),
+    ],
+)
+def test_rungs_and_budgets_that_could_do_nothing_are_refused(search, cluster, sentence):
+    assert refusals(search=search, cluster=cluster) == [sentence]
+
+
+def test_rungs_that_some_schedule_of_the_space_has_are_good():
+    space = {"train.schedule": {"choice": ["cosine", "per_rung"]}}
+    search = {"rungs": {"eta": 2}}
+    assert SweepSpec.model_validate({**SWEEP, "space": space, "search": search}).search.rungs
+
+
+def test_a_budget_takes_the_place_of_the_number_of_trials():
+    search = SweepSpec.model_validate({**SWEEP, "search": {"budget": {"hours": 1}}}).search
+    assert not search.has_most_trials
+    both = {"budget": {"hours": 1}, "trials": 7}
+    assert SweepSpec.model_validate({**SWEEP, "search": both}).search.has_most_trials
+    assert SweepSpec.model_validate(SWEEP).search.has_most_trials
