@@ -147,6 +147,7 @@ def _tune(searcher: Any, fitted: Fitted, scratch: Path) -> None:
     """Ray Tune over the searcher's trials, as many at once as there are lanes."""
     from ray import tune
 
+    from kdsweep.search.in_order import InOrder
     from kdsweep.search.trainable import LaneTrial
 
     tuner = tune.Tuner(
@@ -154,6 +155,7 @@ def _tune(searcher: Any, fitted: Fitted, scratch: Path) -> None:
         tune.with_resources(LaneTrial, tune.PlacementGroupFactory([{"memory": 2**20}])),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
+            scheduler=InOrder(),
             num_samples=-1,
             max_concurrent_trials=fitted.lanes,
             reuse_actors=True,
@@ -164,6 +166,8 @@ def _tune(searcher: Any, fitted: Fitted, scratch: Path) -> None:
             storage_path=str(scratch),
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=2),
+            # A trial keeps nothing here: to save it would keep its lane waiting for a round trip.
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
     tuner.fit()
