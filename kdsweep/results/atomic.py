@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -11,17 +12,27 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         OSError: no room, no permission; ``path`` is then as it was.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.new")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
+    write_files(path.parent, {path.name: content})
+
+
+def write_files(directory: Path, contents: Mapping[str, bytes]) -> None:
+    """Replace files of ``directory``, each in one step, in this order; it is synced once for all.
+
+    Raises:
+        OSError: no room, no permission; the file it was about is as it was, and those after it.
+    """
+    for name, content in contents.items():
+        temporary = directory / f".{name}.{uuid.uuid4().hex[:12]}.new"
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, directory / name)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    sync_directory(directory)
 
 
 def sync_directory(directory: Path) -> None:

@@ -120,6 +120,31 @@ def domination_counts(values: Points) -> NDArray[np.int64]:
     return counts
 
 
+def hypervolume(values: Points, reference: Sequence[float]) -> float:
+    """The area between rows of ``[N, 2]``, to be minimised, and ``reference``, the worst corner.
+
+    It is what a row dominates and what dominates the reference: a row that is not better than the
+    reference in both columns adds nothing. Exact. No row may hold NaN.
+
+    Raises:
+        ValueError: there are not two columns, or the reference has not two finite numbers.
+    """
+    worst = np.asarray(reference, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] != 2 or worst.shape != (2,):
+        raise ValueError(
+            f"values {values.shape} and reference {worst.shape}: a hypervolume is of two "
+            "objectives, [N, 2] and [2]"
+        )
+    if not np.isfinite(worst).all():
+        raise ValueError(f"reference {worst.tolist()}: must be finite, or no area is")
+    inside = values[(values < worst).all(axis=1)]
+    best = inside[non_dominated(inside)]
+    # From left to right each row of the front goes lower: a strip down from the one before it.
+    best = best[np.argsort(best[:, 0])]
+    above = np.concatenate([worst[1:], best[:-1, 1]])
+    return float(((worst[0] - best[:, 0]) * (above - best[:, 1])).sum())
+
+
 def size_objective(objectives: Objectives) -> Metric | None:
     """The first objective that is a size or a cost."""
     return next((metric for metric in objectives if metric in SIZE_LIKE), None)

@@ -139,14 +139,30 @@ class Switchboard:
             progress.answered.set()
             self._wake()
 
+    async def finish_and_take(
+        self,
+        key: str,
+        outcome: dict[str, Any],
+        epochs: Sequence[dict[str, Any]],
+        lane: str,
+        after: int,
+    ) -> tuple[int, Job] | None:
+        """``finish`` and then ``take``, in one call."""
+        await self.finish(key, outcome, epochs)
+        return await self.take(lane, after)
+
     # --- what a trial calls
 
-    async def submit(self, job: Job) -> None:
+    async def submit(self, job: Job, ended: str | None = None) -> None:
         """Put a job at the end of the queue; one that is there already goes on as it is.
+
+        ``ended`` is the caller's last job, to be forgotten: a call less than to say so alone.
 
         The second time it comes from a trial whose own actor died, not its lane, or from an actor
         that Tune started too many. A job that has ended does not begin again.
         """
+        if ended is not None:
+            await self.forget(ended)
         if job["key"] in self._jobs or job["key"] in self._forgotten:
             if job["key"] in self._jobs:
                 # The actor that was told of a rung may be the one that died.

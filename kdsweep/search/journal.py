@@ -44,6 +44,7 @@ class Journal:
         self._warned: set[str] = set()
         self.earlier = tuple(done)
         """Records of an earlier process, those of trials that were cut short among them."""
+        # What ended in this process is kept without its epochs.
         self.results: list[TrialResult] = [r for r in done if r.status in ENDED]
         self._gathering = Gathering(self.results)
         self._front = self._front_of(self.results)
@@ -131,8 +132,10 @@ class Journal:
                 }
             )
             self._store.write(result)
-            self.results.append(result)
-            point = self._gathering.add(result)
+            # The epochs of thousands of trials are on disk, and would fill the memory.
+            ended = result.model_copy(update={"epochs": ()})
+            self.results.append(ended)
+            point = self._gathering.add(ended)
             if point is not None and point.status == "complete":
                 self._front = self._front_of([*self._front, point])
         self.warn(outcome.get("warnings") or ())

@@ -12,6 +12,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from kdsweep.search.tpe import GroupedTpe
 from kdsweep.spec.dimension import Dimension, Label
 from kdsweep.spec.sweep import SearchSpec
 
@@ -29,9 +30,7 @@ def make_sampler(search: SearchSpec, *, num_known: int = 0) -> optuna.samplers.B
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         if search.sampler == "tpe":
-            return optuna.samplers.TPESampler(
-                seed=seed, multivariate=True, group=True, constant_liar=True
-            )
+            return GroupedTpe(seed=seed)
         if search.sampler == "nsga2":
             return optuna.samplers.NSGAIISampler(seed=seed, population_size=search.population)
         if search.sampler == "nsga3":

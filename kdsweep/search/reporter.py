@@ -42,9 +42,10 @@ class Reporter:
             self._ask([metrics], of_teacher=True)
         return self._go_on
 
-    def end(self, outcome: dict[str, Any]) -> None:
-        """How the job ended, with the epochs that nobody has heard of."""
-        ray.get(self._board.finish.remote(self._key, outcome, self._unsent))
+    def end(self, outcome: dict[str, Any], lane: str, had: int) -> Any:
+        """How the job ended, with the epochs that nobody has heard of; the lane's next job."""
+        told = self._board.finish_and_take.remote(self._key, outcome, self._unsent, lane, had)
+        return ray.get(told)
 
     def _wait_at_rung(self) -> bool:
         epochs, self._unsent = self._unsent, []

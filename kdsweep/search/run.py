@@ -182,6 +182,8 @@ def _tune(searcher: Any, scheduler: Any, fitted: Fitted, scratch: Path) -> None:
             storage_path=str(scratch),
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=2),
+            # A trial keeps nothing here: to save it would keep its lane waiting for a round trip.
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
     tuner.fit()

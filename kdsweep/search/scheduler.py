@@ -2,14 +2,12 @@
 
 from typing import Any
 
-from ray.tune.schedulers import FIFOScheduler
-
 from kdsweep.results.record import EpochMetrics
-from kdsweep.search import environment  # noqa: F401  # before ray
+from kdsweep.search.in_order import InOrder
 from kdsweep.search.rungs import Rungs
 
 
-class FrontScheduler(FIFOScheduler):  # type: ignore[misc]
+class FrontScheduler(InOrder):
     """Tells lanes that wait at a rung whether their trials go on.
 
     Its time is the trial's own epoch: Tune's ``training_iteration`` counts results, of which one

@@ -21,6 +21,7 @@ class LaneTrial(Trainable):  # type: ignore[misc]
 
     def setup(self, config: dict[str, Any]) -> None:
         """Submit the first trial."""
+        self._ended: str | None = None
         self._board = ray.get_actor(config["board"], namespace=config["namespace"])
         self._submit(config)
 
@@ -35,7 +36,7 @@ class LaneTrial(Trainable):  # type: ignore[misc]
         self._seen += len(news["epochs"])
         done = news["outcome"] is not None
         if done:
-            ray.get(self._board.forget.remote(self._key))
+            self._ended = self._key
         # As text: Tune flattens nested results on their way to the searcher.
         outcome = json.dumps(news["outcome"]) if done else None
         at_rung = json.dumps(news["at_rung"]) if news["at_rung"] else None
@@ -51,4 +52,4 @@ class LaneTrial(Trainable):  # type: ignore[misc]
     def _submit(self, config: dict[str, Any]) -> None:
         self._key: str = config["job"]["key"]
         self._seen = 0
-        ray.get(self._board.submit.remote(config["job"]))
+        ray.get(self._board.submit.remote(config["job"], self._ended))

@@ -38,16 +38,15 @@ def lane_loop(config: dict[str, Any]) -> None:
         ray.get(board.hello.remote(lane, about))
     # The others wait: a job that one of them took before the hello would go back to the queue.
     ranks.agree(True, device)
-    had = 0
-    while True:
-        taken = ray.get(board.take.remote(lane, had))
-        if taken is None:
-            return
+    taken = ray.get(board.take.remote(lane, 0))
+    while taken is not None:
         had, job = taken
         reporter = Reporter(board, job["key"], job.get("rungs", ()))
         outcome = _run(session, reporter, job)
         if ranks.is_first:
-            reporter.end(outcome)
+            taken = reporter.end(outcome, lane, had)
+        else:
+            taken = ray.get(board.take.remote(lane, had))
 
 
 def _run(session: Any, reporter: Any, job: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from kdsweep.results.pareto import (
     dominates,
     domination_counts,
     front,
+    hypervolume,
     non_dominated,
     points,
 )
@@ -139,3 +140,52 @@ def test_blocks_of_many_rows_agree_with_the_front(seed, columns):
 def test_ten_thousand_trials_are_no_burden():
     values = np.random.default_rng(0).random((10_000, 4))
     assert non_dominated(values) == np.flatnonzero(domination_counts(values) == 0).tolist()
+
+
+def test_hypervolume_by_hand():
+    # Strips under the reference (4, 3): 3 wide and 1 high, then 2 wide and 1 high.
+    #   (3, 2.5) is beaten, (5, 0) and (0, 3) are no better than the reference in one column.
+    values = np.array([[2.0, 1.0], [1.0, 2.0], [3.0, 2.5], [5.0, 0.0], [0.0, 3.0], [1.0, 2.0]])
+    assert hypervolume(values, (4.0, 3.0)) == 3 * 1 + 2 * 1
+    assert hypervolume(np.empty((0, 2)), (4.0, 3.0)) == 0.0
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(-2, 9), st.integers(-2, 9)), max_size=20),
+    corner=st.tuples(st.integers(0, 8), st.integers(0, 8)),
+)
+def test_hypervolume_counts_the_dominated_cells(rows, corner):
+    """With whole numbers the area is a number of unit cells, named by their lower corners."""
+    cells = sum(
+        any(x <= i and y <= j for x, y in rows)
+        for i in range(-2, corner[0])
+        for j in range(-2, corner[1])
+    )
+    assert hypervolume(np.array(rows, dtype=float).reshape(-1, 2), corner) == cells
+
+
+@given(
+    rows=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=20),
+    new=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+def test_hypervolume_grows_with_what_is_on_the_front_and_never_shrinks(rows, new):
+    before, after = np.array(rows), np.array([*rows, new])
+    grown = hypervolume(after, (1.5, 1.5)) - hypervolume(before, (1.5, 1.5))
+    assert grown >= -1e-12
+    if len(before) not in non_dominated(after):
+        assert grown == pytest.approx(0.0, abs=1e-12)
+    elif (before > np.array(new) + 0.01).all():
+        assert grown > 1e-5
+
+
+@pytest.mark.parametrize(
+    ("values", "reference", "why"),
+    [
+        (np.zeros((3, 4)), (1.0, 1.0), r"values \(3, 4\) and reference \(2,\): .* two objectives"),
+        (np.zeros((3, 2)), (1.0, 1.0, 1.0), r"values \(3, 2\) and reference \(3,\)"),
+        (np.zeros((3, 2)), (1.0, math.inf), r"reference \[1.0, inf\]: must be finite"),
+    ],
+)
+def test_hypervolume_is_of_two_objectives_and_a_finite_corner(values, reference, why):
+    with pytest.raises(ValueError, match=why):
+        hypervolume(values, reference)

@@ -84,6 +84,36 @@ def test_the_trial_file_is_a_plain_mapping_written_once(store):
     assert list(loaded["trial"]) == ["student", "train"]
 
 
+@pytest.mark.parametrize(
+    "trial",
+    [
+        {},
+        {"data": {"name": "digits", "limit": None, "mean": [0.5, 1e-7]}, "seed": 3, "teachers": {}},
+        {
+            "student": {"name": "1e5"},
+            "strategy": {"name": "no", "extra": {"a": [], "b": [{"c": 1}]}},
+        },
+        {"train": {"lr": math.inf, "words": "a: b #c\nd", "long": "word " * 60, "on": True}},
+    ],
+)
+def test_the_trial_file_reads_back_whatever_a_trial_holds(store, trial):
+    # Twice: the second of two trials finds the sections of the first.
+    for number in range(2):
+        store.write(trial_result(number, trial=trial))
+        loaded = YAML(typ="safe").load(store.trial_dir(f"t000{number}") / "trial.yaml")
+        assert loaded == {"trial": trial}
+
+
+def test_both_files_of_a_new_trial_are_made_lasting_together(store, monkeypatch):
+    synced, sync = [], atomic.sync_directory
+    monkeypatch.setattr(atomic, "sync_directory", lambda path: synced.append(path) or sync(path))
+    store.write(trial_result(status="running"))
+    assert synced == [store.trial_dir("t0000")]
+    assert files_under(synced[0]) == ["result.json", "trial.yaml"]
+    store.write(trial_result())
+    assert len(synced) == 2
+
+
 def test_a_name_cannot_break_out_of_the_trial_files_comment(store):
     store.write(trial_result(name="x\nevil: 1"))
     assert list(YAML(typ="safe").load(store.trial_dir("t0000") / "trial.yaml")) == ["trial"]

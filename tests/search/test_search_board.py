@@ -40,6 +40,37 @@ def test_a_job_that_comes_after_another_waits_for_its_end_while_others_go_first(
     assert on_a_board(scenario) == ([False], ["teacher", "2", "1", "3"])
 
 
+def test_a_lane_that_has_ended_a_job_gets_the_next_with_the_same_call():
+    async def scenario(board):
+        await board.submit(job("1"))
+        await board.submit(job("2"))
+        had, _ = await board.take("a", 0)
+        outcome = {"status": "complete"}
+        second = await board.finish_and_take("1", outcome, [{"epoch": 1}], "a", had)
+        first = await board.news("1", 0, 10.0)
+        waiting = asyncio.create_task(board.finish_and_take("2", outcome, [], "a", 2))
+        before = await settled(waiting)
+        ended = (await board.look("2"))["outcome"]
+        await board.close()
+        return second, first["outcome"], first["epochs"], before, ended, await waiting
+
+    done = {"status": "complete"}
+    found = on_a_board(scenario)
+    assert found == ((2, job("2")), done, [{"epoch": 1}], [False], done, None)
+
+
+def test_a_trial_forgets_its_last_job_when_it_submits_the_next():
+    async def scenario(board):
+        await board.submit(job("1"))
+        await board.take("a", 0)
+        await board.finish("1", {"status": "complete"})
+        await board.submit(job("2"), "1")
+        await board.submit(job("1"))  # from an actor that Tune started too many
+        return await board.take("a", 1), board._jobs.keys() == {"2"}
+
+    assert on_a_board(scenario) == ((2, job("2")), True)
+
+
 def test_a_lane_waits_for_a_job():
     async def scenario(board):
         waiting = asyncio.create_task(board.take("a", 0))
