@@ -6,9 +6,9 @@
     random         points at random in place of the sampler, with and without front rungs
 
 on three problems: recorded curves of real trials on digits and on glyphs (benchmarks/curves; for a
-point the recorded trial that is nearest to it), and a made-up surface with noise. Trials run through
-kdsweep's own Sampler and Rungs, several in flight; an epoch is the unit of time. What counts is the
-area below the front of complete trials, accuracy over the logarithm of the size.
+point the recorded trial that is nearest to it), and a made-up surface with noise. Trials run by our
+own Sampler and Rungs, several in flight; an epoch is the unit of time. What counts is the area
+below the front of complete trials, accuracy over the logarithm of the size.
 
 ``at N %`` is the hypervolume when so many of the epochs of the side without rungs are spent, in
 percent of the best that the problem has; ``epochs`` how many of them a side needs for the same

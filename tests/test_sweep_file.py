@@ -119,7 +119,8 @@ def test_aliases_that_grow_without_bound(problems):
             "epochs: 2, lr",
             "epoch: 2, lr",
             ["trial.train.epoch: unknown key 'epoch'; did you mean 'epochs'? (allowed: batch_size, "
-             "clip_norm, epochs, label_share, label_smoothing, lr, optimizer, schedule)"],
+             "clip_norm, compile, epochs, label_share, label_smoothing, lr, memory_format, "
+             "optimizer, precision, schedule)"],
         ),
         (
             "name: small",
@@ -184,7 +185,8 @@ def test_aliases_that_grow_without_bound(problems):
             "train.lr:",
             "train.lrr:",
             ["space.train.lrr: unknown key 'lrr'; did you mean 'lr'? (allowed: batch_size, "
-             "clip_norm, epochs, label_share, label_smoothing, lr, optimizer, schedule)"],
+             "clip_norm, compile, epochs, label_share, label_smoothing, lr, memory_format, "
+             "optimizer, precision, schedule)"],
         ),
         (
             "train.lr:",

@@ -81,6 +81,7 @@ def as_data(sweep: "Sweep", plan: "Plan") -> dict[str, object]:
 def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
     """The plan in lines of at most 80 columns, long names apart."""
     from kdsweep.batch import in_words
+    from kdsweep.sweep_file import asked
 
     spec = sweep.spec
     times = f"{plan.replicates} replicates of " if plan.replicates > 1 else ""
@@ -107,6 +108,7 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
             "raise search.trials"
         )
     return [*lines, *_resource_lines(plan.resources, spec.cluster.address),
+            f"  computing   {asked(spec.trial.train)}",
             f"  results     {results_at(sweep)}"]  # fmt: skip
 
 

@@ -122,7 +122,7 @@ def trial(
     """
     from kdsweep.errors import SpecError, TrialError
     from kdsweep.spec.trial import called
-    from kdsweep.sweep_file import load_trial
+    from kdsweep.sweep_file import load_trial, problems_without_gpu
 
     if weights is not None and weights.suffix != ".safetensors":
         raise SpecError(f"--weights: {str(weights)!r} is not allowed: must end in .safetensors")
@@ -134,6 +134,9 @@ def trial(
 
     torch.set_num_threads(threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    problems = problems_without_gpu([spec]) if device.type == "cpu" else []
+    if problems:
+        raise SpecError(problems, source=file)
     session = Session(device=device, teachers=runs_dir / "teachers")
 
     def show(epoch: "EpochMetrics", who: str, epochs: int) -> Verdict:
@@ -168,6 +171,7 @@ def trial(
         typer.echo(f"{card['teacher'] + '_accuracy':16} {card['accuracy']:.6g}")
     for name, value in outcome.metrics.items():
         typer.echo(f"{name:16} {value:.6g}")
+    typer.echo(f"{'computed':16} {outcome.computed}")
     if weights is not None:
         typer.echo(f"{'weights':16} {weights}")
 

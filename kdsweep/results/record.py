@@ -68,6 +68,8 @@ class TrialResult(BaseModel):
     traceback: str = ""
     """Of an error that was not foreseen, as in a class of one's own."""
     device: str = ""
+    computed: str = ""
+    """How the networks ran: ``float32, channels_last``; empty where nothing was trained."""
     lane: str = ""
     started: float = 0.0
     """Seconds since 1970."""

@@ -127,6 +127,7 @@ class Journal:
                     "error": outcome.get("error"),
                     "traceback": outcome.get("traceback") or "",
                     "device": outcome.get("device") or "",
+                    "computed": outcome.get("computed") or "",
                     "seconds": seconds,
                     "weights": _relative(weights, self._store.directory) if complete else None,
                 }

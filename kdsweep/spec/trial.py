@@ -111,6 +111,15 @@ class TrainSpec(Settings):
         1.0, gt=0, le=1, description="of the training labels, how many are used"
     )
     clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient")
+    precision: Literal["auto", "float32", "bf16"] = Field(
+        "auto", description="of the networks' forward and backward; losses are float32"
+    )
+    memory_format: Literal["auto", "contiguous", "channels_last"] = Field(
+        "auto", description="how maps of images lie in memory"
+    )
+    compile: Literal["auto", "none", "default", "reduce-overhead"] = Field(
+        "auto", description="of the student, by torch.compile; reduce-overhead: CUDA graphs"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -87,12 +87,18 @@ def probed_teacher(probe: Probe) -> Outputs:
     return probe.teacher
 
 
+def _called(network: nn.Module, inputs: Tensor) -> Tensor:
+    outputs: Tensor = network(inputs)
+    return outputs
+
+
 @dataclass(frozen=True)
 class Seen:
     """One step of training: what the terms of a strategy are computed from.
 
     ``progress`` is the share of training done, 0 at the first step. ``gather`` joins a tensor
-    ``[n, ...]`` over the workers of a trial, without gradient.
+    ``[n, ...]`` over the workers of a trial, without gradient. ``run`` calls a network of the
+    strategy's own in the trial's precision, and gives what it gives in float32.
     """
 
     batch: Batch
@@ -101,6 +107,7 @@ class Seen:
     teachers: Mapping[str, Outputs] = field(default_factory=dict)
     progress: float = 0.0
     gather: Callable[[Tensor], Tensor] = Tensor.detach
+    run: Callable[[nn.Module, Tensor], Tensor] = _called
 
     @property
     def teacher(self) -> Outputs:

@@ -69,7 +69,8 @@ class Online(Strategy):
     def terms(self, seen: Seen) -> Mapping[str, Tensor]:
         """``mutual``: what the peers teach the student; ``peers``: all of theirs, summed."""
         batch, params = seen.batch, self.params
-        logits = [seen.student.logits, *(peer(batch.seen_by(peer)) for peer in self.peers)]
+        peers = [seen.run(peer, batch.seen_by(peer)) for peer in self.peers]
+        logits = [seen.student.logits, *peers]
         mutual, *others = (self._taught(i, logits) for i in range(len(logits)))
         losses = [
             params.w_ce * _hard(own, batch.labels) + params.w_mutual * taught

@@ -1,6 +1,7 @@
 """Sweep files and trial files: read, checked whole, varied, and written out again."""
 
 from kdsweep.sweep_file.changes import at
+from kdsweep.sweep_file.computing import asked, problems_without_gpu
 from kdsweep.sweep_file.fit import Measured
 from kdsweep.sweep_file.load import (
     CheckedTrial,
@@ -21,6 +22,7 @@ __all__ = [
     "Plan",
     "Sweep",
     "TrialFile",
+    "asked",
     "at",
     "check_room",
     "check_trial_file",
@@ -30,6 +32,7 @@ __all__ = [
     "load_for_elsewhere",
     "load_trial",
     "plan",
+    "problems_without_gpu",
     "resolved",
     "teacher_words",
     "to_yaml",

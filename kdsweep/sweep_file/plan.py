@@ -11,6 +11,7 @@ from kdsweep.errors import SpecError
 from kdsweep.spec import ClusterSpec, Component, TeacherSpec, TrialSpec
 from kdsweep.spec.rungs import rung_epochs
 from kdsweep.sweep_file.changes import put
+from kdsweep.sweep_file.computing import problems_without_gpu
 from kdsweep.sweep_file.fit import Measured
 from kdsweep.sweep_file.load import Sweep
 
@@ -108,9 +109,16 @@ def check_room(sweep: Sweep) -> None:
     """Complain, before anything is started or written, if the lanes do not fit this machine.
 
     Raises:
-        SpecError: they do not; says the arithmetic.
+        SpecError: they do not, and says the arithmetic; or a trial needs a GPU and gets none.
     """
-    problem = resources(sweep.spec.cluster, this_machine()).problem
+    found = resources(sweep.spec.cluster, this_machine())
+    if found.machine is not None and not found.gpus_per_worker:
+        points = (point.changes for point in sweep.space.corners())
+        trials = [sweep.spec.trial, *(put(sweep.spec.trial, changes) for changes in points)]
+        problems = problems_without_gpu(trials)
+        if problems:
+            raise SpecError([f"trial.{each}" for each in problems], source=sweep.path)
+    problem = found.problem
     if problem is not None:
         raise SpecError(
             f"cluster: {problem}; lower concurrent_trials, workers_per_trial, cpus_per_worker or "

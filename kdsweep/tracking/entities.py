@@ -56,6 +56,7 @@ def tags_of(result: TrialResult, meta: RunMeta) -> dict[str, str]:
         "strategy": strategy_label(result),
         "number": str(result.number),
         "device": result.device,
+        "computed": result.computed,
         "lane": result.lane,
         "error": result.error or "",
         # Its end says where it was.

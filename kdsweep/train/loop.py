@@ -33,6 +33,7 @@ from kdsweep.train.objective import Objective
 from kdsweep.train.optimize import Optimizers
 from kdsweep.train.probe import probe
 from kdsweep.train.ranks import ALONE, Ranks
+from kdsweep.train.running import chosen
 from kdsweep.train.step import Step
 from kdsweep.train.teacher import RememberedLogits, Source, Teacher
 
@@ -58,6 +59,8 @@ class Trained:
     epochs: tuple[EpochMetrics, ...]
     raw_weights: dict[str, float]
     stopped: bool
+    computed: str = ""
+    """In which precision and so on, in words."""
 
 
 def train(
@@ -117,14 +120,15 @@ def _built(
         first, num_samples = first_batches(splits, trial), splits.train.num_samples
         known = labelled(trial, splits.train, device)
         scale = 1.0 if known is None else num_samples / int(known.sum())
-    shown = first[0] if first else blank_batch(info, device)
+    shown = first[0] if first else blank_batch(info, device, trial.train.batch_size)
+    running = chosen(trial.train, student, shown, ranks)
     seen = probe(trial, student, sources, shown, info, num_samples=num_samples)
     objective = Objective(
         trial.strategy, seen, label_smoothing=trial.train.label_smoothing, hard_scale=scale
     ).to(device)
     main = sources.get(MAIN_TEACHER)
     objective.begin(student, None if main is None else main.teacher.network)
-    return Step(student, objective, sources, ranks, labelled=known), first
+    return Step(student, objective, sources, ranks, running=running, labelled=known), first
 
 
 def _epochs(
@@ -177,9 +181,11 @@ def _epochs(
         if not go_on:
             break
     step.student.eval()
+    step.end()
     # Told to stop after the last epoch, the student is trained all the same.
     stopped = not go_on and epoch < train.epochs
-    return Trained(step.student, tuple(reports), step.objective.raw_weights(), stopped)
+    weights, computed = step.objective.raw_weights(), step.running.words
+    return Trained(step.student, tuple(reports), weights, stopped, computed)
 
 
 def _evaluated(

@@ -32,6 +32,8 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     """What the person should know, as of their data; each told once."""
     device: str = ""
+    computed: str = ""
+    """How the networks ran: ``float32, channels_last``; empty where none was trained to its end."""
     seconds: float = 0.0
 
     def plain(self) -> dict[str, Any]:

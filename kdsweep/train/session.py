@@ -147,6 +147,7 @@ class Session:
                 raw_weights=trained.raw_weights,
                 teachers=self._news_of(cards),
                 device=device,
+                computed=trained.computed,
                 seconds=time.perf_counter() - started,
             )
         except Exception as error:  # noqa: BLE001  # a trial fails alone: the lane lives on

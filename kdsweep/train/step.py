@@ -8,19 +8,23 @@ from torch import Tensor, nn
 
 from kdsweep.batch import UNLABELLED, Batch, Outputs
 from kdsweep.errors import TrialError
+from kdsweep.losses.precision import full_precision
 from kdsweep.models.features import FeatureTap
 from kdsweep.spec.trial import MAIN_TEACHER
 from kdsweep.strategies.base import Seen, Strategy
+from kdsweep.train.memory_format import ChannelsLast
 from kdsweep.train.objective import Objective
 from kdsweep.train.ranks import Ranks
+from kdsweep.train.running import PLAIN, Running
 from kdsweep.train.teacher import Source
 
 
 class Step(nn.Module):
     """Student and objective as one module, so that several workers can share its gradients.
 
-    ``sources`` are the frozen teachers by name, no part of the module; ``labelled`` ``[n]`` says of
-    each training example whether its label is used, ``None`` of all that it is.
+    ``sources`` are the frozen teachers by name, no part of the module; ``running`` is how the
+    networks run: the objective is computed in float32 however that is. ``labelled`` ``[n]`` says
+    of each training example whether its label is used, ``None`` of all that it is.
     """
 
     def __init__(
@@ -30,6 +34,7 @@ class Step(nn.Module):
         sources: Mapping[str, Source],
         ranks: Ranks,
         *,
+        running: Running = PLAIN,
         labelled: Tensor | None = None,
     ) -> None:
         super().__init__()
@@ -37,7 +42,10 @@ class Step(nn.Module):
         self.objective = objective
         self.tap = FeatureTap(student, objective.layers.student)
         self._sources = dict(sources) if objective.needs.teacher else {}
-        self._ranks = ranks
+        self._ranks, self.running = ranks, running
+        self._channels_last = ChannelsLast(self) if running.channels_last else None
+        # In a tuple: as a module of the step it would be there twice.
+        self._prepared = (running.prepared(student),)
         self._labelled = None if labelled is None else [labelled]
         self.kept_equal = _kept_equal(self)
         """Names of the buffers that every worker of a trial changes alike."""
@@ -54,38 +62,56 @@ class Step(nn.Module):
 
     def seen(self, batch: Batch | int, progress: float = 0.0) -> Seen:
         """What student and teachers give for a batch, with the maps that the objective reads."""
-        main, needs = self.objective.main, self.objective.needs
+        main, running = self.objective.main, self.running
         if isinstance(batch, int):
             batch = main.made(batch)
         else:
             batch = main.changed(self._with_known_labels(batch))
-        student = Outputs(self.student(batch.seen_by(self.student)), self.tap.features)
+        logits = running.run(self._prepared[0], batch.seen_by(self.student))
+        student = Outputs(logits, _in_float32(self.tap.features))
         teachers = {
-            name: source.logits(batch, stored=needs.stored)
+            name: self._logits(source, batch)
             for name, source in self._sources.items()
             if name != MAIN_TEACHER
         }
         own = self._own_teacher(batch)
         if own is not None:
             teachers = {MAIN_TEACHER: own, **teachers}
-        return Seen(batch, student, own, teachers, progress, self._ranks.gather)
+        return Seen(batch, student, own, teachers, progress, self._ranks.gather, running.run)
 
     def _own_teacher(self, batch: Batch) -> Outputs | None:
         source, needs = self._sources.get(MAIN_TEACHER), self.objective.needs
         if source is None:
             return None
         if needs.data and not needs.features:
-            return source.logits(batch, stored=needs.stored)
+            return self._logits(source, batch)
         layers = self.objective.layers.teacher
-        if needs.data:
-            return source.teacher.outputs(batch, layers)
-        return source.teacher.outputs(batch, layers, to_inputs=True)
+        with self.running.autocast():
+            given = (
+                source.teacher.outputs(batch, layers)
+                if needs.data
+                else source.teacher.outputs(batch, layers, to_inputs=True)
+            )
+        return Outputs(full_precision(given.logits), _in_float32(given.features))
+
+    def _logits(self, source: Source, batch: Batch) -> Outputs:
+        """Remembered ones are shared by trials of any precision: they are made in float32."""
+        if self.objective.needs.stored and source.remembered is not None:
+            return source.logits(batch, stored=True)
+        with self.running.autocast():
+            given = source.logits(batch, stored=False)
+        return Outputs(full_precision(given.logits))
 
     def _with_known_labels(self, batch: Batch) -> Batch:
         if self._labelled is None:
             return batch
         known = self._labelled[0][batch.ids]
         return replace(batch, labels=batch.labels.where(known, UNLABELLED))
+
+    def end(self) -> None:
+        """Leave the networks in memory as they were built."""
+        if self._channels_last is not None:
+            self._channels_last.undo()
 
     def calibrate(self, batches: Sequence[Batch | int]) -> None:
         """Measure the terms on ``batches``; all but the weights is left as it was, but the mode.
@@ -103,6 +129,10 @@ class Step(nn.Module):
 
     def _each(self, batches: Sequence[Batch | int]) -> Iterator[Seen]:
         return (self.seen(batch) for batch in batches)
+
+
+def _in_float32(features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {path: full_precision(map_) for path, map_ in features.items()}
 
 
 def _kept_equal(step: nn.Module) -> tuple[str, ...]:

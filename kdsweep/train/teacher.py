@@ -1,6 +1,5 @@
 """Frozen teachers: asked for each batch, or asked once and remembered."""
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +9,7 @@ from kdsweep.batch import Batch, Outputs
 from kdsweep.data.base import Split
 from kdsweep.models.features import FeatureTap
 from kdsweep.train.evaluate import EVALUATION_BATCH
+from kdsweep.train.frozen import Frozen
 
 LARGEST_MEMORY_BYTES = 2**29
 """Above this many bytes of logits, all views together, they are computed anew each time."""
@@ -25,6 +25,7 @@ class Teacher:
         self.network = network.eval().requires_grad_(False)
         self.digest = digest
         self.accuracy = accuracy
+        self._frozen = Frozen(self.network)
         self._tap = FeatureTap(network, ())
 
     def outputs(
@@ -32,17 +33,20 @@ class Teacher:
     ) -> Outputs:
         """Logits, and the maps at the module paths ``layers``, of one batch.
 
-        No gradient, or with ``to_inputs`` the gradient to what made the batch.
+        No gradient, or with ``to_inputs`` the gradient to what made the batch: then ``network``
+        itself is asked, else a copy of it that is faster, which rounds otherwise.
         """
+        inputs = batch.seen_by(self.network)
+        if not to_inputs:
+            return self._frozen.outputs(inputs, layers)
         if layers != self._tap.paths:
             self._tap.detach()
             self._tap = FeatureTap(self.network, layers)
-        with nullcontext() if to_inputs else torch.no_grad():
-            logits = self.network(batch.seen_by(self.network))
-        return Outputs(logits, self._tap.features)
+        return Outputs(self.network(inputs), self._tap.features)
 
     def detach(self) -> None:
         """Remove the hooks of the layers that were asked for, and forget their maps."""
+        self._frozen.detach()
         self._tap.detach()
         self._tap = FeatureTap(self.network, ())
 

@@ -120,8 +120,8 @@ def test_every_problem_is_a_line_and_the_exit_code_is_2(small, capsys):
     assert out == ""
     assert err.splitlines() == [
         "error: small.yaml: trial.train.epoch: unknown key 'epoch'; did you mean 'epochs'? "
-        "(allowed: batch_size, clip_norm, epochs, label_share, label_smoothing, lr, optimizer, "
-        "schedule)",
+        "(allowed: batch_size, clip_norm, compile, epochs, label_share, label_smoothing, lr, "
+        "memory_format, optimizer, precision, schedule)",
         "error: small.yaml: space.strategy[kd].alpha: [1, 0] is upside down: "
         "did you mean [0, 1]?",
     ]  # fmt: skip

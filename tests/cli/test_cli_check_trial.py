@@ -51,9 +51,10 @@ def test_it_says_what_would_be_trained(written, capsys):
     assert "strategy kd temperature=2.5" in text
     assert "extra.similarity.weight=0.25" in text
     assert "null" not in text
-    assert lines[-1] == (
-        "  training    1 epoch, batches of 64, lr 0.001, sgd, cosine, seed 7"
-    )  # fmt: skip
+    assert lines[-2:] == [
+        "  training    1 epoch, batches of 64, lr 0.001, sgd, cosine, seed 7",
+        "  computing   precision auto, memory format auto, compile auto",
+    ]
 
 
 def test_it_says_it_in_json(written, capsys):

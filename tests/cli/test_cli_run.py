@@ -188,7 +188,8 @@ def test_one_trial_in_this_process(home, capsys):
     assert lines[0].startswith("teacher 1/1: accuracy 0.")
     assert [line.split(":")[0] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
     assert "hard" in lines[1]
-    named = dict(line.split() for line in lines[3:])
+    named = dict(line.split(maxsplit=1) for line in lines[3:])
+    assert named["computed"] == "float32, contiguous"
     assert int(named["params"]) == PARAMS
     assert 0 < float(named["accuracy"]) < 1
     assert 0 < float(named["teacher_accuracy"]) < 1
@@ -196,6 +197,34 @@ def test_one_trial_in_this_process(home, capsys):
     assert sum(t.numel() for t in load_file(home / "student.safetensors").values()) == PARAMS
     assert err == ""
     assert torch.get_num_threads() == 1
+
+
+GRAPHS = (
+    "reduce-overhead is not allowed without a GPU: it is CUDA graphs; use auto, none or default"
+)
+
+
+def test_cuda_graphs_are_refused_before_a_trial_where_there_is_no_gpu(home, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with_graphs = SWEEP.replace("train: {epochs: 1", "train: {compile: reduce-overhead, epochs: 1")
+    assert with_graphs != SWEEP
+    (home / "small.yaml").write_text(with_graphs)
+    assert run("trial", "small.yaml") == 2
+    assert capsys.readouterr() == ("", f"error: small.yaml: teacher.train.compile: {GRAPHS}\n")
+    assert not (home / "runs").exists()
+
+
+@pytest.mark.usefixtures("no_ray")
+def test_cuda_graphs_are_refused_before_a_sweep_without_gpus(home, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with_graphs = SWEEP.replace(
+        "space:\n", "space:\n  train.compile: {choice: [none, reduce-overhead]}\n"
+    )
+    assert with_graphs != SWEEP
+    (home / "small.yaml").write_text(with_graphs)
+    assert run("run", "small.yaml") == 2
+    assert capsys.readouterr() == ("", f"error: small.yaml: trial.train.compile: {GRAPHS}\n")
+    assert not (home / "runs").exists()
 
 
 def test_one_trial_names_each_of_its_teachers(home, capsys):

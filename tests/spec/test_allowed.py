@@ -46,7 +46,8 @@ A_TEACHER = (
         ("student", {"name": ["cnn"]}, "student.name: ['cnn'] is not allowed: must be text"),
         ("student", {"name": ""}, "student.name: has 0 characters: must have 1 or more"),
         ("train", "fast", "train: 'fast' is not allowed: must be a mapping of epochs, batch_size, "
-         "lr, optimizer, schedule, label_smoothing, label_share, clip_norm"),
+         "lr, optimizer, schedule, label_smoothing, label_share, clip_norm, precision, "
+         "memory_format, compile"),
         ("train", {"lr": "fast"}, "train.lr: 'fast' is not allowed: must be a number, greater than "
          "0, at most 100"),
         ("train", {"lr": math.nan}, "train.lr: .nan is not allowed: must be a finite number, "
