@@ -54,14 +54,14 @@ class Step(nn.Module):
 
     def seen(self, batch: Batch | int, progress: float = 0.0) -> Seen:
         """What student and teachers give for a batch, with the maps that the objective reads."""
-        main, needs = self.objective.main, self.objective.needs
+        main = self.objective.main
         if isinstance(batch, int):
             batch = main.made(batch)
         else:
             batch = main.changed(self._with_known_labels(batch))
         student = Outputs(self.student(batch.seen_by(self.student)), self.tap.features)
         teachers = {
-            name: source.logits(batch, stored=needs.stored)
+            name: source.outputs(batch)
             for name, source in self._sources.items()
             if name != MAIN_TEACHER
         }
@@ -71,14 +71,12 @@ class Step(nn.Module):
         return Seen(batch, student, own, teachers, progress, self._ranks.gather)
 
     def _own_teacher(self, batch: Batch) -> Outputs | None:
-        source, needs = self._sources.get(MAIN_TEACHER), self.objective.needs
+        source = self._sources.get(MAIN_TEACHER)
         if source is None:
             return None
-        if needs.data and not needs.features:
-            return source.logits(batch, stored=needs.stored)
         layers = self.objective.layers.teacher
-        if needs.data:
-            return source.teacher.outputs(batch, layers)
+        if self.objective.needs.data:
+            return source.outputs(batch, layers)
         return source.teacher.outputs(batch, layers, to_inputs=True)
 
     def _with_known_labels(self, batch: Batch) -> Batch:
