@@ -135,8 +135,8 @@ def table_under(page, heading):
 def test_the_table_says_what_each_strategy_asks_of_its_teacher():
     for first, asked in table_under("strategies.md", "## Which one").items():
         needs = catalog.find("strategy", first.split("`")[0]).needs
-        remembered = needs.stored and not needs.features
-        expected = ("remembered" if remembered else "live") if needs.teacher else "none"
+        read = "features" if needs.features else "logits"
+        expected = (read if needs.stored else "live") if needs.teacher else "none"
         assert asked == expected, first
 
 

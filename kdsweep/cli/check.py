@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kdsweep.cli import check_stored
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -33,7 +35,8 @@ def check(
     Nothing is trained, and nothing is written (but data with download: true are
     fetched). Each end of each range and each choice is put into the trial and
     checked, each network is built to see whether it takes the inputs, and each
-    strategy for each pair of networks, to see whether it suits them.
+    strategy for each pair of networks, to see whether it suits them. Of what teachers
+    say it shows what is kept on disk, and what that takes.
     Of the file of one trial it says what would be trained.
 
     \b
@@ -74,6 +77,7 @@ def as_data(sweep: "Sweep", plan: "Plan") -> dict[str, object]:
         "sampler": sweep.spec.search.sampler,
         "total": plan.total,
         "clashes": list(sweep.pairing.clashes),
+        "outputs": check_stored.as_data(sweep.outputs),
         **planned,
     }
 
@@ -101,6 +105,7 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
         *([f"  budget      {budget_words(sweep)}"] if spec.search.budget is not None else []),
         f"  rungs       {rung_words(sweep, plan)}",
     ]
+    lines += check_stored.as_text(sweep.outputs)
     lines += clash_lines(sweep.pairing)
     if plan.grid_points_left_out:
         lines.append(

@@ -4,6 +4,7 @@ import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from kdsweep.cli import check_stored
 from kdsweep.cli.check import setting_words
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def as_data(checked: "CheckedTrial") -> dict[str, object]:
         "num_classes": checked.info.num_classes,
         "teacher": teacher_words(checked.trial),
         "student": student,
+        "outputs": check_stored.as_data(checked.outputs),
         "trial": resolved(checked.trial),
     }
 
@@ -56,4 +58,4 @@ def as_text(checked: "CheckedTrial") -> list[str]:
             f"  {label:<{_LABEL - 2}}{text}", _WIDTH, subsequent_indent=" " * _LABEL,
             break_long_words=False, break_on_hyphens=False, replace_whitespace=False,
         )  # fmt: skip
-    return lines
+    return [*lines, *check_stored.as_text(checked.outputs)]

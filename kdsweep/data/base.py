@@ -5,6 +5,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from typing import Any, ClassVar, NoReturn
 
 import torch
@@ -51,6 +52,14 @@ class DataInfo:
         return said
 
 
+@dataclass(frozen=True)
+class Extent:
+    """How much there is of a training split: its samples, and the replayable views of each."""
+
+    num_samples: int
+    num_views: int
+
+
 class Split(ABC):
     """One of train, validation, test, ready to be read in batches on a device."""
 
@@ -75,6 +84,15 @@ class Split(ABC):
         ``view`` is the same number that ``shuffled`` puts into its batches: the same sample and
         the same ``view`` give the same pixels in both.
         """
+
+    def piece(self, start: int, stop: int, *, batch_size: int, view: int) -> Iterator[Batch]:
+        """The samples from ``start`` up to ``stop`` of ``in_order``, in the very same batches.
+
+        ``start`` is a multiple of ``batch_size``, ``stop`` too or the end. Here the batches before
+        are read and left out; splits that can begin in the middle do so.
+        """
+        whole = self.in_order(batch_size=batch_size, view=view)
+        return islice(whole, start // batch_size, -(-stop // batch_size))
 
 
 @dataclass(frozen=True)
@@ -124,6 +142,16 @@ class DataSet(ABC):
         """
         return self.describe()
 
+    def extent(self) -> Extent | None:
+        """How many samples ``load`` will train on, told without reading them.
+
+        ``None`` where only loading tells. What is stored of a teacher is planned by it.
+
+        Raises:
+            SpecError: as ``describe``.
+        """
+        return None
+
     @abstractmethod
     def load(self, device: torch.device) -> Splits:
         """All splits, in memory on ``device`` where they fit, else streaming to it.
@@ -166,6 +194,10 @@ class WithheldSplit(Split):
         _refuse("batches")
 
     def in_order(self, *, batch_size: int, view: int | None = None) -> Iterator[Batch]:
+        """Raises ``TrialError``."""
+        _refuse("batches")
+
+    def piece(self, start: int, stop: int, *, batch_size: int, view: int) -> Iterator[Batch]:
         """Raises ``TrialError``."""
         _refuse("batches")
 

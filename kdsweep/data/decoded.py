@@ -16,7 +16,7 @@ from kdsweep.data.assembly import (
     held_out_in_memory,
     in_memory,
 )
-from kdsweep.data.base import DataInfo, Splits, WithheldSplit
+from kdsweep.data.base import DataInfo, Extent, Splits, WithheldSplit
 from kdsweep.data.partition import Index, Shares, stratified, stratified_subset
 from kdsweep.data.source import ImageSource, read_all
 from kdsweep.data.stream import StreamedSplit
@@ -80,6 +80,11 @@ def list_splits(
         Listing(index[part], every[index[part]]) for part in ("train", "validation", "test")
     )
     return train, validation, test
+
+
+def extent_of(train: Listing, limit: int | None, augment: Augment) -> Extent:
+    """How much ``load_decoded`` will train on."""
+    return Extent(len(stratified_subset(train.labels, limit)), augment.num_views)
 
 
 def load_decoded(

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from kdsweep.data.assembly import Part, check, in_memory
-from kdsweep.data.base import DataInfo, DataSet, Splits
-from kdsweep.data.partition import Shares, stratified, stratified_subset
+from kdsweep.data.base import DataInfo, DataSet, Extent, Splits
+from kdsweep.data.partition import Index, Partition, Shares, stratified, stratified_subset
 from kdsweep.data.treatment import ImageSettings, Treatment, normalisation
 from kdsweep.data.views import Augment
 
@@ -36,6 +36,22 @@ class Digits(DataSet):
         check(_INFO, self.params, self.params.augment)
         return _INFO
 
+    def extent(self) -> Extent:
+        """By the labels alone."""
+        labels, params = _table()[:, -1], self.params
+        train = self._cut(labels).train
+        return Extent(len(stratified_subset(labels[train], params.limit)), params.augment.num_views)
+
+    def _cut(self, labels: Index) -> Partition:
+        params = self.params
+        return stratified(
+            labels,
+            validation=params.validation,
+            test=params.test,
+            seed=params.split_seed,
+            class_names=_INFO.class_names,
+        )
+
     def load(self, device: torch.device) -> Splits:
         """All of it in memory on the device."""
         info, params = self.describe(), self.params
@@ -43,13 +59,7 @@ class Digits(DataSet):
         labels = table[:, -1]
         # A whole factor, so that the seventeen greys stay evenly spaced.
         images = (table[:, :-1] * (255 // _WHITE)).astype(np.uint8).reshape(-1, *_SHAPE)
-        cut = stratified(
-            labels,
-            validation=params.validation,
-            test=params.test,
-            seed=params.split_seed,
-            class_names=info.class_names,
-        )
+        cut = self._cut(labels)
         train = cut.train[stratified_subset(labels[cut.train], params.limit)]
         treatment = Treatment(normalisation(params, images[train]), params.augment, device)
         parts = [Part(images[index], labels[index]) for index in (train, cut.validation, cut.test)]

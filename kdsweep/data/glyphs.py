@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from kdsweep.data.assembly import Part, check, in_memory
-from kdsweep.data.base import DataInfo, DataSet, Splits
+from kdsweep.data.base import DataInfo, DataSet, Extent, Splits
 from kdsweep.data.character_names import NAME_SHAPE, NameTexts, encode_names
 from kdsweep.data.glyph_cache import open_glyphs
 from kdsweep.data.glyph_render import SIZE
@@ -64,17 +64,30 @@ class Glyphs(DataSet):
         check(info, self.params, self.params.augment)
         return info
 
+    def extent(self) -> Extent:
+        """By the characters alone; the first time on a machine renders, in seconds."""
+        index, _ = self._listed(open_glyphs(), self.describe())
+        return Extent(len(index[0]), self.params.augment.num_views)
+
+    def _listed(
+        self, records: NDArray[Any], info: DataInfo
+    ) -> tuple[tuple[Index, Index, Index], Index]:
+        """The records of each part, and the label of every record."""
+        labels = _labels(records["script"], info.class_names)
+        code_points = records["code_point"].astype(np.int64)
+        train, *held_out = _by_character(code_points, labels, info, self.params)
+        kept = train[stratified_subset(labels[train], self.params.limit)]
+        return (kept, held_out[0], held_out[1]), labels
+
     def load(self, device: torch.device) -> Splits:
         """All of it in memory on the device; the first load on a machine renders, in seconds."""
         info, params = self.describe(), self.params
         records = open_glyphs()
         code_points = records["code_point"].astype(np.int64)
-        labels = _labels(records["script"], info.class_names)
-        parts = _by_character(code_points, labels, info, params)
-        kept = parts[0][stratified_subset(labels[parts[0]], params.limit)]
+        parts, labels = self._listed(records, info)
         train, validation, test = (
             _part(records["image"][index], labels[index], code_points[index], params.texts)
-            for index in (kept, *parts[1:])
+            for index in parts
         )
         treatment = Treatment(normalisation(params, train.images), params.augment, device)
         return in_memory(info, (train, validation, test), treatment)

@@ -14,10 +14,11 @@ from PIL import Image, UnidentifiedImageError
 from pydantic import Field
 
 from kdsweep.data.assembly import check
-from kdsweep.data.base import DataInfo, DataSet, Splits
+from kdsweep.data.base import DataInfo, DataSet, Extent, Splits
 from kdsweep.data.decoded import (
     DecodedSettings,
     Listing,
+    extent_of,
     list_splits,
     load_decoded,
     load_held_out,
@@ -89,6 +90,15 @@ class ImageFolder(DataSet):
         )
         check(info, self.params, self.params.augment)
         return info
+
+    def extent(self) -> Extent | None:
+        """By the names of the files; ``None`` where there is nothing to train on."""
+        info, params = self.describe(), self.params
+        if info.no_training:
+            return None
+        _, labels = self._listed(parts_of(self.path))
+        train = list_splits(labels, params, info.class_names)[0]
+        return extent_of(train, params.limit, params.augment)
 
     def load(self, device: torch.device) -> Splits:
         """In memory on the device where the images fit, else streamed."""

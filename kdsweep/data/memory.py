@@ -58,9 +58,16 @@ class InMemorySplit(Split):
 
     def in_order(self, *, batch_size: int, view: int | None = None) -> Iterator[Batch]:
         """Every sample once; see ``Split.in_order``."""
+        return self._between(0, self.num_samples, batch_size, view)
+
+    def piece(self, start: int, stop: int, *, batch_size: int, view: int) -> Iterator[Batch]:
+        """A part of ``in_order``; see ``Split.piece``."""
+        return self._between(start, stop, batch_size, view)
+
+    def _between(self, start: int, stop: int, batch_size: int, view: int | None) -> Iterator[Batch]:
         self.treatment.check_slot(view)
-        ids = torch.arange(self.num_samples, device=self.treatment.device)
-        on_host = batches_of(torch.arange(self.num_samples), batch_size)
+        ids = torch.arange(start, stop, device=self.treatment.device)
+        on_host = batches_of(torch.arange(start, stop), batch_size)
         return self._read(batches_of(ids, batch_size), on_host, view)
 
     def _read(

@@ -52,6 +52,11 @@ class StreamedSplit(Split):
         self.treatment.check_slot(view)
         return self._read(batches_of(torch.arange(self.num_samples), batch_size), view)
 
+    def piece(self, start: int, stop: int, *, batch_size: int, view: int) -> Iterator[Batch]:
+        """A part of ``in_order``, of which no other image is decoded; see ``Split.piece``."""
+        self.treatment.check_slot(view)
+        return self._read(batches_of(torch.arange(start, stop), batch_size), view)
+
     def _read(self, batches: Sequence[Tensor], slot: int | None) -> Iterator[Batch]:
         device = self.treatment.device
         loader = DataLoader(

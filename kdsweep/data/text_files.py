@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from kdsweep.data.base import DataInfo, DataSet, Splits
+from kdsweep.data.base import DataInfo, DataSet, Extent, Splits
 from kdsweep.data.decoded import Listing, list_splits
 from kdsweep.data.partition import Index, Shares, share_problems, stratified_subset
 from kdsweep.data.text.assembly import TextPart, texts_in_memory
@@ -98,6 +98,11 @@ class TextFiles(DataSet):
         if problems:
             raise SpecError(problems)
         return DataInfo(len(params.classes), params.classes, promised_shape(params))
+
+    def extent(self) -> Extent:
+        """By the rows of the files; there is one view of a text."""
+        kept = stratified_subset(self._listings[0].labels, self.params.limit)
+        return Extent(len(kept), num_views=1)
 
     def load(self, device: torch.device) -> Splits:
         """All of it in memory on the device."""

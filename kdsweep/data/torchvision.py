@@ -10,8 +10,8 @@ import torch
 from pydantic import Field
 
 from kdsweep.data.assembly import check, digest
-from kdsweep.data.base import DataInfo, DataSet, Splits
-from kdsweep.data.decoded import DecodedSettings, list_splits, load_decoded
+from kdsweep.data.base import DataInfo, DataSet, Extent, Splits
+from kdsweep.data.decoded import DecodedSettings, Listing, extent_of, list_splits, load_decoded
 from kdsweep.data.partition import Index, Shares, share_problems
 from kdsweep.data.source import Size
 from kdsweep.data.torchvision_parts import (
@@ -88,11 +88,17 @@ class Torchvision(DataSet):
         check(info, params, self._augment_for(shape))
         return info
 
+    def extent(self) -> Extent:
+        """By the labels alone."""
+        return extent_of(self._listings()[0], self.params.limit, self._augment)
+
+    def _listings(self) -> tuple[Listing, Listing, Listing]:
+        labels = {part: self._relabelled(part) for part in self._parts}
+        return list_splits(labels, self.params, self._class_names)
+
     def load(self, device: torch.device) -> Splits:
         """In memory on the device where the images fit, else streamed."""
-        info = self.describe()
-        labels = {part: self._relabelled(part) for part in self._parts}
-        listings = list_splits(labels, self.params, info.class_names)
+        info, listings = self.describe(), self._listings()
         return load_decoded(
             info,
             self._images,

@@ -135,8 +135,11 @@ class TrainSpec(Settings):
         return {**value, **short}
 
 
+StoredWord = Literal["auto", "features", "logits", "none"]
+
+
 class TeacherSpec(Settings):
-    """The teacher's architecture, and either its weights or how to train it."""
+    """The teacher's architecture, its weights or how to train it, and what is stored of it."""
 
     example: ClassVar[str] = "{model: WORD} to train it first, or {model: WORD, weights: PATH}"
 
@@ -146,6 +149,12 @@ class TeacherSpec(Settings):
     )
     train: TrainSpec | None = None
     seed: int = Field(0, ge=0, lt=2**31)
+    stored: StoredWord = Field(
+        "auto", description="which outputs are computed once and kept on disk"
+    )
+    max_cache_bytes: int = Field(
+        4 * 1024**3, ge=0, description="what they may take; else the teacher is asked each time"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -162,6 +171,11 @@ class TeacherSpec(Settings):
         if self.weights is not None and self.train is not None:
             raise ValueError("give either weights (load the teacher) or train (train it), not both")
         return self
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What its outputs follow from, in plain values: not what is stored of them."""
+        return self.model_dump(exclude={"stored", "max_cache_bytes"})
 
     @property
     def training(self) -> TrainSpec:

@@ -17,9 +17,9 @@ class Needs:
     """What a strategy asks of the two networks and of the data.
 
     ``teacher``: whether there must be a frozen one. ``features``: whether intermediate maps are
-    read; if not, stored teacher logits will do, unless ``stored`` is false: the strategy changes
-    the batches that both networks see. ``data``: whether it learns from the training data; one
-    that does not makes its own batches, and the training data are never read.
+    read. ``stored``: whether what the teacher once said of each view will do; it will not where the
+    strategy changes the batches that both networks see. ``data``: whether it learns from the
+    training data; one that does not makes its own batches, and the training data are never read.
     """
 
     teacher: bool = True

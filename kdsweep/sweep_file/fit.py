@@ -7,12 +7,13 @@ from pathlib import Path
 import torch
 
 from kdsweep import catalog
-from kdsweep.data.base import DataInfo, DataSet
+from kdsweep.data.base import DataInfo, DataSet, Extent
 from kdsweep.errors import SpecError
 from kdsweep.models.size import sizes
 from kdsweep.spec import Component, TeacherSpec, TrialSpec
 from kdsweep.sweep_file.components import component_problems, teacher_paths
 from kdsweep.sweep_file.rehearsal import Rehearsal
+from kdsweep.sweep_file.stored import Wanted
 from kdsweep.sweep_file.weights import mismatch, shapes_in
 
 
@@ -33,7 +34,10 @@ class Fitting:
         self._infos: dict[str, DataInfo | list[str]] = {}
         self._networks: dict[tuple[str, str], Measured | list[str]] = {}
         self._weights: dict[tuple[str, str, str], list[str]] = {}
+        self._extents: dict[str, Extent | None] = {}
         self._rehearsal = Rehearsal()
+        self.wanted: list[Wanted] = []
+        """Of every trial without ``strategy_problems``, what it asks of its teachers."""
 
     def student(self, trial: TrialSpec) -> Measured | list[str]:
         """The student's size, or what keeps it from the trial's data."""
@@ -66,20 +70,33 @@ class Fitting:
             return None
         if isinstance(self.student(trial), list) or self.teacher_problems(trial):
             return None
-        return self._rehearsal.problems(trial, info)
+        problems = self._rehearsal.problems(trial, info)
+        if not problems:
+            extent = self._extents.get(_key(trial.data))
+            self.wanted.append(Wanted(trial, self._rehearsal.asked(trial), extent))
+        return problems
 
     def info(self, data: Component) -> DataInfo | list[str]:
         """What the data set says of itself, or why it cannot be used."""
         key = _key(data)
         if key not in self._infos:
             try:
-                self._infos[key] = self._described(catalog.dataset(data))
+                dataset = catalog.dataset(data)
+                self._infos[key] = self._described(dataset)
+                self._extents[key] = self._counted(dataset)
             except SpecError as error:
                 self._infos[key] = [p.removeprefix("data: ") for p in error.problems]
         return self._infos[key]
 
     def _described(self, dataset: DataSet) -> DataInfo:
         return dataset.describe()
+
+    def _counted(self, dataset: DataSet) -> Extent | None:
+        """How many samples there are; that they cannot be split is told when they are."""
+        try:
+            return dataset.extent()
+        except SpecError:
+            return None
 
     def _network(
         self, component: Component, data: Component, info: DataInfo
@@ -117,6 +134,9 @@ class FittingElsewhere(Fitting):
 
     def _described(self, dataset: DataSet) -> DataInfo:
         return dataset.promised()
+
+    def _counted(self, dataset: DataSet) -> Extent | None:
+        return None
 
     def _in_file(self, model: Component, path: Path, info: DataInfo) -> list[str]:
         return []

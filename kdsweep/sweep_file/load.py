@@ -20,6 +20,7 @@ from kdsweep.sweep_file.pairs import Pairing, pair_up
 from kdsweep.sweep_file.partial import Partial, partial
 from kdsweep.sweep_file.read import parse_yaml, read_text
 from kdsweep.sweep_file.resolve import defaults, resolved
+from kdsweep.sweep_file.stored import StoredPlan, most_epochs, plans, settled
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -37,7 +38,8 @@ class Sweep:
     """A checked sweep file: what it says, its space as a tree, its text, and what it measured.
 
     ``students`` are the networks at the corners of the space and the trial's own, smallest first;
-    ``info`` is of the trial's own data, ``pairing`` of what strategies and networks are together.
+    ``info`` is of the trial's own data, ``pairing`` of what strategies and networks are together,
+    ``outputs`` of what is stored of each teacher, which the trial in ``spec`` says by now.
     """
 
     spec: SweepSpec
@@ -47,6 +49,7 @@ class Sweep:
     info: DataInfo
     students: tuple[Measured, ...]
     pairing: Pairing
+    outputs: tuple[StoredPlan, ...]
 
     @property
     def num_trials(self) -> int | None:
@@ -74,12 +77,16 @@ class Sweep:
 
 @dataclass(frozen=True)
 class CheckedTrial:
-    """The file of one trial, checked: what it says, and what was found of its data and student."""
+    """The file of one trial, checked: what it says, and what was found of its data and student.
+
+    ``outputs`` is what will be stored of each teacher that it reads.
+    """
 
     trial: TrialSpec
     path: Path
     info: DataInfo
     student: Measured
+    outputs: tuple[StoredPlan, ...]
 
 
 def load(path: str | Path) -> Sweep:
@@ -129,7 +136,10 @@ def _load(path: Path, fitting: Fitting) -> Sweep:
     info = fitting.info(spec.trial.data)
     if not isinstance(info, DataInfo):
         raise SpecError(info, source=path)
-    return Sweep(spec, space, text, path, info, students(spec.trial, space, fitting), pairing)
+    measured, epochs = students(spec.trial, space, fitting), most_epochs(spec.trial, space)
+    outputs = plans(spec.trial, fitting.wanted, epochs=epochs)
+    spec = spec.model_copy(update={"trial": settled(spec.trial, outputs)})
+    return Sweep(spec, space, text, path, info, measured, pairing, outputs)
 
 
 def load_trial(path: str | Path) -> TrialSpec:
@@ -159,7 +169,8 @@ def check_trial_file(path: str | Path, *, elsewhere: bool = False) -> CheckedTri
     # Both have been made already: what is wrong with them has been raised.
     assert isinstance(info, DataInfo)
     assert isinstance(student, Measured)
-    return CheckedTrial(trial, path, info, student)
+    outputs = plans(trial, fitting.wanted, epochs=trial.train.epochs)
+    return CheckedTrial(trial, path, info, student, outputs)
 
 
 def _load_trial(path: Path, fitting: Fitting) -> TrialSpec:

@@ -1,17 +1,19 @@
 """Whether the strategies of a trial can be built for its networks: nothing is trained."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from kdsweep import catalog
+from kdsweep.batch import modality
 from kdsweep.data.base import DataInfo
 from kdsweep.errors import SpecError
 from kdsweep.models.size import LARGE, count_params
 from kdsweep.probing import (
+    PROBE_SAMPLES,
     Probed,
     begin_strategies,
     blank_batch,
@@ -22,6 +24,7 @@ from kdsweep.probing import (
 from kdsweep.spec import Component, TrialSpec
 from kdsweep.spec.trial import MAIN_TEACHER
 from kdsweep.strategies.base import Strategy
+from kdsweep.sweep_file.asked import Asked, asked_of_main, asked_of_other
 
 _NUM_SAMPLES = 2
 """How many training examples there are is not known before the data are loaded."""
@@ -35,28 +38,34 @@ class Rehearsal:
     def __init__(self) -> None:
         self._probed: dict[tuple[str, str], Probed] = {}
         self._found: dict[str, list[str]] = {}
+        self._asked: dict[str, dict[str, Asked]] = {}
+
+    def asked(self, trial: TrialSpec) -> Mapping[str, Asked]:
+        """What a trial without ``problems``, of which it was asked, reads of each teacher."""
+        return self._asked.get(_key(trial), {})
 
     def problems(self, trial: TrialSpec, info: DataInfo) -> list[str]:
         """Why the trial's strategies cannot be built for its networks, which suit its data."""
         key = _key(trial)
         if key not in self._found:
             try:
-                self._found[key] = self._built(trial, info)
+                self._asked[key] = self._built(trial, info)
+                self._found[key] = []
             except SpecError as error:
                 self._found[key] = list(error.problems)
         return self._found[key]
 
-    def _built(self, trial: TrialSpec, info: DataInfo) -> list[str]:
+    def _built(self, trial: TrialSpec, info: DataInfo) -> dict[str, Asked]:
         asked = trial.all_teachers if _needs_teacher(trial.strategy) else {}
         theirs = {name: self._network(each.model, trial, info) for name, each in asked.items()}
         ours = self._network(trial.student, trial, info)
         with torch.random.fork_rng(devices=[]):
             try:
-                _build(trial, info, ours, theirs)
+                built = _build(trial, info, ours, theirs)
             except _REFUSALS:
                 # Whether the strategy or only the meta device is at fault shows on the CPU.
-                _build_on_cpu(trial, info, ours, theirs)
-        return []
+                built = _build_on_cpu(trial, info, ours, theirs)
+        return _asked(trial, built, theirs)
 
     def _network(self, component: Component, trial: TrialSpec, info: DataInfo) -> Probed:
         key = (_dumped(component), _dumped(trial.data))
@@ -65,9 +74,31 @@ class Rehearsal:
         return self._probed[key]
 
 
+def _asked(
+    trial: TrialSpec, built: Sequence[Strategy], teachers: Mapping[str, Probed]
+) -> dict[str, Asked]:
+    """What the strategies read of the teachers, by name."""
+    if not teachers:
+        return {}
+    main = teachers[MAIN_TEACHER]
+    found = {
+        MAIN_TEACHER: asked_of_main(
+            built,
+            main.outputs,
+            num_probed=PROBE_SAMPLES,
+            reads_tokens=modality(main.shape) == "tokens",
+        )
+    }
+    for each in _components(trial.strategy):
+        settings = catalog.params("strategy", each)
+        for name in catalog.find("strategy", each.name).chosen(settings, tuple(trial.teachers)):
+            found.setdefault(name, asked_of_other(built, teachers[name].outputs))
+    return found
+
+
 def _build(
     trial: TrialSpec, info: DataInfo, student: Probed, teachers: Mapping[str, Probed]
-) -> None:
+) -> list[Strategy]:
     """Build the strategies, and let those begin that change the student; raises ``SpecError``."""
     main = trial.teacher
 
@@ -92,14 +123,15 @@ def _build(
     if any(type(each).begin is not Strategy.begin for each in built.values()):
         teacher = new_teacher() if teachers else None
         begin_strategies(trial.strategy, built, new_student(), teacher)
+    return list(built.values())
 
 
 def _build_on_cpu(
     trial: TrialSpec, info: DataInfo, student: Probed, teachers: Mapping[str, Probed]
-) -> None:
+) -> list[Strategy]:
     filled = {name: each.filled() for name, each in teachers.items()}
     try:
-        _build(trial, info, student.filled(), filled)
+        return _build(trial, info, student.filled(), filled)
     except _REFUSALS as error:
         names = [trial.strategy.name, *catalog.extras(trial.strategy)]
         own = [name for name in names if ":" in name]
@@ -112,8 +144,14 @@ def _build_on_cpu(
 
 
 def _needs_teacher(strategy: Component) -> bool:
-    each = (strategy, *catalog.extras(strategy).values())
-    return any(catalog.find("strategy", component.name).needs.teacher for component in each)
+    return any(
+        catalog.find("strategy", component.name).needs.teacher
+        for component in _components(strategy)
+    )
+
+
+def _components(strategy: Component) -> tuple[Component, ...]:
+    return (strategy, *catalog.extras(strategy).values())
 
 
 def _without_weights(component: Component, info: DataInfo) -> nn.Module:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from kdsweep.probing import blank_batch
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import TrialSpec
 from kdsweep.spec.trial import MAIN_TEACHER
-from kdsweep.strategies.base import EpochEnd
+from kdsweep.strategies.base import EpochEnd, Strategy
 from kdsweep.train.batches import (
     CALIBRATION_BATCHES,
     Batches,
@@ -31,11 +32,13 @@ from kdsweep.train.labels import labelled
 from kdsweep.train.needs import needs_of
 from kdsweep.train.objective import Objective
 from kdsweep.train.optimize import Optimizers
+from kdsweep.train.output_store import OutputStore
 from kdsweep.train.probe import probe
 from kdsweep.train.ranks import ALONE, Ranks
+from kdsweep.train.reading import with_readings
 from kdsweep.train.running import chosen
 from kdsweep.train.step import Step
-from kdsweep.train.teacher import RememberedLogits, Source, Teacher
+from kdsweep.train.teacher import Source, Teacher
 
 _FAR = 1_000_003
 """Seeds of workers lie this far apart: replicates of a trial have seeds that follow each other."""
@@ -70,22 +73,22 @@ def train(
     splits: Splits,
     device: torch.device,
     teacher: Teacher | None = None,
-    remembered: RememberedLogits | None = None,
+    stored: OutputStore | None = None,
     others: Mapping[str, Source] | None = None,
     ranks: Ranks = ALONE,
 ) -> Trained:
     """Train the trial's student; ``report`` hears of every epoch and may end the training.
 
-    ``remembered`` serves strategies that need no more than the teacher's logits; ``others`` are
-    the further teachers that the strategy reads. The same trial gives the same numbers on the same
-    machine, whatever ran before in this process.
+    ``stored`` is where the teacher's outputs are kept, for strategies that can live on them;
+    ``others`` are the further teachers that the strategy reads. The same trial gives the same
+    numbers on the same machine, whatever ran before.
 
     Raises:
         SpecError: student and teacher cannot be paired as the strategy asks.
         TrialError: a loss is no longer finite, or the strategy finds that training has failed;
             names the epoch and the term.
     """
-    main = {} if teacher is None else {MAIN_TEACHER: Source(teacher, remembered)}
+    main = {} if teacher is None else {MAIN_TEACHER: Source(teacher, stored)}
     sources = {**main, **(others or {})}
     with forked_random(device):
         torch.manual_seed(trial.seed)
@@ -128,6 +131,9 @@ def _built(
     ).to(device)
     main = sources.get(MAIN_TEACHER)
     objective.begin(student, None if main is None else main.teacher.network)
+    if own.data:
+        strategies = [cast(Strategy, each) for each in objective.strategies]
+        sources = with_readings(sources, trial, splits, strategies, seen)
     return Step(student, objective, sources, ranks, running=running, labelled=known), first
 
 

@@ -1,4 +1,4 @@
-"""What a process keeps warm between trials: data on its device, teachers, their logits."""
+"""What a process keeps warm between trials: data on its device, teachers, their stored outputs."""
 
 import json
 import time
@@ -23,9 +23,10 @@ from kdsweep.train.device import describe
 from kdsweep.train.loop import Report, Trained, Verdict, train
 from kdsweep.train.needs import teachers_of
 from kdsweep.train.outcome import Outcome, ended_by
+from kdsweep.train.output_store import OutputStore
 from kdsweep.train.ranks import ALONE, Ranks
-from kdsweep.train.teacher import RememberedLogits, Source, can_be_remembered
-from kdsweep.train.teacher_store import TeacherCard, TeacherStore
+from kdsweep.train.teacher import Source, Teacher
+from kdsweep.train.teacher_store import OUTPUTS, TeacherCard, TeacherStore
 from kdsweep.train.warned import warnings_heard
 from kdsweep.train.weights import save_weights
 
@@ -90,7 +91,7 @@ class Session:
         spec = trial.all_teachers[name]
         # One that is loaded is only validated: its trial's data will do.
         splits = self._whole(trial) if spec.weights is None else self.splits(trial)
-        key = json.dumps([splits.fingerprint, spec.model_dump()], sort_keys=True)
+        key = json.dumps([splits.fingerprint, spec.identity], sort_keys=True)
 
         def make() -> tuple[Source, TeacherCard]:
             try:
@@ -101,12 +102,15 @@ class Session:
             except TrialError as error:
                 told = (problem.removeprefix(f"{MAIN_TEACHER}: ") for problem in error.problems)
                 raise TrialError(f"{called(name)}: {each}" for each in told) from error
-            fits = not isinstance(splits.train, WithheldSplit) and can_be_remembered(
-                splits.train, num_classes=splits.info.num_classes, num_views=splits.num_views
-            )
-            return Source(teacher, RememberedLogits(teacher, splits.train) if fits else None), card
+            return Source(teacher, self._outputs(teacher, card, splits)), card
 
         return _kept(self._teachers, key, make, max(KEPT_TEACHERS, len(trial.all_teachers)))
+
+    def _outputs(self, teacher: Teacher, card: TeacherCard, splits: Splits) -> OutputStore | None:
+        if isinstance(splits.train, WithheldSplit):
+            return None
+        place = self._store.place_of(card.digest) / OUTPUTS
+        return OutputStore(place, card.weights_sha256, teacher, splits.train)
 
     def run(
         self,
@@ -184,7 +188,7 @@ class Session:
             splits=splits,
             device=self.device,
             teacher=None if main is None else main.teacher,
-            remembered=None if main is None else main.remembered,
+            stored=None if main is None else main.store,
             others=sources,
             ranks=self.ranks,
         )

@@ -70,7 +70,7 @@ class Step(nn.Module):
         logits = running.run(self._prepared[0], batch.seen_by(self.student))
         student = Outputs(logits, _in_float32(self.tap.features))
         teachers = {
-            name: self._logits(source, batch)
+            name: self._asked(source, batch)
             for name, source in self._sources.items()
             if name != MAIN_TEACHER
         }
@@ -80,27 +80,21 @@ class Step(nn.Module):
         return Seen(batch, student, own, teachers, progress, self._ranks.gather, running.run)
 
     def _own_teacher(self, batch: Batch) -> Outputs | None:
-        source, needs = self._sources.get(MAIN_TEACHER), self.objective.needs
+        source = self._sources.get(MAIN_TEACHER)
         if source is None:
             return None
-        if needs.data and not needs.features:
-            return self._logits(source, batch)
         layers = self.objective.layers.teacher
+        if self.objective.needs.data:
+            return self._asked(source, batch, layers)
         with self.running.autocast():
-            given = (
-                source.teacher.outputs(batch, layers)
-                if needs.data
-                else source.teacher.outputs(batch, layers, to_inputs=True)
-            )
+            given = source.teacher.outputs(batch, layers, to_inputs=True)
         return Outputs(full_precision(given.logits), _in_float32(given.features))
 
-    def _logits(self, source: Source, batch: Batch) -> Outputs:
-        """Remembered ones are shared by trials of any precision: they are made in float32."""
-        if self.objective.needs.stored and source.remembered is not None:
-            return source.logits(batch, stored=True)
+    def _asked(self, source: Source, batch: Batch, layers: tuple[str, ...] = ()) -> Outputs:
+        """What a teacher gives for training data, in float32, whatever it is computed in."""
         with self.running.autocast():
-            given = source.logits(batch, stored=False)
-        return Outputs(full_precision(given.logits))
+            given = source.outputs(batch, layers)
+        return Outputs(full_precision(given.logits), _in_float32(given.features))
 
     def _with_known_labels(self, batch: Batch) -> Batch:
         if self._labelled is None:

@@ -1,18 +1,17 @@
-"""Frozen teachers: asked for each batch, or asked once and remembered."""
+"""Frozen teachers: asked for each batch, or read from what they once said."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from kdsweep.batch import Batch, Outputs
-from kdsweep.data.base import Split
 from kdsweep.models.features import FeatureTap
-from kdsweep.train.evaluate import EVALUATION_BATCH
 from kdsweep.train.frozen import Frozen
 
-LARGEST_MEMORY_BYTES = 2**29
-"""Above this many bytes of logits, all views together, they are computed anew each time."""
+if TYPE_CHECKING:
+    from kdsweep.train.output_store import OutputStore
+    from kdsweep.train.reading import StoredReading
 
 
 class Teacher:
@@ -51,44 +50,15 @@ class Teacher:
         self._tap = FeatureTap(self.network, ())
 
 
-class RememberedLogits:
-    """A teacher's logits of a training split, computed once per view and kept on the device.
-
-    Every trial on the lane shares them. A view is computed whole, in the order of the samples and
-    in batches of one size, so that the numbers do not depend on which trial came first.
-    """
-
-    def __init__(self, teacher: Teacher, split: Split) -> None:
-        self._teacher = teacher
-        self._split = split
-        self._views: dict[int, Tensor] = {}
-
-    def outputs(self, batch: Batch) -> Outputs:
-        """The logits ``[N, C]`` of the batch's samples as its view shows them."""
-        table = self._views.get(batch.view)
-        if table is None:
-            table = self._views[batch.view] = self._compute(batch.view)
-        return Outputs(table[batch.ids])
-
-    def _compute(self, view: int) -> Tensor:
-        batches = self._split.in_order(batch_size=EVALUATION_BATCH, view=view)
-        return torch.cat([self._teacher.outputs(batch).logits for batch in batches])
-
-
 @dataclass(frozen=True)
 class Source:
-    """A teacher, and its remembered logits where they fit the memory."""
+    """A teacher, where its outputs are stored, and what the trial at hand reads from there."""
 
     teacher: Teacher
-    remembered: RememberedLogits | None = None
+    store: "OutputStore | None" = None
+    reading: "StoredReading | None" = None
 
-    def logits(self, batch: Batch, *, stored: bool) -> Outputs:
-        """Its logits of one batch, remembered ones if ``stored`` ones will do."""
-        if stored and self.remembered is not None:
-            return self.remembered.outputs(batch)
-        return self.teacher.outputs(batch)
-
-
-def can_be_remembered(split: Split, *, num_classes: int, num_views: int) -> bool:
-    """Whether the float32 logits of all views fit what a lane may keep."""
-    return split.num_samples * num_classes * num_views * 4 <= LARGEST_MEMORY_BYTES
+    def outputs(self, batch: Batch, layers: tuple[str, ...] = ()) -> Outputs:
+        """Its logits of one batch, and the maps at ``layers``: stored ones where there are."""
+        found = None if self.reading is None else self.reading.outputs(batch)
+        return self.teacher.outputs(batch, layers) if found is None else found

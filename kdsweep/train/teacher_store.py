@@ -3,7 +3,7 @@
 import hashlib
 import json
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,9 @@ RECIPE = 1
 """Raised when the trainer changes what the same settings give: older teachers are made again."""
 
 _WEIGHTS, _CARD = "teacher.safetensors", "teacher.json"
+
+OUTPUTS = "outputs"
+"""The directory beside a teacher's weights in which its outputs are stored."""
 
 
 @dataclass(frozen=True)
@@ -118,12 +121,15 @@ class TeacherStore:
             SpecError: the weights file is missing or of another architecture.
             TrialError: its training failed.
         """
-        digest = digest_of(teacher, data=splits.fingerprint)
-        place = self.directory / digest
+        place = self.place_of(digest_of(teacher, data=splits.fingerprint))
         place.mkdir(parents=True, exist_ok=True)
         # Of several workers the first holds the lock for all: they go on when it does.
         with FileLock(place / ".lock") if ranks.is_first else nullcontext():
             return self._get_or_make(trial, teacher, place, splits, device, report, ranks)
+
+    def place_of(self, digest: str) -> Path:
+        """The directory of a teacher."""
+        return self.directory / digest
 
     def _get_or_make(
         self,
@@ -159,6 +165,8 @@ class TeacherStore:
             )
             if ranks.is_first:
                 card = _write(network, card, place)
+            if ranks.size > 1:
+                card = _as_first(network, card, place, ranks, device)
         return Teacher(network, digest=card.digest, accuracy=card.accuracy), card
 
 
@@ -196,9 +204,21 @@ def _make(
 def _write(network: nn.Module, card: TeacherCard, place: Path) -> TeacherCard:
     """Weights first, then the card that vouches for them."""
     sha256 = save_weights(network, place / _WEIGHTS)
-    whole = TeacherCard(**{**asdict(card), "weights_sha256": sha256})
+    whole = replace(card, weights_sha256=sha256)
     write_bytes(place / _CARD, json.dumps(asdict(whole), indent=1).encode())
     return whole
+
+
+def _as_first(
+    network: nn.Module, card: TeacherCard, place: Path, ranks: Ranks, device: torch.device
+) -> TeacherCard:
+    """What the first worker has just written, on every worker: norms differ after the last step."""
+    stored = _agreed(place, ranks, device)
+    if stored is None:
+        raise TrialError(f"the teacher that was just written to {str(place)!r} cannot be read")
+    written, state = stored
+    load_into(network, state, source=place / _WEIGHTS)
+    return replace(written, reused=False, epochs=card.epochs)
 
 
 def _agreed(

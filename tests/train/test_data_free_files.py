@@ -122,7 +122,7 @@ def test_trials_with_and_without_data_take_turns_in_a_session(session, folder):
         assert session.run(trial, go_on).status == "complete"
         withheld = isinstance(session.splits(trial).train, WithheldSplit)
         source, card = session.teachers(trial, never)["teacher"]
-        found.append((withheld, source.remembered is None, card.data, card.accuracy))
+        found.append((withheld, source.store is None, card.data, card.accuracy))
     assert found[0] == found[2]
     assert found[1] == found[3]
     assert [each[:2] for each in found[:2]] == [(True, True), (False, False)]

@@ -9,21 +9,20 @@ from tiny_trials import (
     STILL,
     VIEWS,
     all_of,
+    counting,
     curve,
-    numbers,
     spec,
     splits_of,
-    state,
     teacher,
     trained,
 )
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kdsweep.batch import Batch, Outputs
+from kdsweep.batch import Batch
 from kdsweep.spec import TrialSpec
 from kdsweep.train.loop import Trained
-from kdsweep.train.teacher import LARGEST_MEMORY_BYTES, RememberedLogits, Teacher, can_be_remembered
+from kdsweep.train.teacher import Teacher
 
 ONE_STEP = {
     "epochs": 1,
@@ -122,60 +121,6 @@ def test_a_batch_of_one_that_is_left_out_is_no_step_of_the_schedule():
     assert [e.lr for e in done.epochs] == pytest.approx([0.01, 0.005])
 
 
-class Counting(Teacher):
-    """Counts the samples that it was asked about, batch by batch."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__(network, digest="counting", accuracy=0.0)
-        self.asked: list[int] = []
-
-    def outputs(self, batch: Batch, layers: tuple[str, ...] = ()) -> Outputs:
-        self.asked.append(len(batch))
-        return super().outputs(batch, layers)
-
-
-def counting() -> Counting:
-    return Counting(teacher().network)
-
-
-@pytest.mark.parametrize(
-    "augment", [{}, VIEWS, {**VIEWS, "cutout": 3}], ids=["plain", "crop", "cut"]
-)
-def test_remembered_logits_train_like_a_live_teacher(augment):
-    trial = spec("kd", data={"augment": augment}, train={"epochs": 4})
-    live, asked = counting(), counting()
-    split = splits_of(trial).train
-    expected = trained(trial, teacher=live)
-    found = trained(trial, teacher=asked, remembered=RememberedLogits(asked, split))
-    torch.testing.assert_close(
-        numbers(found.epochs), numbers(expected.epochs), rtol=1e-4, atol=1e-5
-    )
-    for one, other in zip(
-        state(found.student).values(), state(expected.student).values(), strict=True
-    ):
-        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
-    assert live.asked == [40, 40, 16] * 4
-    assert asked.asked == [96] * splits_of(trial).num_views
-
-
-def test_another_trial_finds_the_logits_remembered():
-    trial, master = spec("kd", data={"augment": VIEWS}, train={"epochs": 3}), counting()
-    remembered = RememberedLogits(master, splits_of(trial).train)
-    trained(spec("kd", data={"augment": VIEWS}, seed=5), teacher=master, remembered=remembered)
-    shared = trained(trial, teacher=master, remembered=remembered)
-    assert master.asked == [96] * 3
-    alone = RememberedLogits(teacher(), splits_of(trial).train)
-    assert curve(shared.epochs) == curve(trained(trial, teacher=teacher(), remembered=alone).epochs)
-
-
-def test_a_strategy_that_reads_maps_asks_the_teacher_itself():
-    trial, master = spec("fitnet", data={"augment": VIEWS}), counting()
-    remembered = RememberedLogits(master, splits_of(trial).train)
-    found = trained(trial, teacher=master, remembered=remembered)
-    assert sum(master.asked) == 96 + 2 * 96  # calibration, and two epochs
-    assert curve(found.epochs) == curve(trained(trial, teacher=teacher()).epochs)
-
-
 def test_a_teacher_that_nobody_asks_changes_nothing():
     master = counting()
     with_one = trained(spec("none"), teacher=master)
@@ -194,10 +139,3 @@ def test_a_teacher_gives_the_maps_of_the_layers_asked_for():
     assert found.features["stages.0"].shape == (96, OF_TEACHER["width"], 8, 8)
     assert torch.equal(found.features["stages.0"], network.stages[0](images))
     assert not found.logits.requires_grad
-
-
-def test_logits_are_remembered_only_where_they_fit():
-    split = splits_of(spec()).train
-    most = LARGEST_MEMORY_BYTES // (96 * 10 * 4)
-    assert can_be_remembered(split, num_classes=10, num_views=most)
-    assert not can_be_remembered(split, num_classes=10, num_views=most + 1)

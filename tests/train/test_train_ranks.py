@@ -15,11 +15,13 @@ from tiny_trials import (
     OF_TEACHER,
     STILL,
     VIEWS,
+    counting,
     go_on,
     numbers,
     spec,
     splits_of,
     state,
+    store_in,
     teacher,
     trained,
 )
@@ -137,10 +139,35 @@ def run_session(ranks: Ranks, folder: Path) -> dict[str, Any]:
     return {**outcome.plain(), "written": weights.exists()}
 
 
+def train_stored(ranks: Ranks, folder: Path) -> dict[str, Any]:
+    """On what both store of a teacher with norms, each on its share of every batch."""
+    master = counting()
+    done = trained(
+        shared(), teacher=master, stored=store_in(folder / "o", master, shared()), ranks=ranks
+    )
+    return {**plain(done), "asked": master.asked}
+
+
+def norms_of_teacher(ranks: Ranks, folder: Path) -> dict[str, Any]:
+    """What both have of a teacher that they have just trained, and where its outputs belong."""
+    model = {**OF_TEACHER, "batch_norm": True}
+    trial = spec("kd", teacher={"model": model, "train": {"epochs": 1, "batch_size": 40}})
+    session = Session(device=CPU, teachers=folder / "normed", ranks=ranks)
+    source, card = session.teachers(trial, go_on)["teacher"]
+    assert source.store is not None
+    return {
+        "state": state(source.teacher.network),
+        "place": str(source.store.directory),
+        "card": (card.weights_sha256, card.reused),
+    }
+
+
 TOGETHER: dict[str, Callable[[Ranks, Path], Any]] = {
     each.__name__: each
     for each in (
         train_shared,
+        train_stored,
+        norms_of_teacher,
         train_no_number,
         train_at_chance,
         train_stopping,
@@ -186,6 +213,23 @@ def test_two_workers_train_as_one_with_the_same_batches(both):
     torch.testing.assert_close(first["numbers"], alone["numbers"], rtol=1e-4, atol=1e-5)
     assert_close_states(first["state"], alone["state"])
     assert first["raw_weights"] == pytest.approx(alone["raw_weights"], rel=1e-6)
+
+
+def test_two_workers_store_a_teachers_outputs_once_and_train_on_them(both, tmp_path):
+    first, second = (each["train_stored"] for each in both)
+    alone = trained(shared(), teacher=teacher(), stored=store_in(tmp_path, teacher(), shared()))
+    torch.testing.assert_close(first["numbers"], numbers(alone.epochs), rtol=1e-4, atol=1e-5)
+    assert all(torch.equal(first["state"][name], second["state"][name]) for name in first["state"])
+    assert sum([*first["asked"], *second["asked"]]) == 3 * 95
+
+
+def test_workers_store_the_outputs_of_the_very_same_teacher(both):
+    first, second = (each["norms_of_teacher"] for each in both)
+    assert all(torch.equal(first["state"][name], second["state"][name]) for name in first["state"])
+    assert first["place"] == second["place"]
+    assert first["card"] == second["card"]
+    assert first["card"][0] != ""
+    assert first["card"][1] is False
 
 
 def test_both_workers_end_with_the_same_student(both):

@@ -7,6 +7,7 @@ from tiny_trials import (
     OF_TEACHER,
     STILL,
     TRAIN,
+    counting,
     go_on,
     never,
     numbers,
@@ -14,6 +15,7 @@ from tiny_trials import (
     spec,
     splits_of,
     state,
+    store_in,
     teacher,
     trained,
 )
@@ -28,7 +30,7 @@ from kdsweep.train.loop import Verdict
 from kdsweep.train.needs import teachers_of
 from kdsweep.train.optimize import Optimizers
 from kdsweep.train.session import Session
-from kdsweep.train.teacher import RememberedLogits, Source
+from kdsweep.train.teacher import Source
 
 HERE = __name__
 OTHER = {"name": "cnn", "width": 3, "stages": 2, "hidden": 8}
@@ -257,18 +259,20 @@ def test_a_further_teacher_that_fails_is_named(tmp_path):
     assert done.traceback == ""
 
 
-def test_remembered_logits_serve_every_teacher():
+def test_stored_logits_serve_every_teacher(tmp_path):
     trial = of_two()
     first = trained(trial, teacher=teacher(), others={"other": Source(teacher())})
-    split = splits_of(trial).train
-    kept = {name: teacher() for name in ("teacher", "other")}
+    kept = {name: counting() for name in ("teacher", "other")}
+    stores = {name: store_in(tmp_path / name, each, trial) for name, each in kept.items()}
     again = trained(
         trial,
         teacher=kept["teacher"],
-        remembered=RememberedLogits(kept["teacher"], split),
-        others={"other": Source(kept["other"], RememberedLogits(kept["other"], split))},
+        stored=stores["teacher"],
+        others={"other": Source(kept["other"], stores["other"])},
     )
-    torch.testing.assert_close(numbers(first.epochs), numbers(again.epochs), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(numbers(first.epochs), numbers(again.epochs), rtol=1e-3, atol=1e-4)
+    # The probe asks the further teacher for two.
+    assert [each.asked for each in kept.values()] == [[96], [2, 96]]
 
 
 def test_relative_weights_without_labels_are_relative_to_the_first_term():

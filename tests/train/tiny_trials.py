@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from kdsweep import catalog
+from kdsweep.batch import Batch, Outputs
 from kdsweep.data.base import Split, Splits
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import Component, TrialSpec
 from kdsweep.train.loop import Report, Trained, Verdict, train
+from kdsweep.train.output_store import OutputStore
 from kdsweep.train.ranks import ALONE
 from kdsweep.train.teacher import Teacher
 from kdsweep.train.teacher_store import TeacherCard, TeacherStore
@@ -51,6 +53,30 @@ def teacher(network: nn.Module | None = None) -> Teacher:
             torch.manual_seed(1)
             network = catalog.model(Component(**OF_TEACHER), shape=(1, 8, 8), num_classes=10)
     return Teacher(network, digest="drawn", accuracy=0.1)
+
+
+class Counting(Teacher):
+    """Counts the samples that it was asked about, batch by batch."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__(network, digest="counting", accuracy=0.0)
+        self.asked: list[int] = []
+
+    def outputs(
+        self, batch: Batch, layers: tuple[str, ...] = (), *, to_inputs: bool = False
+    ) -> Outputs:
+        self.asked.append(len(batch))
+        return super().outputs(batch, layers, to_inputs=to_inputs)
+
+
+def counting() -> Counting:
+    """The teacher that was drawn, counting."""
+    return Counting(teacher().network)
+
+
+def store_in(folder: Path, master: Teacher, trial: TrialSpec) -> OutputStore:
+    """Where what a teacher says of the trial's training data is kept."""
+    return OutputStore(folder, "weights", master, splits_of(trial).train)
 
 
 def go_on(epoch: EpochMetrics, teacher: str = "") -> Verdict:

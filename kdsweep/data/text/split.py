@@ -43,8 +43,15 @@ class TextSplit(Split):
         """Every sample once; see ``Split.in_order``."""
         if view not in (None, 0):
             raise ValueError(f"view {view} is not in 0..0")
-        ids = torch.arange(self.num_samples, device=self.device)
-        on_host = torch.arange(self.num_samples)
+        return self._between(0, self.num_samples, batch_size)
+
+    def piece(self, start: int, stop: int, *, batch_size: int, view: int) -> Iterator[Batch]:
+        """A part of ``in_order``; see ``Split.piece``."""
+        return self._between(start, stop, batch_size)
+
+    def _between(self, start: int, stop: int, batch_size: int) -> Iterator[Batch]:
+        ids = torch.arange(start, stop, device=self.device)
+        on_host = torch.arange(start, stop)
         return self._read(batches_of(ids, batch_size), batches_of(on_host, batch_size))
 
     def _read(self, batches: Iterable[Tensor], on_host: Iterable[Tensor]) -> Iterator[Batch]:
