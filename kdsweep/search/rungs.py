@@ -71,20 +71,30 @@ class _Reached:
     """``[N, M]``, to be minimised; more rows than are in use, so that one more costs nothing."""
     above: list[int] = field(default_factory=list)
     """How many dominate each."""
+    keys: dict[str, int] = field(default_factory=dict)
+    """The row of each trial."""
     judgements: dict[str, Judgement] = field(default_factory=dict)
 
-    def add(self, mine: Points) -> int:
+    def add(self, key: str, mine: Points) -> int:
         """One more; how many of the others dominate it."""
-        num = len(self.above)
+        num = self.keys[key] = len(self.above)
         if num == len(self.values):
             self.values = np.concatenate([self.values, np.empty_like(self.values)])
         self.values[num], others = mine, self.values[:num]
-        dominates = (others <= mine).all(axis=1) & (others < mine).any(axis=1)
         dominated = (mine <= others).all(axis=1) & (mine < others).any(axis=1)
         for index in np.flatnonzero(dominated):
             self.above[index] += 1
-        self.above.append(int(dominates.sum()))
+        self.above.append(len(self.dominating(key)))
         return self.above[-1]
+
+    def dominating(self, key: str) -> list[str]:
+        """All trials that dominate this one here; nobody does where it has not been."""
+        if key not in self.keys:
+            return []
+        mine, all_ = self.values[self.keys[key]], self.values[: len(self.keys)]
+        found = (all_ <= mine).all(axis=1) & (all_ < mine).any(axis=1)
+        names = list(self.keys)
+        return [names[index] for index in np.flatnonzero(found)]
 
 
 class Rungs:
@@ -98,6 +108,7 @@ class Rungs:
         self._entrants: dict[str, _Entrant] = {}
         self._reached: dict[Rung, _Reached] = {}
         self._gains: dict[tuple[Rung, Metric], list[float]] = {}
+        self._ends: dict[str, Mapping[str, float]] = {}
 
     def enter(self, key: str, *, sizes: Mapping[str, float], rungs: Sequence[Rung]) -> None:
         """A trial begins. ``sizes``: ``params``, ``macs``, ``size_bytes`` of its student."""
@@ -117,7 +128,7 @@ class Rungs:
             rung, _Reached(np.empty((16, len(self._objectives)), dtype=np.float64))
         )
         if key not in reached.judgements:
-            above = reached.add(self._values(epoch, entrant.sizes))
+            above = reached.add(key, self._values(epoch, entrant.sizes))
             reached.judgements[key] = self._judgement(above, reached.above, rung)
         return reached.judgements[key]
 
@@ -126,6 +137,7 @@ class Rungs:
         entrant = self._entrants.get(result.trial_id)
         if entrant is None or result.status != "complete":
             return
+        self._ends[result.trial_id] = result.metrics
         by_epoch = {epoch.epoch: epoch for epoch in result.epochs}
         for rung in entrant.rungs:
             for metric in _MEASURED:
@@ -149,6 +161,8 @@ class Rungs:
 
         What it had at its rung, and the median of what complete trials have gained since: a value
         of too few epochs as it is would tell a sampler that its settings are worse than they are.
+        But it is not thought to have come further than the best of those that dominated it: a
+        guess must not look better than all that was trained.
         """
         if result.status != "pruned" or not result.epochs:
             return result
@@ -158,9 +172,14 @@ class Rungs:
         for metric in _MEASURED:
             gains = self._gains.get((rung, metric))
             metrics[metric] = getattr(last, metric) + (median(gains) if gains else 0.0)
+        reached = self._reached.get(rung)
+        above = reached.dominating(result.trial_id) if reached is not None else []
+        ends = [self._ends[key] for key in above if key in self._ends]
+        accuracies = [end["accuracy"] for end in ends if "accuracy" in end]
+        losses = [end["loss"] for end in ends if "loss" in end]
         metrics |= {
-            "accuracy": min(metrics["accuracy"], 1.0),
-            "loss": max(metrics["loss"], 0.0),
+            "accuracy": min(metrics["accuracy"], max(accuracies, default=1.0)),
+            "loss": max(metrics["loss"], min(losses, default=0.0)),
         }
         return result.model_copy(update={"metrics": metrics})
 

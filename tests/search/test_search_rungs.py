@@ -162,6 +162,16 @@ def test_an_estimate_is_a_possible_value():
     assert (estimated.metrics["accuracy"], estimated.metrics["loss"]) == (1.0, 0.0)
 
 
+def test_an_estimate_is_no_better_than_the_best_of_those_that_were_above():
+    rungs = Rungs(OBJECTIVES, eta=3)
+    # What it gained from there is much in the middle, but little for those that dominate it.
+    small = [result(f"s{n}", curve(0.2, 0.9), params=10) for n in range(5)]
+    rungs.remember([*small, result("a", curve(0.5, 0.6)), result("b", curve(0.6, 0.65))], SEARCH)
+    assert not judged(rungs, "cut", 100, 0.4).goes_on
+    estimated = rungs.estimated(result("cut", [0.0] * 4 + [0.4], status="pruned"))
+    assert (estimated.metrics["accuracy"], estimated.metrics["loss"]) == (0.65, pytest.approx(0.35))
+
+
 def test_trials_of_an_earlier_process_are_held_against_later_ones():
     rungs = Rungs(OBJECTIVES, eta=3)
     rungs.remember(
