@@ -302,6 +302,13 @@ def test_a_store_that_is_deleted_is_made_again_by_the_next_session(tmp_path):
     assert sum(master.asked) == splits_of(whole()).train.num_samples
 
 
+def test_a_block_that_somebody_deletes_meanwhile_is_told(tmp_path, monkeypatch):
+    store = store_in(tmp_path, teacher(), whole())
+    monkeypatch.setattr(store, "_make_view", lambda view, outputs, ahead: None)
+    with pytest.raises(TrialError, match=r"000 is gone again: teachers may be deleted only when "):
+        store.view(0, (), device=CPU)
+
+
 @pytest.mark.parametrize(("room", "kept"), [(2, 2), (3, 3), (1, 0)])
 def test_tables_of_the_last_views_are_kept_on_the_device_where_they_have_room(
     room, kept, tmp_path, small_blocks, monkeypatch
