@@ -43,10 +43,9 @@ class StoredReading:
         That is so of a view that the training never shows (the weights of the terms are measured
         on it), and of one in which a value does not fit float16.
         """
-        if batch.view not in self._slots:
-            return None
         if self._current is None or self._current[0] != batch.view:
-            self._current = (batch.view, self._tables(batch))
+            shown = batch.view in self._slots
+            self._current = (batch.view, self._tables(batch) if shown else None)
         tables = self._current[1]
         if tables is None:
             return None

@@ -18,6 +18,7 @@ from kdsweep.errors import TrialError
 from kdsweep.spec import TrialSpec
 from kdsweep.train import output_store
 from kdsweep.train.output_store import BATCH, OutputStore
+from kdsweep.train.tables import DeviceTable
 from kdsweep.train.teacher import Teacher
 
 LAYER = "stages.1"
@@ -299,3 +300,31 @@ def test_a_store_that_is_deleted_is_made_again_by_the_next_session(tmp_path):
     master = counting()
     rows(store_in(tmp_path, master, whole()), 0)
     assert sum(master.asked) == splits_of(whole()).train.num_samples
+
+
+def test_a_block_that_somebody_deletes_meanwhile_is_told(tmp_path, monkeypatch):
+    store = store_in(tmp_path, teacher(), whole())
+    monkeypatch.setattr(store, "_make_view", lambda view, outputs, ahead: None)
+    with pytest.raises(TrialError, match=r"000 is gone again: teachers may be deleted only when "):
+        store.view(0, (), device=CPU)
+
+
+@pytest.mark.parametrize(("room", "kept"), [(2, 2), (3, 3), (1, 0)])
+def test_tables_of_the_last_views_are_kept_on_the_device_where_they_have_room(
+    room, kept, tmp_path, small_blocks, monkeypatch
+):
+    """Two outputs of each view; ``room`` is for so many tables."""
+    store = store_in(tmp_path, teacher(), whole())
+    monkeypatch.setattr(output_store, "LARGEST_TABLES_BYTES", 0)
+    ids = torch.tensor([5, 1600, 0, 900])
+    for view in range(3):
+        mapped = store.view(view, ("classifier",), device=CPU)
+        each = mapped[""].num_bytes
+        assert each == mapped["classifier"].num_bytes == store.split.num_samples * 10 * 2
+        monkeypatch.setattr(output_store, "LARGEST_TABLES_BYTES", room * each)
+        # What a device gets is the same in the memory of the host.
+        for name, table in store._moved(view, mapped, CPU).items():
+            assert isinstance(table, DeviceTable) == bool(kept)
+            assert torch.equal(table.rows(ids), mapped[name].rows(ids))
+    assert len(store._on_device) == kept
+    assert {2} <= {view for view, _ in store._on_device} or not kept

@@ -238,22 +238,3 @@ def test_a_disk_that_is_full_fails_the_trial_with_what_to_do(tmp_path, monkeypat
         "(No space left on device): make room there, or set teacher.stored: none"
     )
     assert session.run(taught(stored="none"), go_on).status == "complete"
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_on_a_gpu_tables_are_kept_up_to_their_limit(tmp_path, monkeypatch):
-    from kdsweep.train import output_store
-
-    trial, gpu = spec("kd", data={"augment": VIEWS}), torch.device("cuda")
-    store = store_in(tmp_path, teacher(), trial)
-    ids = torch.tensor([5, 90, 0])
-    expected = {v: store.view(v, (), device=CPU)[""].rows(ids) for v in range(3)}
-    one = 96 * 10 * 2
-    for most, kept in ((2 * one, 2), (one - 1, 0)):
-        monkeypatch.setattr(output_store, "LARGEST_TABLES_BYTES", most)
-        store = store_in(tmp_path, teacher(), trial)
-        for v in range(3):
-            found = store.view(v, (), device=gpu)[""].rows(ids.to(gpu))
-            assert found.is_cuda
-            assert torch.equal(found.cpu(), expected[v])
-        assert len(store._on_device) == kept

@@ -28,7 +28,9 @@ from tiny_trials import (
 from kdsweep.errors import TrialError
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import TrialSpec
+from kdsweep.train import teacher_store
 from kdsweep.train.loop import Verdict
+from kdsweep.train.ranks import ALONE
 from kdsweep.train.session import Session, TeacherReport
 from kdsweep.train.teacher import Teacher
 from kdsweep.train.teacher_store import TeacherCard, digest_of
@@ -165,3 +167,10 @@ def test_a_teacher_that_is_stopped_is_not_stored(tmp_path):
         get_teacher(tmp_path, report=lambda epoch: Verdict.STOP)
     assert not list(tmp_path.glob("*/teacher.*"))
     assert isinstance(get_teacher(tmp_path)[1], TeacherCard)
+
+
+def test_a_teacher_that_is_gone_as_soon_as_it_is_written_is_told(tmp_path, monkeypatch):
+    master, card = get_teacher(tmp_path)
+    monkeypatch.setattr(teacher_store, "_agreed", lambda place, ranks, device: None)
+    with pytest.raises(TrialError, match=r"^the teacher that was just written to .* cannot be"):
+        teacher_store._as_first(master.network, card, tmp_path, ALONE, CPU)

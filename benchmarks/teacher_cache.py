@@ -1,0 +1,195 @@
+"""A trial on the teacher's stored outputs against the same trial with the live teacher.
+
+Four pairs on random 3x32x32 images, shifted and mirrored, batches of 64, one thread. ``--trials``
+is the number of batches in an epoch. Of each pair, in one process, in turns:
+
+  live      an epoch of kd with the teacher asked for each batch (teacher.stored: none)
+  stored    an epoch of kd on stored outputs, the views made before
+  student   an epoch of none: what the student's training takes by itself
+  teacher   the teacher alone on as many examples, in batches of the same size
+
+live / stored is what stored outputs gain. It cannot be more than (teacher + student) / student: the
+ceiling, measured in the same turns. Then what it takes to make a view, and how often a view must be
+read to have paid. Every epoch is one of the real trainer, after one that is not counted.
+"""
+
+import json
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import measure
+import numpy as np
+import torch
+
+from kdsweep import catalog
+from kdsweep.data.assembly import Part, in_memory
+from kdsweep.data.base import DataInfo, Splits
+from kdsweep.data.treatment import Normalisation, Treatment
+from kdsweep.data.views import Augment
+from kdsweep.results.record import EpochMetrics
+from kdsweep.spec import Component, TrialSpec
+from kdsweep.train.loop import Verdict, train
+from kdsweep.train.output_store import OutputStore
+from kdsweep.train.teacher import Teacher
+
+CPU = torch.device("cpu")
+BATCH, NUM_CLASSES, EPOCHS = 64, 10, 3
+LEAST_SHARE = 0.85
+
+Network = dict[str, Any]
+PAIRS: dict[str, tuple[Network, Network]] = {
+    "cnn 128 to 32": (
+        {"name": "cnn", "width": 128, "depth": 2, "dropout": 0.5},
+        {"name": "cnn", "width": 32},
+    ),
+    "resnet110 to resnet20": ({"name": "resnet", "depth": 110}, {"name": "resnet", "depth": 20}),
+    "wrn-40-2 to wrn-16-2": (
+        {"name": "wide_resnet", "depth": 40, "width": 2},
+        {"name": "wide_resnet", "depth": 16, "width": 2},
+    ),
+    "resnet32x4 to resnet8x4": (
+        {"name": "resnet", "depth": 32, "width": 64, "stem": 32},
+        {"name": "resnet", "depth": 8, "width": 64, "stem": 32},
+    ),
+}
+SIDES = ("live", "stored", "student", "teacher")
+
+
+def images(steps: int) -> Splits:
+    """Random images: ``steps`` batches to train on, and few to validate, which is timed too."""
+    random = np.random.default_rng(0)
+    names = tuple(map(str, range(NUM_CLASSES)))
+    info = DataInfo(num_classes=NUM_CLASSES, class_names=names, shape=(3, 32, 32))
+
+    def part(num: int) -> Part:
+        pixels = random.integers(0, 256, (num, *info.image_shape), dtype=np.uint8)
+        return Part(pixels, np.arange(num, dtype=np.int64) % NUM_CLASSES)
+
+    treatment = Treatment(
+        Normalisation((0.5,) * 3, (0.3,) * 3), Augment(crop=4, flip=True, views=EPOCHS), CPU
+    )
+    return in_memory(info, (part(steps * BATCH), part(NUM_CLASSES), part(NUM_CLASSES)), treatment)
+
+
+class Pair:
+    """The four sides of one pair of networks."""
+
+    def __init__(self, teacher: Network, student: Network, steps: int, folder: Path) -> None:
+        torch.manual_seed(0)
+        self.splits = images(steps)
+        network = catalog.model_for(Component(**teacher), self.splits.info)
+        self.teacher = Teacher(network, digest="drawn", accuracy=0.0)
+        self.store = OutputStore(folder, "drawn", self.teacher, self.splits.train)
+        self.student = student
+
+    def views(self) -> list[float]:
+        """Seconds to make each view, on the disk by then."""
+        seconds = []
+        for view in range(self.splits.num_views):
+            started = time.perf_counter()
+            self.store.view(view, (), device=CPU)
+            seconds.append(time.perf_counter() - started)
+        return seconds
+
+    def epoch_of(self, strategy: str, *, stored: bool) -> float:
+        """Seconds of an epoch of the trainer: the median of those after the first."""
+        trial = TrialSpec(
+            data="digits",
+            student=self.student,
+            strategy=strategy,
+            train={"epochs": EPOCHS, "batch_size": BATCH, "optimizer": "sgd", "lr": 0.01},
+        )
+        seen: list[EpochMetrics] = []
+
+        def report(epoch: EpochMetrics) -> Verdict:
+            seen.append(epoch)
+            return Verdict.CONTINUE
+
+        train(
+            trial, report, splits=self.splits, device=CPU,
+            teacher=None if strategy == "none" else self.teacher,
+            stored=self.store if stored else None,
+        )  # fmt: skip
+        return median(epoch.seconds for epoch in seen[1:])
+
+    def teacher_alone(self) -> float:
+        """Seconds of the teacher's forwards over as many examples as an epoch has."""
+        started = time.perf_counter()
+        for batch in self.splits.train.in_order(batch_size=BATCH, view=0):
+            self.teacher.outputs(batch)
+        return time.perf_counter() - started
+
+    def seconds(self, side: str) -> float:
+        """One measurement of a side."""
+        if side == "teacher":
+            return self.teacher_alone()
+        return self.epoch_of("none" if side == "student" else "kd", stored=side == "stored")
+
+
+def measure_pair(name: str, steps: int, repeats: int) -> measure.Measured:
+    """All sides of a pair in turns, in this process."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as scratch:
+        pair = Pair(*PAIRS[name], steps, Path(scratch))
+        view_s = median(pair.views()[1:])
+        found = measure.in_turns(
+            {side: lambda side=side: {"s": pair.seconds(side)} for side in SIDES},  # type: ignore[misc]
+            repeats=repeats,
+        )
+    by_side = {side: [run["s"] for run in runs] for side, runs in found.items()}
+    middle = {side: median(runs) for side, runs in by_side.items()}
+    ratio = median(a / b for a, b in zip(by_side["live"], by_side["stored"], strict=True))
+    ceiling = (middle["teacher"] + middle["student"]) / middle["student"]
+    return {
+        "pair": name, "steps": steps, "seconds": by_side, "view_s": view_s, "ratio": ratio,
+        "ceiling": ceiling, "share": ratio / ceiling,
+        "reads_to_pay": view_s / (middle["live"] - middle["stored"]),
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Measure each pair in a process of its own, and print what stored outputs gain."""
+    given = measure.options(__doc__, trials=6, repeats=5, quick_trials=2)
+    if given.one is not None:
+        name, _, repeats = given.one.rpartition(" x")
+        print(json.dumps(measure_pair(name, given.trials, int(repeats))))
+        return
+    found = [
+        measure.in_fresh_process(
+            __file__, f"{name} x{given.repeats}", trials=given.trials,
+            environment={"OMP_NUM_THREADS": "1"},
+        )
+        for name in PAIRS
+    ]  # fmt: skip
+    measure.table(
+        ("pair", *(f"{side} s" for side in SIDES), "live / stored", "ceiling", "share"),
+        [
+            (
+                each["pair"],
+                *(f"{median(each['seconds'][side]):.3f}" for side in SIDES),
+                f"{each['ratio']:.2f}",
+                f"{each['ceiling']:.2f}",
+                f"{each['share']:.0%}",
+            )
+            for each in found
+        ],
+    )
+    print()
+    for each in found:
+        print(
+            f"{each['pair']}: a view is made in {each['view_s']:.3f} s, and has paid when it was "
+            f"read {each['reads_to_pay']:.1f} times"
+        )
+    print()
+    aims = [
+        measure.aim(f"{e['pair']}: ceiling / gain", 1 / e["share"], at_most=1 / LEAST_SHARE)
+        for e in found
+    ]
+    measure.report(given, {"pairs": found, "aims": aims})
+
+
+if __name__ == "__main__":
+    main()
