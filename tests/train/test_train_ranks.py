@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from torch import Tensor, nn
 from kdsweep.errors import TrialError
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import TrialSpec
+from kdsweep.train import bf16_probe
 from kdsweep.train.loop import Trained, Verdict
 from kdsweep.train.ranks import ALONE, Ranks
 from kdsweep.train.session import Session
@@ -137,6 +139,22 @@ def run_session(ranks: Ranks, folder: Path) -> dict[str, Any]:
     return {**outcome.plain(), "written": weights.exists()}
 
 
+def computing(**train: Any) -> TrialSpec:
+    student = {"name": "cnn", "width": 8, "stages": 2, "hidden": 8}
+    strategy = {"name": "kd", "extra": {"fitnet": {"weight": 0.5}}}
+    return spec(strategy, student=student, train={"epochs": 2, "batch_size": 32, **train})
+
+
+def train_by_the_first_workers_clock(ranks: Ranks, folder: Path) -> dict[str, Any]:
+    """Compiled, and by a probe that finds bf16 faster on the first worker and slower on others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bf16_probe, "has_amx", lambda: True)
+        patch.setattr(bf16_probe, "gain", lambda *given: 2.0 if ranks.is_first else 0.5)
+        patch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+        done = trained(computing(compile="default"), teacher=teacher(), ranks=ranks)
+    return {**plain(done), "computed": done.computed}
+
+
 TOGETHER: dict[str, Callable[[Ranks, Path], Any]] = {
     each.__name__: each
     for each in (
@@ -144,6 +162,7 @@ TOGETHER: dict[str, Callable[[Ranks, Path], Any]] = {
         train_no_number,
         train_at_chance,
         train_stopping,
+        train_by_the_first_workers_clock,
         get_teacher,
         get_hidden_teacher,
         run_session,
@@ -186,6 +205,17 @@ def test_two_workers_train_as_one_with_the_same_batches(both):
     torch.testing.assert_close(first["numbers"], alone["numbers"], rtol=1e-4, atol=1e-5)
     assert_close_states(first["state"], alone["state"])
     assert first["raw_weights"] == pytest.approx(alone["raw_weights"], rel=1e-6)
+
+
+def test_workers_compute_alike_whatever_their_clocks_say(both):
+    first, second = (each["train_by_the_first_workers_clock"] for each in both)
+    said = "bf16, channels_last, compiled (default)"
+    assert first["computed"] == second["computed"] == said
+    assert all(torch.equal(first["state"][name], second["state"][name]) for name in first["state"])
+    plainly = {"precision": "float32", "memory_format": "contiguous", "compile": "none"}
+    alone = plain(trained(computing(**plainly), teacher=teacher()))
+    torch.testing.assert_close(first["numbers"], alone["numbers"], rtol=0.05, atol=0.05)
+    assert first["state"].keys() == alone["state"].keys()
 
 
 def test_both_workers_end_with_the_same_student(both):
