@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from torch import Tensor, nn
 from kdsweep.errors import TrialError
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import TrialSpec
+from kdsweep.train import bf16_probe
 from kdsweep.train.loop import Trained, Verdict
 from kdsweep.train.ranks import ALONE, Ranks
 from kdsweep.train.session import Session
@@ -162,6 +164,22 @@ def norms_of_teacher(ranks: Ranks, folder: Path) -> dict[str, Any]:
     }
 
 
+def computing(**train: Any) -> TrialSpec:
+    student = {"name": "cnn", "width": 8, "stages": 2, "hidden": 8}
+    strategy = {"name": "kd", "extra": {"fitnet": {"weight": 0.5}}}
+    return spec(strategy, student=student, train={"epochs": 2, "batch_size": 32, **train})
+
+
+def train_by_the_first_workers_clock(ranks: Ranks, folder: Path) -> dict[str, Any]:
+    """Compiled, and by a probe that finds bf16 faster on the first worker and slower on others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bf16_probe, "has_amx", lambda: True)
+        patch.setattr(bf16_probe, "gain", lambda *given: 2.0 if ranks.is_first else 0.5)
+        patch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+        done = trained(computing(compile="default"), teacher=teacher(), ranks=ranks)
+    return {**plain(done), "computed": done.computed}
+
+
 TOGETHER: dict[str, Callable[[Ranks, Path], Any]] = {
     each.__name__: each
     for each in (
@@ -171,6 +189,7 @@ TOGETHER: dict[str, Callable[[Ranks, Path], Any]] = {
         train_no_number,
         train_at_chance,
         train_stopping,
+        train_by_the_first_workers_clock,
         get_teacher,
         get_hidden_teacher,
         run_session,
@@ -230,6 +249,17 @@ def test_workers_store_the_outputs_of_the_very_same_teacher(both):
     assert first["card"] == second["card"]
     assert first["card"][0] != ""
     assert first["card"][1] is False
+
+
+def test_workers_compute_alike_whatever_their_clocks_say(both):
+    first, second = (each["train_by_the_first_workers_clock"] for each in both)
+    said = "bf16, channels_last, compiled (default)"
+    assert first["computed"] == second["computed"] == said
+    assert all(torch.equal(first["state"][name], second["state"][name]) for name in first["state"])
+    plainly = {"precision": "float32", "memory_format": "contiguous", "compile": "none"}
+    alone = plain(trained(computing(**plainly), teacher=teacher()))
+    torch.testing.assert_close(first["numbers"], alone["numbers"], rtol=0.05, atol=0.05)
+    assert first["state"].keys() == alone["state"].keys()
 
 
 def test_both_workers_end_with_the_same_student(both):

@@ -1,11 +1,14 @@
 """Transformers through the trainer: images and pairs of texts, started from a teacher's blocks."""
 
+from functools import partial
+
 import pytest
 import torch
-from tiny_trials import CPU, STILL, curve, go_on, spec, splits_of, teacher, trained
+from tiny_trials import CPU, STILL, curve, go_on, numbers, spec, splits_of, teacher, trained
 
 from kdsweep import catalog
 from kdsweep.spec import Component, TrialSpec
+from kdsweep.train import bf16_probe
 from kdsweep.train.loop import Trained, train
 
 VIT = {"name": "vit", "patch": 4, "width": 8, "heads": 2, "depth": 2}
@@ -103,3 +106,17 @@ def test_without_it_training_starts_from_the_students_own(pairs):
     first = compared.student.anatomy.blocks[0].query
     other = network.get_submodule(network.anatomy.blocks[1].query)
     assert not still(compared.student.get_submodule(first).weight, other.weight)
+
+
+@pytest.mark.parametrize("setting", [{"precision": "bf16"}, {"compile": "default"}], ids=str)
+def test_readers_train_with_every_setting_to_nearly_the_same_numbers(pairs, setting, monkeypatch):
+    monkeypatch.setattr(bf16_probe, "gain", lambda student, batch: 2.0)
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    strategy = {"name": "transformer", "layer_map": "last"}
+    expected, _ = taught(of_texts(pairs, strategy, epochs=1), BERT)
+    found, _ = taught(of_texts(pairs, strategy, epochs=1, **setting), BERT)
+    torch.compiler.reset()
+    said = {"bf16": "bf16, contiguous"}
+    wanted = said.get(setting.get("precision", ""), "float32, contiguous, compiled (default)")
+    assert (expected.computed, found.computed) == ("float32, contiguous", wanted)
+    torch.testing.assert_close(numbers(found.epochs), numbers(expected.epochs), rtol=0.1, atol=0.1)
