@@ -71,7 +71,8 @@ def as_data(sweep: "Sweep", plan: "Plan") -> dict[str, object]:
         "name": sweep.spec.name,
         "results": results_at(sweep),
         "objectives": dict(sweep.spec.objectives),
-        "sampler": sweep.spec.search.sampler,
+        "sampler": sweep.sampler.name,
+        "sampler_why": sweep.sampler.why,
         "total": plan.total,
         "clashes": list(sweep.pairing.clashes),
         **planned,
@@ -96,9 +97,11 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
         f"  students    {_described(plan.smallest)}",
         f"              {_described(plan.largest)}",
         f"  objectives  {objectives}",
-        f"  trials      {plan.total}: {times}{plan.num_trials} by {spec.search.sampler} + "
+        f"  trials      {plan.total}: {times}{plan.num_trials} by {sweep.sampler.name} + "
         f"{_controls(plan)}",
+        f"  sampler     {sweep.sampler.name}: {sweep.sampler.why}",
     ]
+    lines += bound_lines(sweep)
     lines += clash_lines(sweep.pairing)
     if plan.grid_points_left_out:
         lines.append(
@@ -134,6 +137,24 @@ def clash_lines(pairing: "Pairing") -> list[str]:
         *(f"              {clash}" for clash in shown),
         *([f"              and {left} more kinds: see --json"] if left else []),
     ]
+
+
+def bound_lines(sweep: "Sweep") -> list[str]:
+    """Whether the sizes of students, known untrained, can meet the constraints of a sweep."""
+    from kdsweep.search.bounds import misses
+
+    bounds = sweep.spec.constraints
+    own = misses(sweep.sizes_of({}), bounds)
+    corners = [misses(student.sizes, bounds) for student in sweep.students]
+    lines = []
+    if all(corners):
+        lines.append(
+            f"none of the {len(corners)} students at the ends of the space meets them: "
+            f"{corners[0][0]}"
+        )
+    if own:
+        lines.append(f"the trial's own student does not meet them: {'; '.join(own)}")
+    return [f"  constraints {line}" for line in lines]
 
 
 def _resource_lines(resources: "Resources", address: str | None) -> list[str]:

@@ -42,7 +42,7 @@ def run(
       kdsweep run search_spaces/digits.yaml
       kdsweep run search_spaces/digits.yaml --name digits-2
     """
-    from kdsweep.cli.check import clash_lines
+    from kdsweep.cli.check import bound_lines, clash_lines
     from kdsweep.results.store import RunStore
     from kdsweep.search.provenance import describe_run
     from kdsweep.sweep_file import check_room, load
@@ -53,7 +53,8 @@ def run(
     RunStore.refuse(directory, run_name)
     sweep = _at(sweep, address)
     check_room(sweep)
-    for line in clash_lines(sweep.pairing):
+    typer.echo(f"  sampler     {sweep.sampler.name}: {sweep.sampler.why}", err=True)
+    for line in (*bound_lines(sweep), *clash_lines(sweep.pairing)):
         typer.echo(line, err=True)
     meta = describe_run(sweep, name=run_name, tracking_uri=_tracking_uri(sweep, runs_dir))
     _drive(

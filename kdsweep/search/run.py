@@ -122,7 +122,7 @@ def _on_ray(
     if trial.teacher is not None:
         job = {"key": TEACHER_KEY, "kind": "teacher", "trial": resolved(trial)}
         ray.get(board.submit.remote(job))
-    sampler = ReplicatedSampler(sweep, starts(sweep), done=journal.earlier)
+    sampler = ReplicatedSampler(sweep, starts(sweep), sizes_of=sweep.sizes_of, done=journal.earlier)
     searcher = FrontSearcher(sweep, sampler, journal, store, board=name, namespace=NAMESPACE)
     watch = Watch(
         board,

@@ -57,11 +57,18 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
                 return str(Searcher.FINISHED)
             proposal = self._sampler.ask()
             if proposal is None:
-                return str(Searcher.FINISHED) if self._sampler.exhausted else None
+                return self._no_proposal()
             job = self._job(proposal)
             if job is not None:
                 self._proposals[trial_id] = proposal
                 return {"job": job, **self._where}
+
+    def _no_proposal(self) -> str | None:
+        if not self._sampler.exhausted:
+            return None
+        if self._sampler.ended_early is not None:
+            self._journal.warn([self._sampler.ended_early])
+        return str(Searcher.FINISHED)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Epochs of a trial, and the teachers that its lane made or found for it."""

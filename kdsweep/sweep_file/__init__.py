@@ -1,6 +1,7 @@
 """Sweep files and trial files: read, checked whole, varied, and written out again."""
 
 from kdsweep.sweep_file.changes import at
+from kdsweep.sweep_file.controls import controls
 from kdsweep.sweep_file.fit import Measured
 from kdsweep.sweep_file.load import (
     CheckedTrial,
@@ -11,7 +12,7 @@ from kdsweep.sweep_file.load import (
     load_for_elsewhere,
     load_trial,
 )
-from kdsweep.sweep_file.plan import Plan, check_room, controls, plan, teacher_words
+from kdsweep.sweep_file.plan import Plan, check_room, plan, teacher_words
 from kdsweep.sweep_file.read import to_yaml
 from kdsweep.sweep_file.resolve import defaults, resolved
 

@@ -1,7 +1,8 @@
 """A sweep file, or the file of one trial -> settings, everything checked before anything runs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,11 +10,13 @@ from pydantic import BaseModel, ValidationError
 
 from kdsweep.data.base import DataInfo
 from kdsweep.errors import SpecError
-from kdsweep.spec import Label, Settings, Space, SweepSpec, TrialSpec
+from kdsweep.spec import Label, Metric, Settings, Space, SweepSpec, TrialSpec
+from kdsweep.spec.automatic import Chosen, choose
 from kdsweep.spec.dimension import same
 from kdsweep.spec.problems import sentences
 from kdsweep.sweep_file.changes import put
 from kdsweep.sweep_file.components import coerced
+from kdsweep.sweep_file.controls import controls
 from kdsweep.sweep_file.corners import corner_problems, students, trial_problems
 from kdsweep.sweep_file.fit import Fitting, FittingElsewhere, Measured
 from kdsweep.sweep_file.pairs import Pairing, pair_up
@@ -47,14 +50,36 @@ class Sweep:
     info: DataInfo
     students: tuple[Measured, ...]
     pairing: Pairing
+    fitting: Fitting = field(repr=False, compare=False)
+
+    @property
+    def sampler(self) -> Chosen:
+        """Who proposes the trials, and why."""
+        return choose(self.space, self.spec.search)
 
     @property
     def num_trials(self) -> int:
-        """How many trials the sampler proposes, controls apart: a grid ends by itself."""
+        """How many trials the sampler proposes, controls apart: no point comes twice."""
         search = self.spec.search
-        if search.sampler != "grid":
-            return search.trials
-        return min(search.trials, self.space.grid_size(search.grid_points))
+        if search.sampler == "grid":
+            return min(search.trials, self.space.grid_size(search.grid_points))
+        num_points = self.space.num_points
+        return search.trials if num_points is None else min(search.trials, num_points - self._held)
+
+    @cached_property
+    def _held(self) -> int:
+        """How many of the controls lie in the space, each at a place of its own."""
+        trials = controls(self.spec.trial, self.info).values()
+        return sum(self.locate(trial) is not None for trial in trials)
+
+    def sizes_of(self, changes: Mapping[str, Any]) -> dict[Metric, float] | None:
+        """The sizes of a student that is not trained yet; ``None`` if it cannot be built."""
+        relevant = {path: value for path, value in changes.items() if _sets_student(path)}
+        try:
+            student = self.fitting.student(put(self.spec.trial, relevant))
+        except SpecError:
+            return None
+        return student.sizes if isinstance(student, Measured) else None
 
     def locate(self, trial: TrialSpec) -> dict[str, Label] | None:
         """What the sampler would have drawn to get ``trial``; ``None`` where it cannot."""
@@ -63,8 +88,12 @@ class Sweep:
         if params is None:
             return None
         # What the space does not vary is as in the sweep's own trial, or it is another trial.
-        point = self.space.resolve(lambda dimension: params[dimension.name])
+        point = self.space.at(params)
         return params if same(resolved(put(self.spec.trial, point.changes)), wanted) else None
+
+
+def _sets_student(path: str) -> bool:
+    return path.partition(".")[0] in ("student", "data")
 
 
 @dataclass(frozen=True)
@@ -124,7 +153,9 @@ def _load(path: Path, fitting: Fitting) -> Sweep:
     info = fitting.info(spec.trial.data)
     if not isinstance(info, DataInfo):
         raise SpecError(info, source=path)
-    return Sweep(spec, space, text, path, info, students(spec.trial, space, fitting), pairing)
+    return Sweep(
+        spec, space, text, path, info, students(spec.trial, space, fitting), pairing, fitting
+    )
 
 
 def load_trial(path: str | Path) -> TrialSpec:

@@ -17,6 +17,7 @@ from kdsweep.search.journal import Journal
 from kdsweep.search.searcher import TEACHER_KEY, FrontSearcher
 from kdsweep.search.trainable import LaneTrial
 from kdsweep.spec import TrialSpec
+from kdsweep.spec.sweep import Bound
 
 
 class Silent:
@@ -32,14 +33,14 @@ def scene(tmp_path, conditional):
     return searcher_of(changed(conditional, search={"trials": 3}), tmp_path)
 
 
-def searcher_of(sweep, tmp_path):
+def searcher_of(sweep, tmp_path, **given):
     """A searcher, its sampler, and the store of a new run."""
     meta = RunMeta(
         sweep_id=uuid.uuid4().hex, name="run", created="2026-11-21T10:00:00+00:00",
         objectives=sweep.spec.objectives,
     )  # fmt: skip
     store = RunStore.create(tmp_path / "run", meta=meta, sweep_text="")
-    sampler = replicated_of(sweep)
+    sampler = replicated_of(sweep, **given)
     searcher = FrontSearcher(
         sweep, sampler, Journal(store, Silent(), None), store, board="board", namespace="kdsweep"
     )
@@ -88,6 +89,23 @@ def test_the_search_goes_on_to_its_end(scene):
     ]
     assert all(r.epochs == (epoch(1),) for r in results)
     assert [r.role for r in results] == ["control"] * 2 + ["trial"] * 3
+
+
+def test_a_search_that_ends_early_says_so_once(conditional, tmp_path):
+    sweep = changed(
+        conditional, search={"sampler": "random", "trials": 3}, constraints={"macs": Bound(max=1)}
+    )
+    searcher, _, store = searcher_of(sweep, tmp_path, sizes_of=lambda changes: {"macs": 2.0})
+    said = []
+    searcher._journal.progress.message = said.append
+    for number in range(2):
+        searcher.suggest(f"tune-{number}")
+    assert [searcher.suggest("tune-2") for _ in range(2)] == [Searcher.FINISHED] * 2
+    assert said == [
+        "warning: the search ends after 0 of 3 trials: no new point was found whose student meets "
+        "the constraints on its size; widen the space or the constraints"
+    ]
+    assert [result.role for result in store.read()] == ["control"] * 2
 
 
 @pytest.mark.parametrize("status", ["failed", "stopped"])
