@@ -78,7 +78,7 @@ def proposed(sweep_file: Path) -> list[dict[str, Any]]:
     from kdsweep.sweep_file import at, load, resolved
 
     sweep = load(sweep_file)
-    sampler = Sampler(sweep, starts(sweep))
+    sampler = Sampler(sweep, starts(sweep), sizes_of=sweep.sizes_of)
     found = []
     while (proposal := sampler.ask()) is not None:
         found.append(resolved(at(sweep.spec.trial, proposal.assignment.changes)))

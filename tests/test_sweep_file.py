@@ -238,7 +238,7 @@ def test_a_wrong_setting(problems, old, new, expected):
         ),
         (
             "search: {grid_points: 9}",
-            "search: grid_points does nothing for sampler 'tpe' (it is for grid): remove it",
+            "search: grid_points does nothing for sampler 'auto' (it is for grid): remove it",
         ),
         (
             "cluster: {gpus_per_worker: 1.5}",

@@ -74,7 +74,8 @@ def as_data(sweep: "Sweep", plan: "Plan") -> dict[str, object]:
         "name": sweep.spec.name,
         "results": results_at(sweep),
         "objectives": dict(sweep.spec.objectives),
-        "sampler": sweep.spec.search.sampler,
+        "sampler": sweep.sampler.name,
+        "sampler_why": sweep.sampler.why,
         "total": plan.total,
         "clashes": list(sweep.pairing.clashes),
         "outputs": check_stored.as_data(sweep.outputs),
@@ -85,7 +86,7 @@ def as_data(sweep: "Sweep", plan: "Plan") -> dict[str, object]:
 def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
     """The plan in lines of at most 80 columns, long names apart."""
     from kdsweep.batch import in_words
-    from kdsweep.sweep_file import asked
+    from kdsweep.sweep_file import computing_words
 
     spec = sweep.spec
     times = f"{plan.replicates} replicates of " if plan.replicates > 1 else ""
@@ -101,10 +102,12 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
         f"  students    {_described(plan.smallest)}",
         f"              {_described(plan.largest)}",
         f"  objectives  {objectives}",
-        f"  trials      {_trials(plan, times, spec.search.sampler)} + {_controls(plan)}",
+        f"  trials      {_trials(plan, times, sweep.sampler.name)} + {_controls(plan)}",
+        f"  sampler     {sweep.sampler.name}: {sweep.sampler.why}",
         *([f"  budget      {budget_words(sweep)}"] if spec.search.budget is not None else []),
         f"  rungs       {rung_words(sweep, plan)}",
     ]
+    lines += bound_lines(sweep)
     lines += check_stored.as_text(sweep.outputs)
     lines += clash_lines(sweep.pairing)
     if plan.grid_points_left_out:
@@ -113,7 +116,7 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
             "raise search.trials"
         )
     return [*lines, *_resource_lines(plan.resources, spec.cluster.address),
-            f"  computing   {asked(spec.trial.train)}",
+            f"  computing   {computing_words(spec.trial.train)}",
             f"  results     {results_at(sweep)}"]  # fmt: skip
 
 
@@ -179,6 +182,24 @@ def clash_lines(pairing: "Pairing") -> list[str]:
         *(f"              {clash}" for clash in shown),
         *([f"              and {left} more kinds: see --json"] if left else []),
     ]
+
+
+def bound_lines(sweep: "Sweep") -> list[str]:
+    """Whether the sizes of students, known untrained, can meet the constraints of a sweep."""
+    from kdsweep.search.bounds import misses
+
+    bounds = sweep.spec.constraints
+    own = misses(sweep.sizes_of({}), bounds)
+    corners = [misses(student.sizes, bounds) for student in sweep.students]
+    lines = []
+    if all(corners):
+        lines.append(
+            f"none of the {len(corners)} students at the ends of the space meets them: "
+            f"{corners[0][0]}"
+        )
+    if own:
+        lines.append(f"the trial's own student does not meet them: {'; '.join(own)}")
+    return [f"  constraints {line}" for line in lines]
 
 
 def _resource_lines(resources: "Resources", address: str | None) -> list[str]:

@@ -31,7 +31,7 @@ def as_data(checked: "CheckedTrial") -> dict[str, object]:
 def as_text(checked: "CheckedTrial") -> list[str]:
     """What would be trained, in lines of at most 80 columns, long names apart."""
     from kdsweep.batch import in_words
-    from kdsweep.sweep_file import asked, teacher_words
+    from kdsweep.sweep_file import computing_words, teacher_words
     from kdsweep.train.needs import teachers_of
 
     trial, student, train = checked.trial, checked.student, checked.trial.train
@@ -50,7 +50,7 @@ def as_text(checked: "CheckedTrial") -> list[str]:
         "training": f"{num} epoch{'' if num == 1 else 's'}, batches of {train.batch_size}, "
         f"lr {train.lr:.3g}, {train.optimizer.name}, {train.schedule.name}, "
         f"seed {trial.seed}",
-        "computing": asked(train),
+        "computing": computing_words(train),
     }
     lines = [f"{checked.path}: good"]
     for label, text in rows.items():

@@ -42,7 +42,7 @@ def run(
       kdsweep run search_spaces/digits.yaml
       kdsweep run search_spaces/digits.yaml --name digits-2
     """
-    from kdsweep.cli.check import clash_lines
+    from kdsweep.cli.check import bound_lines, clash_lines
     from kdsweep.cli.check_stored import refusals
     from kdsweep.results.store import RunStore
     from kdsweep.search.provenance import describe_run
@@ -54,7 +54,9 @@ def run(
     RunStore.refuse(directory, run_name)
     sweep = _at(sweep, address)
     check_room(sweep)
-    for line in (*clash_lines(sweep.pairing), *refusals(sweep.outputs)):
+    typer.echo(f"  sampler     {sweep.sampler.name}: {sweep.sampler.why}", err=True)
+    told = (*bound_lines(sweep), *clash_lines(sweep.pairing), *refusals(sweep.outputs))
+    for line in told:
         typer.echo(line, err=True)
     meta = describe_run(sweep, name=run_name, tracking_uri=_tracking_uri(sweep, runs_dir))
     _drive(

@@ -48,7 +48,7 @@ def run_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         table.add_row(
             Text(row["run"]),
             row["status"],
-            _of(row["complete"] + row["pruned"] + row["failed"], row["planned"]),
+            _of(row["complete"], row["planned"]),
             str(row["pruned"] or ""),
             str(row["failed"] or ""),
             str(row["front_size"]),

@@ -14,35 +14,44 @@ from optuna.distributions import (
 
 from kdsweep.search.tpe import GroupedTpe
 from kdsweep.spec.dimension import Dimension, Label
-from kdsweep.spec.sweep import SearchSpec
+from kdsweep.spec.sweep import NamedSampler, SearchSpec
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def make_sampler(search: SearchSpec, *, num_known: int = 0) -> optuna.samplers.BaseSampler:
+NUM_SPREAD: dict[NamedSampler, int] = {
+    "tpe": 10, "gp": 10, "nsga2": 10, "nsga3": 10, "random": 0, "grid": 0
+}  # fmt: skip
+"""Points that are spread over the sizes of students before a sampler proposes its own."""
+
+
+def make_sampler(
+    name: NamedSampler, search: SearchSpec, *, num_known: int = 0
+) -> optuna.samplers.BaseSampler:
     """Optuna's sampler of that name, seeded.
 
     A sampler that goes on after ``num_known`` trials of an earlier process draws other numbers than
     that one did: with the same it would propose the same again. The grid has no sampler: its points
     are known beforehand.
     """
-    seed = search.seed if num_known == 0 else _seed_after(search.seed, num_known)
+    seed = search.seed if num_known == 0 else seed_after(search.seed, num_known)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        if search.sampler == "tpe":
+        if name == "tpe":
             return GroupedTpe(seed=seed)
-        if search.sampler == "nsga2":
+        if name == "nsga2":
             return optuna.samplers.NSGAIISampler(seed=seed, population_size=search.population)
-        if search.sampler == "nsga3":
+        if name == "nsga3":
             return optuna.samplers.NSGAIIISampler(seed=seed, population_size=search.population)
-        if search.sampler == "gp":
+        if name == "gp":
             # Its small matrix products gain nothing from threads that the lanes need.
             torch.set_num_threads(1)
             return optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False)
         return optuna.samplers.RandomSampler(seed=seed)
 
 
-def _seed_after(seed: int, num_known: int) -> int:
+def seed_after(seed: int, num_known: int) -> int:
+    """Another seed for what goes on after ``num_known`` trials, the same each time."""
     return int(np.random.SeedSequence([seed, num_known]).generate_state(1)[0])
 
 

@@ -29,7 +29,7 @@ def describe_run(sweep: Sweep, *, name: str, tracking_uri: str | None) -> RunMet
             metric: bound.model_dump(exclude_none=True)
             for metric, bound in spec.constraints.items()
         },
-        sampler=spec.search.sampler,
+        sampler=sweep.sampler.name,
         seed=spec.search.seed,
         replicates=planned.replicates,
         trials=planned.total,

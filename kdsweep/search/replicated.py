@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from kdsweep.results.record import ENDED, TrialResult
 from kdsweep.results.replicates import Gathering, by_point
+from kdsweep.search.bounds import SizesOf
 from kdsweep.search.sampler import Proposal, Sampler
 from kdsweep.search.starts import Start
 from kdsweep.sweep_file import Sweep
@@ -20,10 +21,15 @@ class ReplicatedSampler:
     """
 
     def __init__(
-        self, sweep: Sweep, starts: Sequence[Start], *, done: Sequence[TrialResult] = ()
+        self,
+        sweep: Sweep,
+        starts: Sequence[Start],
+        *,
+        sizes_of: SizesOf,
+        done: Sequence[TrialResult] = (),
     ) -> None:
         self._replicates = sweep.spec.search.replicates
-        self._sampler = Sampler(sweep, starts, done=by_point(done))
+        self._sampler = Sampler(sweep, starts, sizes_of=sizes_of, done=by_point(done))
         ended = [r for r in done if r.role != "teacher" and r.status in ENDED]
         self._ended = {result.number for result in ended}
         self._gathering = Gathering(ended)
@@ -33,6 +39,11 @@ class ReplicatedSampler:
     def exhausted(self) -> bool:
         """Whether all trials have been proposed."""
         return not self._next and self._sampler.exhausted
+
+    @property
+    def ended_early(self) -> str | None:
+        """Why there are fewer trials than were asked for."""
+        return self._sampler.ended_early
 
     def ask(self) -> Proposal | None:
         """The next trial, as ``Sampler.ask``; those of one point come one after the other."""

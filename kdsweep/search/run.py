@@ -134,7 +134,7 @@ def _on_ray(
     rungs = Rungs(sweep.spec.objectives, eta=search.rungs.eta if search.rungs else 1.0)
     rungs.remember(journal.earlier, search)
     earlier = [rungs.estimated(result) for result in journal.earlier]
-    sampler = ReplicatedSampler(sweep, starts(sweep), done=earlier)
+    sampler = ReplicatedSampler(sweep, starts(sweep), sizes_of=sweep.sizes_of, done=earlier)
     searcher = FrontSearcher(
         sweep, sampler, journal, store,
         rungs=rungs, budget=budget, board=name, namespace=NAMESPACE,

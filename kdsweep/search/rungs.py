@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def rungs_of(train: TrainSpec, search: SearchSpec) -> tuple[Rung, ...]:
 class _Entrant:
     """A trial that has rungs, and the size of its student."""
 
-    sizes: Mapping[str, float]
+    sizes: Mapping[Any, float]
     rungs: tuple[Rung, ...]
 
 
@@ -110,7 +111,7 @@ class Rungs:
         self._gains: dict[tuple[Rung, Metric], list[float]] = {}
         self._ends: dict[str, Mapping[str, float]] = {}
 
-    def enter(self, key: str, *, sizes: Mapping[str, float], rungs: Sequence[Rung]) -> None:
+    def enter(self, key: str, *, sizes: Mapping[Any, float], rungs: Sequence[Rung]) -> None:
         """A trial begins. ``sizes``: ``params``, ``macs``, ``size_bytes`` of its student."""
         self._entrants[key] = _Entrant(sizes, tuple(rungs))
 
@@ -194,7 +195,7 @@ class Rungs:
             f"{above} dominate it, and {better} have fewer above them",
         )
 
-    def _values(self, epoch: EpochMetrics, sizes: Mapping[str, float]) -> Points:
+    def _values(self, epoch: EpochMetrics, sizes: Mapping[Any, float]) -> Points:
         """The objectives as they are known at a rung ``[M]``, all to be minimised."""
         found = []
         for metric, direction in self._objectives.items():

@@ -6,19 +6,23 @@ ever, which the sampler then steers away from, and it tells crashed trials as co
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import optuna
-from optuna.trial import TrialState, create_trial
 
-from kdsweep.results.record import ENDED, Metric, Role, TrialResult
-from kdsweep.search.optuna_terms import distribution, make_sampler, suggest
+from kdsweep.results.record import ENDED, Role, TrialResult
+from kdsweep.search.bounds import SizesOf
+from kdsweep.search.optuna_terms import NUM_SPREAD, seed_after
+from kdsweep.search.spread import Spread
 from kdsweep.search.starts import Start
+from kdsweep.search.study import Study
+from kdsweep.search.unseen import Unseen
 from kdsweep.spec.space import Assignment
-from kdsweep.spec.sweep import Bound
 from kdsweep.sweep_file import Sweep
+
+MOST_REFUSED = 3
+"""Proposals in a row that are known or out of bounds, before any other point is taken."""
 
 
 @dataclass(frozen=True)
@@ -49,29 +53,39 @@ class Sampler:
     what it is told is what came of all of it. A pruned trial is told with the metrics that it is
     thought to have come to.
 
-    First come ``starts`` (controls and published defaults), then ``search.trials`` in all that are
-    no controls. With ``search.batch`` results are told in the order of the proposals and only
-    when a whole batch is in, so that the sequence of trials is the same whatever finishes first.
+    First come ``starts`` (controls and published defaults), then points whose students' sizes are
+    spread, then what the sampler proposes: ``search.trials`` in all that are no controls. No point
+    comes twice, and none whose student's size, as ``sizes_of`` knows it, is out of bounds. If there
+    are no more of them the search has ended, and ``ended_early`` says why.
+
+    With ``search.batch`` results are told in the order of the proposals and only when a whole batch
+    is in, so that the sequence of trials is the same whatever finishes first.
 
     ``done`` are the records of an earlier process: what was complete or failed is known to the
     study, and what was cut short is proposed again first, under its own number.
     """
 
     def __init__(
-        self, sweep: Sweep, starts: Sequence[Start], *, done: Sequence[TrialResult] = ()
+        self,
+        sweep: Sweep,
+        starts: Sequence[Start],
+        *,
+        sizes_of: SizesOf,
+        done: Sequence[TrialResult] = (),
     ) -> None:
         spec, space = sweep.spec, sweep.space
         done = [result for result in done if result.role != "teacher"]
-        self._spec, self._space, self._search = spec, space, spec.search
+        self._space, self._search = space, spec.search
         self._num_trials = sweep.num_trials
-        self._dimensions = {d.name: d for d in space.dimensions()}
-        self._study = optuna.create_study(
-            study_name=spec.name,
-            directions=[f"{d}imize" for d in spec.objectives.values()],
-            sampler=make_sampler(spec.search, num_known=len(done)),
-        )
+        chosen = sweep.sampler
+        self._study = Study(spec, space, chosen.name, num_known=len(done))
+        seed = seed_after(spec.search.seed, len(done))
+        self._unseen = Unseen(space, spec.constraints, sizes_of, seed=seed)
+        self._spread = Spread.over(spec, space, sizes_of, num_strata=NUM_SPREAD[chosen.name])
+        self._num_to_spread = NUM_SPREAD[chosen.name]
+        self._proposed: list[Assignment] = []
         self._grid: Iterator[Assignment] | None = None
-        if spec.search.sampler == "grid":
+        if chosen.name == "grid":
             known = [result.params for result in done]
             points = space.grid(spec.search.grid_points)
             self._grid = (point for point in points if point.params not in known)
@@ -82,6 +96,8 @@ class Sampler:
         self._next_number = 0
         self._in_batch = 0
         self._num_searched = 0
+        self.ended_early: str | None = None
+        """Why there are fewer trials than were asked for."""
         for result in done:
             self._remember(result)
 
@@ -94,33 +110,47 @@ class Sampler:
             return None
         if self._again:
             return self._repeat(self._again.popleft())
-        start = self._starts.popleft() if self._starts else None
-        if start is not None and start.params is None:
-            return self._propose(start.role, Assignment({}, start.changes), None)
-        if self._grid is not None:
-            # A control on the grid: the grid will come to the same settings as a trial.
-            return self._on_grid(start)
-        if start is not None:
-            self._study.enqueue_trial(dict(start.params or {}))
-        asked = self._study.ask()
-        assignment = self._space.resolve(lambda dimension: suggest(asked, dimension))
-        role: Role = start.role if start is not None else "trial"
-        return self._propose(role, assignment, asked)
+        while self._starts:
+            start = self._starts.popleft()
+            params = start.params
+            if params is None or self._grid is not None:
+                # A control on the grid: the grid will come to the same settings as a trial.
+                return self._propose(start.role, Assignment({}, start.changes), None)
+            point = self._space.at(params)
+            if start.role == "control" or self._unseen.admits(point):
+                return self._propose(start.role, point, self._study.place(point.params))
+        found = self._on_grid() if self._grid is not None else self._searched()
+        if found is None:
+            self.ended_early = self._why_there_are_no_more()
+            return None
+        return self._propose("trial", *found)
 
-    def _on_grid(self, start: Start | None) -> Proposal:
+    def _on_grid(self) -> tuple[Assignment, None] | None:
         assert self._grid is not None
-        if start is not None:
-            return self._propose(start.role, Assignment({}, start.changes), None)
-        return self._propose("trial", next(self._grid), None)
+        return next(
+            ((point, None) for point in self._grid if self._unseen.fits(point.changes)), None
+        )
+
+    def _searched(self) -> tuple[Assignment, optuna.Trial] | None:
+        """A point for the sizes' sake, of the sampler, or, where it has no new one, any other."""
+        if self._num_to_spread > 0:
+            self._num_to_spread -= 1
+            spread = self._spread.pick([p.changes for p in self._proposed], self._unseen.admits)
+            if spread is not None:
+                return spread, self._study.place(spread.params)
+        for _ in range(MOST_REFUSED):
+            asked, point = self._study.ask()
+            if self._unseen.admits(point):
+                return point, asked
+            self._study.refuse(asked)
+        other = self._unseen.find()
+        return None if other is None else (other, self._study.place(other.params))
 
     def _repeat(self, result: TrialResult) -> Proposal:
         """A trial that was cut short, as it was proposed then."""
         asked = None
-        if self._grid is None and self._in_space(result):
-            self._study.enqueue_trial(result.params)
-            asked = self._study.ask()
-            for name in result.params:
-                suggest(asked, self._dimensions[name])
+        if self._grid is None and self._study.has(result.params):
+            asked = self._study.place(result.params)
         assignment = Assignment(dict(result.params), dict(result.changes))
         return self._register(Proposal(result.point, result.role, assignment), asked)
 
@@ -129,7 +159,7 @@ class Sampler:
         """Whether all trials have been proposed."""
         if self._again or any(start.role == "control" for start in self._starts):
             return False
-        return self._num_left_to_search() <= 0
+        return self._num_left_to_search() <= 0 or self.ended_early is not None
 
     def tell(self, number: int, result: TrialResult) -> None:
         """The result of a proposal: a failed, stopped or unmeasured one is told as failed."""
@@ -159,79 +189,39 @@ class Sampler:
     def _register(self, proposal: Proposal, asked: optuna.Trial | None) -> Proposal:
         self._in_batch += 1
         self._pending[proposal.number] = _Pending(proposal, asked)
+        self._note(proposal.assignment)
         return proposal
 
+    def _note(self, assignment: Assignment) -> None:
+        self._unseen.add(assignment.params)
+        if self._num_to_spread > 0:
+            self._proposed.append(assignment)
+
     def _tell_now(self, pending: _Pending) -> None:
-        result, asked = pending.result, pending.asked
-        if asked is None or result is None:
-            return
-        for name, value in user_attrs(result).items():
-            asked.set_user_attr(name, value)
-        values = objective_values(result, self._spec.objectives)
-        if values is None:
-            self._study.tell(asked, state=TrialState.FAIL)
-            return
-        for name, violation in violations(result, self._spec.constraints).items():
-            asked.set_constraint(name, violation)
-        self._study.tell(asked, values)
+        if pending.asked is not None and pending.result is not None:
+            self._study.tell(pending.asked, pending.result)
 
     def _remember(self, result: TrialResult) -> None:
         """Put an earlier result into the study, as if it had been asked for and told here."""
         self._next_number = max(self._next_number, result.point + 1)
         self._num_searched += result.role == "trial"
-        self._starts = deque(s for s in self._starts if not s.gave(result))
+        others = deque(start for start in self._starts if not start.gave(result))
+        if result.role == "trial" and len(others) == len(self._starts):
+            self._num_to_spread -= 1
+        self._starts = others
         if result.status not in ENDED:
             self._again.append(result)
             return
-        values = objective_values(result, self._spec.objectives)
-        if not self._in_space(result):
-            return
-        self._study.add_trial(
-            create_trial(
-                state=TrialState.FAIL if values is None else TrialState.COMPLETE,
-                values=values,
-                params=result.params,
-                distributions={
-                    name: distribution(self._dimensions[name]) for name in result.params
-                },
-                user_attrs=user_attrs(result),
-                constraints=None if values is None else violations(result, self._spec.constraints),
+        self._note(Assignment(dict(result.params), dict(result.changes)))
+        if self._study.has(result.params):
+            self._study.add(result)
+
+    def _why_there_are_no_more(self) -> str:
+        of = "" if self._num_trials is None else f" of {self._num_trials}"
+        proposed = f"the search ends after {self._num_searched}{of} trials"
+        if self._unseen.num_out_of_bounds:
+            return (
+                f"{proposed}: no new point was found whose student meets the constraints on its "
+                "size; widen the space or the constraints"
             )
-        )
-
-    def _in_space(self, result: TrialResult) -> bool:
-        return bool(result.params) and set(result.params) <= set(self._dimensions)
-
-
-def objective_values(result: TrialResult, objectives: Iterable[str]) -> list[float] | None:
-    """The result's objectives in order; ``None`` unless it has come to its end and all are finite.
-
-    A pruned trial has values too: those that it is thought to have come to.
-    """
-    if result.status not in ("complete", "pruned"):
-        return None
-    values = [result.metrics.get(name, math.nan) for name in objectives]
-    return values if all(map(math.isfinite, values)) else None
-
-
-def user_attrs(result: TrialResult) -> dict[str, Any]:
-    """What a study keeps of a trial beside its values; those of a pruned one are marked."""
-    guessed = {"pruned_at_epoch": len(result.epochs)} if result.status == "pruned" else {}
-    return {"trial_id": result.trial_id, **guessed}
-
-
-def violations(result: TrialResult, constraints: Mapping[Metric, Bound]) -> dict[str, float]:
-    """By how much each bound is missed; zero or less where it is met."""
-    missed: dict[str, float] = {}
-    for name, bound in constraints.items():
-        value = result.metrics.get(name, math.nan)
-        if bound.max is not None:
-            missed[f"{name}.max"] = _violation(value - bound.max)
-        if bound.min is not None:
-            missed[f"{name}.min"] = _violation(bound.min - value)
-    return missed
-
-
-def _violation(excess: float) -> float:
-    """What was not measured meets no bound; Optuna takes no NaN."""
-    return math.inf if math.isnan(excess) else excess
+        return f"{proposed}: every point of the space has been tried"

@@ -21,7 +21,6 @@ from kdsweep.search.rungs import Rungs, rungs_of
 from kdsweep.search.sampler import Proposal
 from kdsweep.spec import TrialSpec
 from kdsweep.sweep_file import Sweep, at
-from kdsweep.sweep_file.fit import Fitting, Measured
 from kdsweep.train.needs import needs_of
 
 TEACHER_KEY = "teacher"
@@ -48,7 +47,7 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
     ) -> None:
         super().__init__(metric=next(iter(sweep.spec.objectives)), mode="max")
         self._sweep, self._sampler, self._journal, self._store = sweep, sampler, journal, store
-        self._rungs, self._budget, self._fitting = rungs, budget, Fitting()
+        self._rungs, self._budget = rungs, budget
         self._where = {"board": board, "namespace": namespace}
         self._proposals: dict[str, Proposal] = {}
         self._held: Proposal | None = None
@@ -65,7 +64,7 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
         while not self._closed.is_set():
             proposal = self._held or self._sampler.ask()
             if proposal is None:
-                return str(Searcher.FINISHED) if self._sampler.exhausted else None
+                return self._no_proposal()
             trial = self._trial(proposal)
             if trial is None:
                 continue
@@ -79,6 +78,13 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
                 return None
             self._proposals[trial_id] = proposal
             return {"job": self._job(proposal, trial), **self._where}
+        return str(Searcher.FINISHED)
+
+    def _no_proposal(self) -> str | None:
+        if not self._sampler.exhausted:
+            return None
+        if self._sampler.ended_early is not None:
+            self._journal.warn([self._sampler.ended_early])
         return str(Searcher.FINISHED)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -144,20 +150,19 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
         weights = str(self._store.weights_path(key).resolve())
         job: Job = {"key": key, "kind": "trial", "trial": begun.trial, "weights": weights}
         if proposal.role == "trial":
-            job["rungs"] = self._entered(key, trial)
+            job["rungs"] = self._entered(begun, trial)
         own_teacher = trial.teacher == base.teacher
         if own_teacher and needs_of(trial.strategy).teacher:
             job["after"] = TEACHER_KEY
         return job
 
-    def _entered(self, key: str, trial: TrialSpec) -> list[int]:
+    def _entered(self, begun: TrialResult, trial: TrialSpec) -> list[int]:
         """The epochs at which the lane is to wait; controls have none, they are never ended."""
         found = rungs_of(trial.train, self._sweep.spec.search)
-        student = self._fitting.student(trial) if found else None
-        if not isinstance(student, Measured):
-            return []  # a student that does not suit its data fails as it starts
-        sizes = {"params": student.params, "macs": student.macs, "size_bytes": student.size_bytes}
-        self._rungs.enter(key, sizes=sizes, rungs=found)
+        sizes = self._sweep.sizes_of(begun.changes) if found else None
+        if sizes is None:
+            return []  # a student that cannot be built fails as it starts
+        self._rungs.enter(begun.trial_id, sizes=sizes, rungs=found)
         return [rung.epoch for rung in found]
 
     def _begin(self, proposal: Proposal, trial: TrialSpec) -> TrialResult:

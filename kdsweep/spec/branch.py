@@ -1,12 +1,14 @@
 """The search space as a tree: constants, mappings, and draws whose members are trees again."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kdsweep.spec.dimension import Dimension, Label, same
 
 Suggest = Callable[[Dimension], Label]
+Values = Callable[[Dimension], Sequence[Label]]
+"""What of a dimension stands in a grid."""
 Fill = Callable[[str, Any], Any]
 """A value at a dotted path of the trial -> the same value with every default written out."""
 
@@ -107,42 +109,42 @@ def ends(node: Node) -> Iterator[Taken]:
                     yield _joined(rest | {key: below})
 
 
-def grid(node: Node, points: int) -> Iterator[Taken]:
-    """The product of the dimensions that are reached together, ranges at ``points`` values."""
+def grid(node: Node, values: Values) -> Iterator[Taken]:
+    """The product of the dimensions that are reached together, each with its ``values``."""
     if isinstance(node, Constant):
         yield Taken({}, _copy(node.value))
     elif isinstance(node, Branch):
-        yield from map(_joined, product(node.children, points))
+        yield from map(_joined, product(node.children, values))
     else:
-        for drawn in node.dimension.values(points):
-            below = grid(node.member(drawn), points) if node.members else (Taken({}, drawn),)
+        for drawn in values(node.dimension):
+            below = grid(node.member(drawn), values) if node.members else (Taken({}, drawn),)
             for taken in below:
                 yield Taken({node.dimension.name: drawn} | taken.params, taken.value)
 
 
-def product(children: tuple[tuple[str, Node], ...], points: int) -> Iterator[dict[str, Taken]]:
+def product(children: tuple[tuple[str, Node], ...], values: Values) -> Iterator[dict[str, Taken]]:
     """The grids of several trees against each other, the last one varying fastest."""
     if not children:
         yield {}
         return
     (key, first), *others = children
-    for taken in grid(first, points):
-        for rest in product(tuple(others), points):
+    for taken in grid(first, values):
+        for rest in product(tuple(others), values):
             yield {key: taken} | rest
 
 
-def grid_size(node: Node, points: int) -> int:
-    """How many ways ``grid`` gives, without walking them."""
+def grid_size(node: Node, count: Callable[[Dimension], int]) -> int:
+    """How many ways ``grid`` gives, by how many values each dimension has, without walking them."""
     if isinstance(node, Constant):
         return 1
     if isinstance(node, Branch):
         size = 1
         for _, child in node.children:
-            size *= grid_size(child, points)
+            size *= grid_size(child, count)
         return size
     if node.members:
-        return sum(grid_size(member, points) for member in node.members)
-    return len(node.dimension.values(points))
+        return sum(grid_size(member, count) for member in node.members)
+    return count(node.dimension)
 
 
 def match(node: Node, value: Any, path: str, fill: Fill | None) -> dict[str, Label] | None:

@@ -1,6 +1,7 @@
 """One thing that a sweep varies: a choice among labels, or a range of numbers."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -53,6 +54,23 @@ class Dimension:
             on_step = isinstance(value, int) and (value - int(self.low)) % self.step == 0
             return on_step and self.low <= value <= self.high
         return self.low <= value <= self.high
+
+    @property
+    def num_values(self) -> int | None:
+        """How many values there are to draw; ``None`` for a range of real numbers."""
+        if self.kind == "choice":
+            return len(self.labels)
+        if self.kind == "int":
+            return (int(self.high) - int(self.low)) // self.step + 1
+        return None
+
+    def every_value(self) -> Sequence[Label]:
+        """All values of a choice or of whole numbers; of real numbers there is no end."""
+        if self.kind == "choice":
+            return self.labels
+        if self.kind == "int":
+            return range(int(self.low), int(self.high) + 1, self.step)
+        raise ValueError(f"{self.name} cannot be listed: it is {self.allowed()}")
 
     def values(self, points: int) -> tuple[Label, ...]:
         """Every label, or at most ``points`` numbers (two or more) with both ends among them.

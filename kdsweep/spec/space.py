@@ -6,7 +6,7 @@ from typing import Any
 
 from kdsweep.errors import SpecError
 from kdsweep.spec import branch
-from kdsweep.spec.branch import Fill, Node, Suggest, Taken, Together
+from kdsweep.spec.branch import Fill, Node, Suggest, Taken, Together, Values
 from kdsweep.spec.dimension import Dimension, Label
 from kdsweep.spec.space_parse import parse_entries
 from kdsweep.spec.together import paths_of
@@ -84,6 +84,10 @@ class Space:
 
         return self._assignment({name: branch.walk(node, checked) for name, node in self.entries})
 
+    def at(self, params: Mapping[str, Label]) -> Assignment:
+        """The point with these draws, as ``resolve``."""
+        return self.resolve(lambda dimension: params[dimension.name])
+
     def locate(
         self, trial: Mapping[str, Any], *, defaults: Fill | None = None
     ) -> dict[str, Label] | None:
@@ -118,11 +122,29 @@ class Space:
 
     def grid(self, points: int) -> Iterator[Assignment]:
         """Every combination, lazily: all members, and ranges at ``points`` values (2 or more)."""
-        return map(self._assignment, branch.product(self.entries, points))
+        return self._product(lambda dimension: dimension.values(points))
 
     def grid_size(self, points: int) -> int:
         """How many combinations ``grid`` gives."""
-        return branch.grid_size(branch.Branch(self.entries), points)
+        return branch.grid_size(self._whole, lambda dimension: len(dimension.values(points)))
+
+    @property
+    def num_points(self) -> int | None:
+        """How many points there are in all; ``None`` if a range of real numbers is in it."""
+        if any(dimension.num_values is None for dimension in self.dimensions()):
+            return None
+        return branch.grid_size(self._whole, lambda dimension: dimension.num_values or 0)
+
+    def points(self) -> Iterator[Assignment]:
+        """Every point of a space that has an end of them, lazily."""
+        return self._product(Dimension.every_value)
+
+    def _product(self, values: Values) -> Iterator[Assignment]:
+        return map(self._assignment, branch.product(self.entries, values))
+
+    @property
+    def _whole(self) -> Node:
+        return branch.Branch(self.entries)
 
     def _assignment(self, taken: Mapping[str, Taken]) -> Assignment:
         params = {name: drawn for one in taken.values() for name, drawn in one.params.items()}

@@ -12,7 +12,8 @@ from kdsweep.spec.trial import TrialSpec
 
 Metric = Literal["accuracy", "loss", "params", "macs", "size_bytes", "latency_ms"]
 Direction = Literal["max", "min"]
-Sampler = Literal["tpe", "random", "nsga2", "nsga3", "gp", "grid"]
+NamedSampler = Literal["tpe", "random", "nsga2", "nsga3", "gp", "grid"]
+Sampler = Literal["auto", NamedSampler]
 
 _LARGEST_SEED = 2**31 - 1
 """That ``trial.seed`` may have."""
@@ -65,7 +66,7 @@ class SearchSpec(Settings):
 
     example: ClassVar[str] = "{sampler: tpe, trials: 40}"
 
-    sampler: Sampler = "tpe"
+    sampler: Sampler = Field("auto", description="auto chooses by the space and the trials")
     trials: int = Field(
         40, ge=1, le=1_000_000, description="no limit where a budget is given and this is not"
     )

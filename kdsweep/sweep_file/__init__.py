@@ -1,7 +1,8 @@
 """Sweep files and trial files: read, checked whole, varied, and written out again."""
 
 from kdsweep.sweep_file.changes import at
-from kdsweep.sweep_file.computing import asked, problems_without_gpu
+from kdsweep.sweep_file.computing import computing_words, problems_without_gpu
+from kdsweep.sweep_file.controls import controls
 from kdsweep.sweep_file.fit import Measured
 from kdsweep.sweep_file.load import (
     CheckedTrial,
@@ -12,7 +13,7 @@ from kdsweep.sweep_file.load import (
     load_for_elsewhere,
     load_trial,
 )
-from kdsweep.sweep_file.plan import Plan, check_room, controls, plan, teacher_words
+from kdsweep.sweep_file.plan import Plan, check_room, plan, teacher_words
 from kdsweep.sweep_file.read import to_yaml
 from kdsweep.sweep_file.resolve import defaults, resolved
 
@@ -22,10 +23,10 @@ __all__ = [
     "Plan",
     "Sweep",
     "TrialFile",
-    "asked",
     "at",
     "check_room",
     "check_trial_file",
+    "computing_words",
     "controls",
     "defaults",
     "load",

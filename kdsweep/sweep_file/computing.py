@@ -10,7 +10,7 @@ ON_A_GPU_ONLY = (
 """What is said of ``compile``, after the path."""
 
 
-def asked(train: TrainSpec) -> str:
+def computing_words(train: TrainSpec) -> str:
     """The three settings in words: what is ``auto`` is settled where a trial runs."""
     return (
         f"precision {train.precision}, memory format {train.memory_format}, compile {train.compile}"

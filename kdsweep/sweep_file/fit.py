@@ -10,7 +10,7 @@ from kdsweep import catalog
 from kdsweep.data.base import DataInfo, DataSet, Extent
 from kdsweep.errors import SpecError
 from kdsweep.models.size import sizes
-from kdsweep.spec import Component, TeacherSpec, TrialSpec
+from kdsweep.spec import Component, Metric, TeacherSpec, TrialSpec
 from kdsweep.sweep_file.components import component_problems, teacher_paths
 from kdsweep.sweep_file.rehearsal import Rehearsal
 from kdsweep.sweep_file.stored import Wanted
@@ -25,6 +25,11 @@ class Measured:
     params: int
     macs: int
     size_bytes: int
+
+    @property
+    def sizes(self) -> dict[Metric, float]:
+        """The size by the names of the metrics, without the network."""
+        return {"params": self.params, "macs": self.macs, "size_bytes": self.size_bytes}
 
 
 class Fitting:

@@ -1,7 +1,8 @@
 """A sweep file, or the file of one trial -> settings, everything checked before anything runs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,11 +10,13 @@ from pydantic import BaseModel, ValidationError
 
 from kdsweep.data.base import DataInfo
 from kdsweep.errors import SpecError
-from kdsweep.spec import Label, Settings, Space, SweepSpec, TrialSpec
+from kdsweep.spec import Label, Metric, Settings, Space, SweepSpec, TrialSpec
+from kdsweep.spec.automatic import Chosen, choose
 from kdsweep.spec.dimension import same
 from kdsweep.spec.problems import sentences
 from kdsweep.sweep_file.changes import put
 from kdsweep.sweep_file.components import coerced
+from kdsweep.sweep_file.controls import controls
 from kdsweep.sweep_file.corners import corner_problems, students, trial_problems
 from kdsweep.sweep_file.fit import Fitting, FittingElsewhere, Measured
 from kdsweep.sweep_file.pairs import Pairing, pair_up
@@ -50,19 +53,43 @@ class Sweep:
     students: tuple[Measured, ...]
     pairing: Pairing
     outputs: tuple[StoredPlan, ...]
+    fitting: Fitting = field(repr=False, compare=False)
+
+    @property
+    def sampler(self) -> Chosen:
+        """Who proposes the trials, and why."""
+        return choose(self.space, self.spec.search)
 
     @property
     def num_trials(self) -> int | None:
         """How many trials the sampler proposes, controls apart; none where a budget decides.
 
-        A grid ends by itself.
+        No point comes twice, so that a space of few points, or a grid, ends by itself.
         """
         search = self.spec.search
         most = search.trials if search.has_most_trials else None
-        if search.sampler != "grid":
-            return most
-        size = self.space.grid_size(search.grid_points)
-        return size if most is None else min(most, size)
+        if search.sampler == "grid":
+            num_points: int | None = self.space.grid_size(search.grid_points)
+        else:
+            num_points = self.space.num_points
+            num_points = None if num_points is None else num_points - self._held
+        limits = [each for each in (most, num_points) if each is not None]
+        return min(limits, default=None)
+
+    @cached_property
+    def _held(self) -> int:
+        """How many of the controls lie in the space, each at a place of its own."""
+        trials = controls(self.spec.trial, self.info).values()
+        return sum(self.locate(trial) is not None for trial in trials)
+
+    def sizes_of(self, changes: Mapping[str, Any]) -> dict[Metric, float] | None:
+        """The sizes of a student that is not trained yet; ``None`` if it cannot be built."""
+        relevant = {path: value for path, value in changes.items() if _sets_student(path)}
+        try:
+            student = self.fitting.student(put(self.spec.trial, relevant))
+        except SpecError:
+            return None
+        return student.sizes if isinstance(student, Measured) else None
 
     def locate(self, trial: TrialSpec) -> dict[str, Label] | None:
         """What the sampler would have drawn to get ``trial``; ``None`` where it cannot."""
@@ -71,8 +98,12 @@ class Sweep:
         if params is None:
             return None
         # What the space does not vary is as in the sweep's own trial, or it is another trial.
-        point = self.space.resolve(lambda dimension: params[dimension.name])
+        point = self.space.at(params)
         return params if same(resolved(put(self.spec.trial, point.changes)), wanted) else None
+
+
+def _sets_student(path: str) -> bool:
+    return path.partition(".")[0] in ("student", "data")
 
 
 @dataclass(frozen=True)
@@ -139,7 +170,7 @@ def _load(path: Path, fitting: Fitting) -> Sweep:
     measured, epochs = students(spec.trial, space, fitting), most_epochs(spec.trial, space)
     outputs = plans(spec.trial, fitting.wanted, epochs=epochs)
     spec = spec.model_copy(update={"trial": settled(spec.trial, outputs)})
-    return Sweep(spec, space, text, path, info, measured, pairing, outputs)
+    return Sweep(spec, space, text, path, info, measured, pairing, outputs, fitting)
 
 
 def load_trial(path: str | Path) -> TrialSpec:

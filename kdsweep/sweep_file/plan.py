@@ -6,12 +6,12 @@ from math import floor
 
 import torch
 
-from kdsweep.data.base import DataInfo
 from kdsweep.errors import SpecError
-from kdsweep.spec import ClusterSpec, Component, TeacherSpec, TrialSpec
+from kdsweep.spec import ClusterSpec, TeacherSpec, TrialSpec
 from kdsweep.spec.rungs import rung_epochs
 from kdsweep.sweep_file.changes import put
 from kdsweep.sweep_file.computing import problems_without_gpu
+from kdsweep.sweep_file.controls import controls
 from kdsweep.sweep_file.fit import Measured
 from kdsweep.sweep_file.load import Sweep
 
@@ -91,18 +91,6 @@ def plan(sweep: Sweep, *, machine: Machine | None = None) -> Plan:
         rungs=rung_epochs(sweep.spec.trial.train, rungs) if rungs is not None else (),
         resources=resources(sweep.spec.cluster, machine or this_machine()),
     )
-
-
-def controls(trial: TrialSpec, info: DataInfo) -> dict[str, TrialSpec]:
-    """The control trials by name: no distillation, and plain KD at its published default.
-
-    They train the trial's own student as long as every other trial. Without a teacher there is
-    nothing to distil, so the first stands alone; without training data there are none.
-    """
-    if info.no_training:
-        return {}
-    names = ("none", "kd") if trial.teacher is not None else ("none",)
-    return {name: put(trial, {"strategy": Component(name=name).model_dump()}) for name in names}
 
 
 def check_room(sweep: Sweep) -> None:

@@ -231,6 +231,72 @@ def test_the_digits_sweep_is_good(capsys):
     assert "42: 40 by tpe + 2 controls (none, kd)" in capsys.readouterr().out
 
 
+def test_the_sampler_and_why(small, capsys):
+    assert run("check", small.name) == 0
+    assert "\n  sampler     grid: as the file says\n" in capsys.readouterr().out
+    small.write_text(SMALL.replace("sampler: grid, grid_points: 3, ", ""))
+    assert run("check", small.name) == 0
+    out = capsys.readouterr().out
+    assert "\n  trials      12: 10 by tpe + 2 controls (none, kd)\n" in out
+    assert "\n  sampler     tpe: 1 of 4 settings are asked only on some branches\n" in out
+    assert run("check", small.name, "--json") == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["sampler"] == "tpe"
+    assert data["sampler_why"] == "1 of 4 settings are asked only on some branches"
+
+
+@pytest.mark.parametrize("sampler", ["", "sampler: tpe, "])
+def test_no_point_of_a_finite_space_is_counted_twice(small, capsys, sampler):
+    text = SMALL.replace("alpha: {uniform: [0, 1]}", "temperature: {choice: [4, 8]}")
+    small.write_text(
+        text.replace("sampler: grid, grid_points: 3, trials: 10", f"{sampler}trials: 99")
+    )
+    assert run("check", small.name) == 0
+    out = capsys.readouterr().out
+    # 2 x 2 x (1 + 2) = 12. The trial's hidden layer of 12 is none of the space: no control is.
+    assert f"  trials      14: 12 by {'tpe' if sampler else 'random'} + 2 controls" in out
+    assert ("random: each of the 12 points of the space once" in out) == (not sampler)
+    small.write_text(small.read_text().replace("hidden: 12", "hidden: 8"))
+    assert run("check", small.name) == 0
+    assert "  trials      12: 10 by" in capsys.readouterr().out
+
+
+# By the sums above, of width 2 and 8 hidden units: 322 parameters. The trial's own: 862.
+@pytest.mark.parametrize(
+    ("bound", "lines"),
+    [
+        ("params: {max: 2000}", []),
+        ("accuracy: {min: 0.9}", []),
+        (
+            "params: {max: 400}",
+            ["the trial's own student does not meet them: params 862 is above 400"],
+        ),
+        (
+            "params: {max: 50}",
+            [
+                "none of the 5 students at the ends of the space meets them: "
+                "params 322 is above 50",
+                "the trial's own student does not meet them: params 862 is above 50",
+            ],
+        ),
+        (
+            "size_bytes: {min: 1.0e+6}",
+            [
+                "none of the 5 students at the ends of the space meets them: "
+                "size_bytes 1,288 is below 1,000,000",
+                "the trial's own student does not meet them: size_bytes 3,448 is below 1,000,000",
+            ],
+        ),
+    ],
+)
+def test_what_cannot_meet_the_constraints_is_said(small, capsys, bound, lines):
+    small.write_text(f"{SMALL}constraints: {{{bound}}}\n")
+    assert run("check", small.name) == 0
+    shown = [line.removeprefix("  constraints ") for line in capsys.readouterr().out.splitlines()
+             if line.startswith("  constraints ")]  # fmt: skip
+    assert shown == lines
+
+
 def test_of_several_teachers_each_has_a_line(small, capsys):
     further = "  teachers: {large: {model: {name: cnn, width: 12}, train: {epochs: 1}}}\n  student:"
     small.write_text(SMALL.replace("  student:", further))

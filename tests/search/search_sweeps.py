@@ -87,12 +87,17 @@ def result_of(proposal, *, status="complete", **metrics):
     )
 
 
-def sampler_of(sweep, done=()):
-    return Sampler(sweep, starts(sweep), done=done)
+def unknown(changes):
+    """Sizes of students that nobody knows before they are trained."""
+    return None
 
 
-def replicated_of(sweep, done=()):
-    return ReplicatedSampler(sweep, starts(sweep), done=done)
+def sampler_of(sweep, done=(), *, sizes_of=unknown):
+    return Sampler(sweep, starts(sweep), sizes_of=sizes_of, done=done)
+
+
+def replicated_of(sweep, done=(), *, sizes_of=unknown):
+    return ReplicatedSampler(sweep, starts(sweep), sizes_of=sizes_of, done=done)
 
 
 def ask_all(sampler, *, tell=result_of):

@@ -70,7 +70,7 @@ def test_the_mean_is_told_when_the_last_replicate_has_ended(conditional, studies
     sampler.tell(0, result_of(trials[0], accuracy=0.25))
     (told,) = studies[-1].trials
     assert told.state == TrialState.COMPLETE
-    assert told.values == [0.5, result_of(trials[0]).metrics["params"]]
+    assert told.values == [0.5, math.log(result_of(trials[0]).metrics["params"])]
     assert told.params == trials[0].assignment.params
 
 
@@ -204,7 +204,7 @@ def test_the_study_is_rebuilt_with_points(conditional, studies):
         assert trial.params == first.params
         if trial.state == complete:
             mean = first.metrics["accuracy"] + 0.01
-            assert trial.values == pytest.approx([mean, first.metrics["params"]])
+            assert trial.values == pytest.approx([mean, math.log(first.metrics["params"])])
 
 
 def test_nothing_is_left_of_a_sweep_that_is_done(conditional):

@@ -112,7 +112,10 @@ def test_the_study_knows_the_earlier_results_as_they_ended(conditional, monkeypa
     (study,) = made
     assert [t.state for t in study.trials] == [complete, complete, complete, fail, fail, complete]
     assert [t.params for t in study.trials] == [r.params for r in done]
-    assert study.trials[5].values == [done[5].metrics["accuracy"], done[5].metrics["params"]]
+    assert study.trials[5].values == [
+        done[5].metrics["accuracy"],
+        math.log(done[5].metrics["params"]),
+    ]
     assert [t.user_attrs["trial_id"] for t in study.trials] == [f"{n:05d}" for n in range(6)]
 
 

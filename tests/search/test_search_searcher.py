@@ -19,6 +19,7 @@ from kdsweep.search.rungs import Rungs
 from kdsweep.search.searcher import TEACHER_KEY, FrontSearcher
 from kdsweep.search.trainable import LaneTrial
 from kdsweep.spec import TrialSpec
+from kdsweep.spec.sweep import Bound
 from kdsweep.spec.trial import PerRung
 
 
@@ -35,14 +36,14 @@ def scene(tmp_path, conditional):
     return searcher_of(changed(conditional, search={"trials": 3}), tmp_path)
 
 
-def searcher_of(sweep, tmp_path):
+def searcher_of(sweep, tmp_path, **given):
     """A searcher, its sampler, and the store of a new run."""
     meta = RunMeta(
         sweep_id=uuid.uuid4().hex, name="run", created="2026-11-21T10:00:00+00:00",
         objectives=sweep.spec.objectives,
     )  # fmt: skip
     store = RunStore.create(tmp_path / "run", meta=meta, sweep_text="")
-    sampler, search = replicated_of(sweep), sweep.spec.search
+    sampler, search = replicated_of(sweep, **given), sweep.spec.search
     searcher = FrontSearcher(
         sweep, sampler, Journal(store, Silent(), None), store,
         rungs=Rungs(sweep.spec.objectives, eta=3),
@@ -93,6 +94,23 @@ def test_the_search_goes_on_to_its_end(scene):
     ]
     assert all(r.epochs == (epoch(1),) for r in results)
     assert [r.role for r in results] == ["control"] * 2 + ["trial"] * 3
+
+
+def test_a_search_that_ends_early_says_so_once(conditional, tmp_path):
+    sweep = changed(
+        conditional, search={"sampler": "random", "trials": 3}, constraints={"macs": Bound(max=1)}
+    )
+    searcher, _, store = searcher_of(sweep, tmp_path, sizes_of=lambda changes: {"macs": 2.0})
+    said = []
+    searcher._journal.progress.message = said.append
+    for number in range(2):
+        searcher.suggest(f"tune-{number}")
+    assert [searcher.suggest("tune-2") for _ in range(2)] == [Searcher.FINISHED] * 2
+    assert said == [
+        "warning: the search ends after 0 of 3 trials: no new point was found whose student meets "
+        "the constraints on its size; widen the space or the constraints"
+    ]
+    assert [result.role for result in store.read()] == ["control"] * 2
 
 
 @pytest.mark.parametrize("status", ["failed", "stopped"])
@@ -245,7 +263,7 @@ def test_a_pruned_trial_is_told_with_what_it_would_have_come_to(conditional, tmp
     rung = {"accuracy": 0.05, "params": 20.0}
     cut = told("00003", "pruned", epochs=epochs[:5], metrics=rung, error="why")
     searcher.on_trial_complete("tune-3", cut)
-    heard = [t for t in sampler._sampler._study.trials if t.values is not None]
+    heard = [t for t in sampler._sampler._study._study.trials if t.values is not None]
     # 0.05 at its rung, and 0.15 that the other has gained since.
     assert [t.values[0] for t in heard] == pytest.approx([0.2, 0.2])
     assert [t.user_attrs.get("pruned_at_epoch") for t in heard] == [None, 5]

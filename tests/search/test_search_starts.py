@@ -60,7 +60,7 @@ def test_without_a_teacher_the_only_control_is_no_distillation(found):
     assert starts_found == [("control", "none", {"student.width": 4})]
 
 
-def test_a_published_default_is_tried_only_where_the_space_allows_it(found):
+def test_where_the_space_does_not_allow_a_published_default_the_middle_is_tried(found):
     space = (
         "strategy: {choice: [{name: fitnet, weight: {uniform: [0.5, 2]}}, "
         "{name: attention_transfer, weight: {uniform: [2, 3]}}]}"
@@ -70,6 +70,11 @@ def test_a_published_default_is_tried_only_where_the_space_allows_it(found):
         ("control", "none", None),
         ("control", "kd", None),
         ("trial", "fitnet", {"strategy": "fitnet", "strategy[fitnet].weight": 1.0}),
+        (
+            "trial",
+            "attention_transfer",
+            {"strategy": "attention_transfer", "strategy[attention_transfer].weight": 2.5},
+        ),
     ]
 
 
@@ -125,3 +130,55 @@ def test_a_trial_as_written_may_have_an_extra_whose_settings_vary(found):
         ("control", "kd", None),
         ("trial", None, {"strategy": "kd", "strategy[kd].extra.fitnet.hint": "last"}),
     ]
+
+
+def test_each_of_two_members_of_one_name_is_tried(found):
+    """The second kd has an extra, with a default of its own, and no default for its temperature."""
+    space = """student.width: {int: [3, 4]}
+  strategy:
+    choice:
+      - none
+      - {name: kd, alpha: {uniform: [0, 0.5]}}
+      - name: kd
+        temperature: {loguniform: [9, 16]}
+        extra: {choice: [{fitnet: {weight: {loguniform: [0.1, 10]}}}, {fitnet: {hint: last}}]}
+      - {name: kd, alpha: {uniform: [0.6, 1]}, extra: {fitnet: {weight: 3}}}"""
+    second = "strategy[kd#3]"
+    starts_found = found(space)
+    assert ("trial", "kd", {
+        "student.width": 4, "strategy": "kd#3", f"{second}.temperature": pytest.approx(12.0),
+        f"{second}.extra": "option 1", f"{second}.extra[option 1].fitnet.weight": 1.0,
+    }) in starts_found  # fmt: skip
+    assert ("trial", "kd", {
+        "student.width": 4, "strategy": "kd#4", "strategy[kd#4].alpha": pytest.approx(0.8),
+    }) in starts_found  # fmt: skip
+    tried = [params["strategy"] for _, _, params in starts_found if params]
+    assert set(tried) == {"none", "kd#2", "kd#3", "kd#4"}
+
+
+def test_of_what_the_trial_says_outside_the_space_the_middle_is_taken(found):
+    starts_found = found(
+        "student.width: {int: [6, 10]}\n  strategy: "
+        "{choice: [{name: fitnet}, {name: attention_transfer}]}"
+    )
+    assert [params for _, _, params in starts_found] == [
+        None, None,
+        {"student.width": 8, "strategy": "fitnet"},
+        {"student.width": 8, "strategy": "attention_transfer"},
+    ]  # fmt: skip
+
+
+def test_a_member_that_cannot_be_trained_at_its_middle_is_left_to_the_sampler(found, monkeypatch):
+    from kdsweep.errors import SpecError
+    from kdsweep.search import starts as module
+
+    at = module.at
+
+    def picky(trial, changes):
+        if changes.get("strategy", {}).get("weight") == 2.5:
+            raise SpecError("strategy: no")
+        return at(trial, changes)
+
+    monkeypatch.setattr(module, "at", picky)
+    starts_found = found("strategy: {choice: [none, {name: fitnet, weight: {uniform: [2, 3]}}]}")
+    assert [name for _, name, _ in starts_found] == ["none", "kd"]

@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 from filelock import FileLock
-from tiny_trials import CPU, VIEWS, counting, spec, splits_of, store_in, teacher
+from tiny_trials import CPU, VIEWS, Counting, counting, spec, splits_of, store_in, teacher
 from torch import nn
 
 from kdsweep.errors import TrialError
@@ -185,12 +185,7 @@ class Scaled(nn.Module):
 
 
 def test_values_that_do_not_fit_float16_are_noted_and_not_stored(tmp_path):
-    def scaled() -> Any:
-        master = counting()
-        master.network = Scaled(1e7)
-        return master
-
-    first, second = scaled(), scaled()
+    first, second = Counting(Scaled(1e7)), Counting(Scaled(1e7))
     assert store_in(tmp_path, first, whole()).view(0, (), device=CPU) is None
     assert list(tmp_path.rglob("*.f16")) == []
     # The next process reads that from the card, and asks nobody.
