@@ -7,6 +7,7 @@ and view, so that what a teacher said of a view can be stored and read again.
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.nn import functional as F
 
 from kdsweep.spec import Settings
 
@@ -68,9 +69,17 @@ def _mix(values: Tensor) -> Tensor:
     Multiply and xor-shift, twice, as in the finaliser of MurmurHash3; both factors are below 2**30.
     """
     bits = values & _LOW_32_BITS
-    bits = ((bits ^ (bits >> 15)) * 0x2C1B3C6D) & _LOW_32_BITS
-    bits = ((bits ^ (bits >> 12)) * 0x297A2D39) & _LOW_32_BITS
-    return bits ^ (bits >> 15)
+    # In place: of a small batch the hash is a part of the step that can be seen.
+    bits.bitwise_xor_(bits >> 15).mul_(0x2C1B3C6D).bitwise_and_(_LOW_32_BITS)
+    bits.bitwise_xor_(bits >> 12).mul_(0x297A2D39).bitwise_and_(_LOW_32_BITS)
+    return bits.bitwise_xor_(bits >> 15)
+
+
+def _drawn(ids: Tensor, views: Tensor, *salts: int) -> list[Tensor]:
+    """``scramble(ids, views, salt)`` for each salt."""
+    shared = scramble(ids, views)
+    added = [(salt * _GOLDEN_RATIO) & _LOW_32_BITS for salt in salts]
+    return list(_mix(torch.stack([shared + each for each in added])))
 
 
 def view_numbers(ids: Tensor, slot: int, augment: Augment) -> Tensor:
@@ -97,26 +106,31 @@ def apply(images: Tensor, ids: Tensor, slot: int, augment: Augment) -> Tensor:
 
 
 def _moved(images: Tensor, ids: Tensor, views: Tensor, augment: Augment) -> Tensor:
-    num, channels, height, width = images.shape
-    rows = torch.arange(height, device=images.device).expand(num, height)
-    columns = torch.arange(width, device=images.device).expand(num, width)
-    if augment.flip:
-        mirrored = (scramble(ids, views, _FLIP) & 1).bool()[:, None]
-        columns = torch.where(mirrored, width - 1 - columns, columns)
+    rows, columns, mirrored = _drawn(ids, views, _ROWS, _COLUMNS, _FLIP)
     if augment.crop:
-        rows = rows + _shift(scramble(ids, views, _ROWS), augment.crop)
-        columns = columns + _shift(scramble(ids, views, _COLUMNS), augment.crop)
-    pixels = rows.clamp(0, height - 1)[:, :, None] * width + columns.clamp(0, width - 1)[:, None]
-    pixels = pixels.view(num, 1, -1).expand(num, channels, -1)
-    moved = images.reshape(num, channels, -1).gather(2, pixels).view(images.shape)
-    if not augment.crop:
-        return moved
-    seen = _inside(rows, height)[:, :, None] & _inside(columns, width)[:, None]
-    return moved * seen[:, None].to(images.dtype)
+        images = _windows(images, rows, columns, augment.crop)
+    if augment.flip:
+        # Whole images are copied: `torch.where` would look at every pixel, in five times as long.
+        num = len(images)
+        both = torch.cat((images, images.flip(3)))
+        images = both.index_select(0, torch.arange(num, device=ids.device) + (mirrored & 1) * num)
+    return images
 
 
-def _shift(bits: Tensor, crop: int) -> Tensor:
-    return (bits % (2 * crop + 1) - crop)[:, None]
+def _windows(images: Tensor, rows: Tensor, columns: Tensor, crop: int) -> Tensor:
+    """A window of each padded image, chosen by random bits ``rows`` and ``columns`` ``[N]``.
+
+    Whole rows of a window are copied, not pixels: each begins somewhere in the padded images.
+    """
+    num, channels, height, width = images.shape
+    padded = F.pad(images, (crop, crop, crop, crop))
+    per_channel, per_row = padded.stride(1), padded.stride(2)
+    corners = (rows % (2 * crop + 1)) * per_row + columns % (2 * crop + 1)
+    of_images = torch.arange(num * channels, device=images.device).view(num, channels) * per_channel
+    of_rows = torch.arange(height, device=images.device) * per_row
+    begins = (of_images + corners[:, None])[:, :, None] + of_rows
+    from_each = padded.as_strided((padded.numel() - width + 1, width), (1, 1))
+    return from_each.index_select(0, begins.view(-1)).view(images.shape)
 
 
 def _inside(index: Tensor, side: int) -> Tensor:
@@ -126,8 +140,8 @@ def _inside(index: Tensor, side: int) -> Tensor:
 def _cut_out(images: Tensor, ids: Tensor, views: Tensor, side: int) -> Tensor:
     """The centre falls on any pixel, so that squares may leave the image in part."""
     height, width = images.shape[-2:]
-    top = scramble(ids, views, _CUT_ROW)[:, None] % height - side // 2
-    left = scramble(ids, views, _CUT_COLUMN)[:, None] % width - side // 2
+    top, left = (bits[:, None] for bits in _drawn(ids, views, _CUT_ROW, _CUT_COLUMN))
+    top, left = top % height - side // 2, left % width - side // 2
     rows = _inside(torch.arange(height, device=images.device) - top, side)
     columns = _inside(torch.arange(width, device=images.device) - left, side)
     kept = ~(rows[:, :, None] & columns[:, None])

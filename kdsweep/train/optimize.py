@@ -100,6 +100,13 @@ class Optimizers:
             for (own, _), each in zip(groups, self._optimizers, strict=True)
         ]
 
+        self._parameters = [
+            parameter
+            for each in self._optimizers
+            for group in each.param_groups
+            for parameter in group["params"]
+        ]
+
     @property
     def lr(self) -> float:
         """The student's learning rate at the next step."""
@@ -107,8 +114,9 @@ class Optimizers:
 
     def step(self, loss: Tensor) -> None:
         """One step of every optimizer down the gradient of ``loss``."""
-        for each in self._optimizers:
-            each.zero_grad(set_to_none=True)
+        # `zero_grad` opens a section for the profiler: of a small step a part that can be seen.
+        for parameter in self._parameters:
+            parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
         for each, rate in zip(self._optimizers, self._rates, strict=True):
             if self._clip_norm is not None:
