@@ -7,10 +7,10 @@ from kdsweep.spec.space import Space
 from kdsweep.spec.sweep import NamedSampler, SearchSpec
 
 MOST_DIMENSIONS_OF_GP = 5
-"""A Gaussian process was measured in spaces of two to five numbers (benchmarks/samplers.py)."""
-
-MOST_TRIALS_OF_GP = 100
-"""Each proposal takes a Gaussian process up to a second, in which nothing else is heard."""
+MOST_TRIALS_OF_GP = 64
+MOST_OBJECTIVES_OF_GP = 2
+"""What a Gaussian process was measured with (benchmarks/samplers.py). Each of its proposals takes
+up to a second of a processor, more with more of each, in which the driver hears nothing else."""
 
 
 @dataclass(frozen=True)
@@ -25,31 +25,35 @@ class Chosen:
     whole: bool = False
 
 
-def choose(space: Space, search: SearchSpec) -> Chosen:
+def choose(
+    space: Space, search: SearchSpec, *, num_objectives: int = 2, num_constraints: int = 0
+) -> Chosen:
     """The sampler that ``search`` names; for ``auto`` the one that the benchmarks speak for."""
     if search.sampler != "auto":
         return Chosen(search.sampler, "as the file says")
-    dimensions = space.dimensions()
     num_points = space.num_points
     # A budget of something else than trials may pay for any number of them.
     trials = search.trials if search.has_most_trials else math.inf
     if num_points is not None and num_points <= trials:
         return Chosen("random", f"each of the {num_points} points of the space once", whole=True)
+    dimensions = space.dimensions()
+    num = len(dimensions)
     num_conditional = sum(bool(dimension.conditions) for dimension in dimensions)
-    if num_conditional:
-        return Chosen(
-            "tpe",
-            f"{num_conditional} of {len(dimensions)} settings are asked only on some branches",
-        )
     num_choices = sum(dimension.kind == "choice" for dimension in dimensions)
+    if num_conditional:
+        return Chosen("tpe", f"{num_conditional} of {num} settings are asked only on some branches")
     if num_choices:
-        return Chosen("tpe", f"{num_choices} of {len(dimensions)} settings are choices")
-    if len(dimensions) > MOST_DIMENSIONS_OF_GP:
-        return Chosen("tpe", f"{len(dimensions)} numbers are too many for a Gaussian process")
-    if trials > MOST_TRIALS_OF_GP:
-        many = f"{trials} trials" if search.has_most_trials else "as many trials as a budget allows"
-        return Chosen("tpe", f"{many} are too many for a Gaussian process")
-    numbers, fitted = (
-        ("1 number", "it") if len(dimensions) == 1 else (f"{len(dimensions)} numbers", "them")
+        return Chosen("tpe", f"{num_choices} of {num} settings are choices")
+    if math.isinf(trials):
+        return Chosen("tpe", "a Gaussian process takes too long for what a budget may pay for")
+    for amount, most, of in (
+        (num, MOST_DIMENSIONS_OF_GP, "numbers"),
+        (search.trials, MOST_TRIALS_OF_GP, "trials"),
+        (num_objectives, MOST_OBJECTIVES_OF_GP, "objectives"),
+        (num_constraints, 0, "constraints"),
+    ):
+        if amount > most:
+            return Chosen("tpe", f"a Gaussian process takes too long for {amount} {of}")
+    return Chosen(
+        "gp", f"all settings are numbers, and there {'is' if num == 1 else 'are'} {num} of them"
     )
-    return Chosen("gp", f"{numbers} and no branches: a Gaussian process fits {fitted}")

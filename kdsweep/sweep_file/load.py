@@ -58,7 +58,12 @@ class Sweep:
     @property
     def sampler(self) -> Chosen:
         """Who proposes the trials, and why."""
-        return choose(self.space, self.spec.search)
+        return choose(
+            self.space,
+            self.spec.search,
+            num_objectives=len(self.spec.objectives),
+            num_constraints=len(self.spec.constraints),
+        )
 
     @property
     def num_trials(self) -> int | None:

@@ -178,9 +178,11 @@ def test_a_sweep_that_was_stopped_ends_with_130_and_names_resume(home, monkeypat
         "runs/small: no trial is complete yet, so there is no front\n"
         "spent: 0s, 0 epochs of students\n"
     )
-    assert err == "stopped; `kdsweep resume runs/small` goes on\n".replace(
-        "runs/small", str(home / "runs" / "small")
-    )
+    small = home / "runs" / "small"
+    assert err.splitlines() == [
+        "  sampler     random: each of the 2 points of the space once",
+        f"stopped; `kdsweep resume {small}` goes on",
+    ]
 
 
 def test_one_trial_in_this_process(home, capsys):

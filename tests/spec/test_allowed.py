@@ -38,8 +38,8 @@ A_TEACHER = (
          "teacher: has the settings of a network itself: put them under model, as "
          "{model: {name: cnn, ...}}, with weights or train beside it"),
         ("teachers", {"big": "vgg"}, "teachers.big: 'vgg' is not allowed: must be a mapping of "
-         "model, weights, train, seed, stored, max_cache_bytes, as {model: vgg} to train it first, or "
-         "{model: vgg, weights: PATH}"),
+         "model, weights, train, seed, stored, max_cache_bytes, as {model: vgg} to train it first, "
+         "or {model: vgg, weights: PATH}"),
         ("student", 5, "student: 5 is not allowed: must be a name, or a mapping with a name and "
          "settings, as {name: NAME, SETTING: VALUE}"),
         ("student", {"name": 5}, "student.name: 5 is not allowed: must be text: put it in quotes"),
