@@ -18,7 +18,7 @@ trial:
   data: {{name: digits}}
   student: {{name: cnn, width: 4, stages: 2, hidden: 12}}
   strategy: none
-  train: {{epochs: 12, batch_size: 64, lr: 1.0e-2, schedule: per_rung}}
+  train: {{epochs: 12, batch_size: 64, lr: 1.0e-2, schedule: {{name: per_rung, ends: [0.25, 0.5]}}}}
 space:
   student.width: {{choice: [2, 4]}}
   train.lr: {{loguniform: [1.0e-6, 3.0e-2]}}

@@ -133,7 +133,7 @@ def result(key, accuracies, *, status="complete", role="trial", params=100):
     )  # fmt: skip
 
 
-TRAIN = {"epochs": 20, "schedule": {"name": "per_rung"}}
+TRAIN = {"epochs": 20, "schedule": {"name": "per_rung", "ends": [0.25, 0.5]}}
 SEARCH = SearchSpec()
 
 

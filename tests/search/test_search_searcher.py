@@ -236,7 +236,9 @@ def test_a_tune_actor_that_goes_away_stops_no_trial():
 
 def with_rungs(conditional, **search):
     """The sweep with rungs at epochs 5 and 10 of 20."""
-    train = conditional.spec.trial.train.model_copy(update={"epochs": 20, "schedule": PerRung()})
+    train = conditional.spec.trial.train.model_copy(
+        update={"epochs": 20, "schedule": PerRung(ends=(0.25, 0.5))}
+    )
     trial = conditional.spec.trial.model_copy(update={"train": train})
     return changed(conditional, trial=trial, search={"trials": 30, **search})
 
@@ -270,7 +272,7 @@ def test_a_pruned_trial_is_told_with_what_it_would_have_come_to(conditional, tmp
     pruned = store.read()[3]
     assert (pruned.status, pruned.error) == ("pruned", "why")
     assert pruned.metrics["accuracy"] == 0.05
-    assert searcher._journal.front == [store.read()[2]]
+    assert [each.trial_id for each in searcher._journal.front] == ["00002"]
 
 
 def test_epochs_are_set_aside_and_given_back(conditional, tmp_path):
