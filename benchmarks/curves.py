@@ -2,7 +2,7 @@
 
     cd benchmarks/curves
     python ../curves.py ../../search_spaces/digits.yaml digits.jsonl --points 300
-    python ../curves.py glyphs.yaml glyphs.jsonl
+    python ../curves.py glyphs.yaml glyphs.jsonl --points 120 --schedules per_rung:0.15,0.45
 
 Points of the sweep's space are drawn at random with a fixed seed, and each is trained under each of
 ``--schedules`` (``per_rung:0.15,0.45`` gives its ends), one thread, in this process. A line of the
@@ -28,7 +28,7 @@ from kdsweep.sweep_file import Sweep, at, load
 from kdsweep.train.loop import Verdict
 from kdsweep.train.session import Session
 
-SCHEDULES = ("per_rung", "cosine")
+SCHEDULES = ("per_rung:0.15,0.45", "cosine")
 
 
 @dataclass(frozen=True)

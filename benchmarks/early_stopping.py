@@ -277,8 +277,10 @@ def main() -> None:
     digits = HERE.parent / "search_spaces" / "digits.yaml"
     problems = {
         "made up": made_up,
-        "digits": lambda: recorded("digits", digits, "per_rung", (5, 10)),
-        "glyphs": lambda: recorded("glyphs", HERE / "curves" / "glyphs.yaml", "per_rung", (3, 6)),
+        "digits": lambda: recorded("digits", digits, curves.SCHEDULES[0], (3, 9)),
+        "glyphs": lambda: recorded(
+            "glyphs", HERE / "curves" / "glyphs.yaml", curves.SCHEDULES[0], (3, 9)
+        ),
     }
     everything: dict[str, Any] = {}
     for make in problems.values():

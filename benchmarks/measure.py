@@ -25,8 +25,18 @@ LONGEST_S = 1800.0
 """A measurement that takes longer hangs."""
 
 
-def options(doc: str, *, trials: int, repeats: int, quick_trials: int) -> argparse.Namespace:
-    """The command line that all benchmarks have; ``--quick`` shows that it works, not how well."""
+def options(
+    doc: str,
+    *,
+    trials: int,
+    repeats: int,
+    quick_trials: int,
+    more: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
+) -> argparse.Namespace:
+    """The command line that all benchmarks have; ``--quick`` shows that it works, not how well.
+
+    ``more`` adds what a script has of its own.
+    """
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -36,6 +46,7 @@ def options(doc: str, *, trials: int, repeats: int, quick_trials: int) -> argpar
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep all numbers here")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
+    more(parser)
     given = parser.parse_args()
     given.load = os.getloadavg()[0]
     given.trials = given.trials or (quick_trials if given.quick else trials)
@@ -63,9 +74,10 @@ def in_fresh_process(
     trials: int,
     place: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    extra: Sequence[str] = (),
 ) -> Measured:
     """``script --one side`` in a process of its own, whose last line is what it measured."""
-    command = [sys.executable, script, "--one", side, "--trials", str(trials)]
+    command = [sys.executable, script, "--one", side, "--trials", str(trials), *extra]
     if place is not None:
         command += ["--place", str(place)]
     return json.loads(output_of(command, environment).splitlines()[-1])

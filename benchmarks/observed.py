@@ -41,7 +41,13 @@ def _observing(events: IO[str]) -> type[progress.Progress]:
             super().trial_epoch(trial_id, metrics, epochs)
 
         def trial_ended(self, result: TrialResult, front: Sequence[TrialResult]) -> None:
-            note("ended", trial=result.trial_id, seconds=result.seconds, status=result.status)
+            note(
+                "ended",
+                trial=result.trial_id,
+                seconds=result.seconds,
+                status=result.status,
+                metrics={name: result.metrics.get(name) for name in ("accuracy", "params")},
+            )
             super().trial_ended(result, front)
 
     return Observing

@@ -74,6 +74,21 @@ def memory_mb(pid: int) -> float:
     return int(sizes[0]) * 1024 / MB if sizes else 0.0
 
 
+def open_files(pid: int) -> int:
+    """File descriptors of a process."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def thread_cpu_s(pid: int) -> dict[int, float]:
+    """Processor seconds of each thread of a process, by its number."""
+    found = {}
+    for entry in Path(f"/proc/{pid}/task").iterdir():
+        thread = _read(entry)
+        if thread is not None:
+            found[thread.pid] = thread.cpu_s
+    return found
+
+
 def _read(entry: Path) -> Process | None:
     try:
         stat = (entry / "stat").read_text()

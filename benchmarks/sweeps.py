@@ -34,12 +34,22 @@ class Observed:
 
 def digits(path: Path, **changes: Mapping[str, Any]) -> Path:
     """The repository's digits sweep with whole sections replaced, as a file."""
-    yaml: Any = YAML()
-    raw = yaml.load(DIGITS.read_text())
+    raw = read(DIGITS)
     raw.update(changes)
-    with path.open("w") as file:
-        yaml.dump(raw, file)
+    write(path, raw)
     return path
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A sweep file as it is written."""
+    raw: dict[str, Any] = YAML().load(path.read_text())
+    return raw
+
+
+def write(path: Path, raw: Mapping[str, Any]) -> None:
+    """A sweep file."""
+    with path.open("w") as file:
+        YAML().dump(raw, file)
 
 
 def make_teacher(sweep: Path, place: Path) -> Path:
@@ -48,6 +58,11 @@ def make_teacher(sweep: Path, place: Path) -> Path:
     command = [sys.executable, "-m", "kdsweep", "trial", str(sweep), "--runs-dir", str(place)]
     measure.output_of(command)
     return place / "teachers"
+
+
+def copy_teachers(teachers: Path, runs_dir: Path) -> None:
+    """Put teachers that were made beforehand where the sweeps of ``runs_dir`` look for them."""
+    shutil.copytree(teachers, runs_dir / "teachers")
 
 
 def run(
@@ -62,7 +77,7 @@ def run(
 
     What it prints is in ``runs_dir``: ``stdout`` and ``stderr``.
     """
-    shutil.copytree(teachers, runs_dir / "teachers")
+    copy_teachers(teachers, runs_dir)
     events = runs_dir / "events.jsonl"
     script = str(Path(__file__).with_name("observed.py"))
     command = [sys.executable, script, str(events), "run", str(sweep), "--runs-dir", str(runs_dir)]
