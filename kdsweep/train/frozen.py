@@ -8,6 +8,10 @@ from kdsweep.models.features import FeatureTap
 from kdsweep.train.fused import Pair, foldable, folded, untapped
 from kdsweep.train.memory_format import pays
 
+PIXELS_AT_ONCE = 2**15
+"""Of the images that a CPU is given at a time: what a layer gives is still in its cache when the
+next layer takes it. Of 128 images of 32x32, 32 at a time took 0.7 to 0.85 times as long."""
+_FEWEST_AT_ONCE = 8
 _CHECKED_EXAMPLES = 2
 _TOLERANCE = 1e-3
 """Of the largest logit: folding a batch norm rounds a hundred times less."""
@@ -18,7 +22,8 @@ class Frozen:
 
     Batch norms are folded into convolutions, maps lie in memory as is fastest, and nothing is
     recorded for a gradient. All of that is done to a copy; where there is nothing to gain, the
-    network itself is asked.
+    network itself is asked. A CPU is given a batch in pieces, where no example's outputs depend on
+    the others.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -26,6 +31,7 @@ class Frozen:
         self._pairs: tuple[Pair, ...] | None = None
         self._built: tuple[Pair, ...] | None = None
         self._fast = network
+        self._channels_last = self._in_pieces = False
         self._tap = FeatureTap(network, ())
 
     def outputs(self, inputs: Tensor, layers: tuple[str, ...]) -> Outputs:
@@ -36,11 +42,19 @@ class Frozen:
         """
         if layers != self._tap.paths or self._built is None:
             self._attach(inputs, layers)
-        with torch.inference_mode():
-            logits = self._fast(inputs)
-        # Copies: a tensor of inference mode cannot be kept for a backward.
-        features = {path: map_.clone() for path, map_ in self._tap.features.items()}
-        return Outputs(logits.clone(), features)
+        return self._answers(inputs, _at_once(inputs) if self._in_pieces else len(inputs))
+
+    def _answers(self, inputs: Tensor, size: int) -> Outputs:
+        logits: list[Tensor] = []
+        features: dict[str, list[Tensor]] = {path: [] for path in self._tap.paths}
+        for piece in torch.split(inputs, size):
+            with torch.inference_mode():
+                logits.append(self._fast(piece))
+            for path, map_ in self._tap.features.items():
+                features[path].append(map_)
+        # A copy also of one piece: a tensor of inference mode cannot be kept for a backward.
+        joined = {path: torch.cat(maps) for path, maps in features.items()}
+        return Outputs(torch.cat(logits), joined)
 
     def detach(self) -> None:
         """Remove the hooks, and forget the maps that they kept."""
@@ -56,12 +70,24 @@ class Frozen:
         pairs = untapped(self._pairs, self._network, layers)
         if pairs != self._built:
             side = min(inputs.shape[2:]) if inputs.ndim == 4 else 0
-            channels_last = pays(self._network, side, inputs.device)
-            self._fast = folded(self._network, pairs) if pairs or channels_last else self._network
-            if channels_last:
+            self._channels_last = pays(self._network, side, inputs.device)
+            changed = pairs or self._channels_last
+            self._fast = folded(self._network, pairs) if changed else self._network
+            if self._channels_last:
                 self._fast.to(memory_format=torch.channels_last)
             self._built = pairs
         self._tap = FeatureTap(self._fast, layers)
+        on_cpu = inputs.device.type == "cpu"
+        self._in_pieces = self._channels_last and on_cpu and self._divides(inputs)
+
+    def _divides(self, inputs: Tensor) -> bool:
+        """Whether what the network gives for examples one by one is what it gives for all."""
+        few = inputs[:_CHECKED_EXAMPLES]
+        with torch.autocast(few.device.type, enabled=False):
+            whole, single = self._answers(few, len(few)), self._answers(few, 1)
+        pairs = [(whole.logits, single.logits)]
+        pairs += [(map_, single.features[path]) for path, map_ in whole.features.items()]
+        return all(one.shape == other.shape and _close(one, other) for one, other in pairs)
 
     def _checked(self, pairs: tuple[Pair, ...], inputs: Tensor) -> tuple[Pair, ...]:
         """``pairs``, or none where the network then answers otherwise.
@@ -73,7 +99,13 @@ class Frozen:
         few = inputs[:_CHECKED_EXAMPLES]
         with torch.no_grad(), torch.autocast(few.device.type, enabled=False):
             expected, found = self._network(few), folded(self._network, pairs)(few)
-        same = torch.allclose(
-            found, expected, rtol=0, atol=_TOLERANCE * float(expected.abs().max())
-        )
-        return pairs if same else ()
+        return pairs if _close(found, expected) else ()
+
+
+def _at_once(images: Tensor) -> int:
+    return max(PIXELS_AT_ONCE // images.shape[2:].numel(), _FEWEST_AT_ONCE)
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    largest = float(other.abs().max())
+    return torch.allclose(one, other, rtol=0, atol=_TOLERANCE * largest)

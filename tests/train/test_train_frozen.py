@@ -196,6 +196,31 @@ def test_outputs_can_be_kept_for_a_backward():
     torch.testing.assert_close(maps.grad, found.features["norm"])
 
 
+class Centred(Net):
+    """Takes the mean over the examples away: what it says of one depends on the others."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images - images.mean(0))
+
+
+@pytest.mark.parametrize("kind", [Net, Centred])
+@pytest.mark.parametrize("layers", [(), ("stem",), ("stem", "norm:input")])
+def test_a_batch_in_pieces_gives_the_same(monkeypatch, kind, layers):
+    monkeypatch.setattr("kdsweep.train.frozen.PIXELS_AT_ONCE", 256 * 4)
+    monkeypatch.setattr("kdsweep.train.frozen._FEWEST_AT_ONCE", 1)
+    network, sizes = lived(kind()), []
+    frozen = Frozen(network)
+    frozen.outputs(IMAGES, layers)
+    handle = frozen._fast.register_forward_hook(lambda *given: sizes.append(len(given[-1])))
+    found = frozen.outputs(IMAGES, layers)
+    handle.remove()
+    assert sizes == ([4, 2] if kind is Net else [6])
+    for one, other in zip(
+        [found.logits, *found.features.values()], expected(network, layers), strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
 def test_hooks_come_and_go_with_the_layers():
     network = lived(Net())
     frozen = Frozen(network)
