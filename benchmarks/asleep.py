@@ -3,12 +3,12 @@
 Lanes and the switchboard import this: nothing here needs torch or more of Ray than they have.
 """
 
+import asyncio
 import inspect
 import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import Any
 
 from kdsweep.search.board import Switchboard
@@ -74,25 +74,25 @@ class Counting(Switchboard):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._calls: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[Any] | None] = set()
 
     async def calls(self) -> dict[str, int]:
         """Calls of each method so far."""
         return dict(self._calls)
 
 
-_is_inside = ContextVar("is_inside", default=False)
-"""Whether a method was called by another one; each call from outside has a context of its own."""
-
-
 def _counted(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     async def called(self: Counting, *given: Any, **named: Any) -> Any:
-        if not _is_inside.get():
-            self._calls[name] += 1
-        token = _is_inside.set(True)
+        # A call from outside has a task of its own; what it calls runs in the same one.
+        task = asyncio.current_task()
+        if task in self._tasks:
+            return await method(self, *given, **named)
+        self._calls[name] += 1
+        self._tasks.add(task)
         try:
             return await method(self, *given, **named)
         finally:
-            _is_inside.reset(token)
+            self._tasks.discard(task)
 
     return called
 

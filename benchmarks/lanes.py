@@ -75,6 +75,7 @@ def _on_lanes(jobs: list[dict[str, Any]], clock: Clock, scratch: Path) -> None:
 
     from kdsweep.search import run
     from kdsweep.search.cluster import NAMESPACE, Fitted
+    from kdsweep.search.in_order import InOrder
     from kdsweep.search.lanes import Lanes, board_actor
 
     fitted = Fitted(
@@ -94,7 +95,8 @@ def _on_lanes(jobs: list[dict[str, Any]], clock: Clock, scratch: Path) -> None:
         if lanes.num_left < NUM_SLOTS:
             raise SystemExit(f"lanes are lost: {lanes.take_lost()}")
     where = {"board": "board", "namespace": NAMESPACE}
-    run._tune(Listed([{**job, **where} for job in jobs], clock.ended), fitted, scratch)
+    listed = Listed([{**job, **where} for job in jobs], clock.ended)
+    run._tune(listed, InOrder(), fitted, scratch)
     ray.get(board.close.remote())
     lanes.join(timeout_s=5.0)
 

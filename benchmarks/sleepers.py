@@ -7,6 +7,7 @@ import asleep
 
 from kdsweep.search.sampler import Proposal
 from kdsweep.search.searcher import FrontSearcher
+from kdsweep.spec import TrialSpec
 
 
 class Sleepers(FrontSearcher):
@@ -20,9 +21,8 @@ class Sleepers(FrontSearcher):
     reported: Callable[[], None]
     ended: Callable[[dict[str, str]], None]
 
-    def _job(self, proposal: Proposal) -> dict[str, Any] | None:
-        job = super()._job(proposal)
-        return job and {**job, "kind": asleep.KIND, "sleep_s": self.sleep_s}
+    def _job(self, proposal: Proposal, trial: TrialSpec) -> dict[str, Any]:
+        return {**super()._job(proposal, trial), "kind": asleep.KIND, "sleep_s": self.sleep_s}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Epochs of a trial."""
