@@ -198,8 +198,8 @@ def _drive(
         except KeyboardInterrupt:
             progress.message("stopped at once")
             raise typer.Exit(INTERRUPTED) from None
-    _print_front(store)
     _print_spent(store)
+    _print_front(store)
     if status == "stopped":
         typer.echo(f"stopped; `kdsweep resume {store.directory}` goes on", err=True)
         raise typer.Exit(INTERRUPTED)
