@@ -29,6 +29,7 @@ from kdsweep.losses.logits import soft_targets
 from kdsweep.spec import SweepSpec, TrainSpec, TrialSpec
 from kdsweep.spec.dimension import Dimension, Label
 from kdsweep.spec.space import Space
+from kdsweep.spec.trial import Cosine
 from kdsweep.strategies.parts.adapters import Adapter, to_smaller
 from kdsweep.sweep_file import at
 from kdsweep.sweep_file.read import parse_yaml
@@ -194,7 +195,10 @@ def check_plain(trial: TrialSpec) -> None:
         if name not in PLAIN or not settings <= PLAIN[name]:
             raise SystemExit(f"the plain loop has no {name} with {', '.join(sorted(settings))}")
     for train in (trial.train, *([trial.teacher.training] if trial.teacher else [])):
-        if train != TrainSpec(epochs=train.epochs, batch_size=train.batch_size, lr=train.lr):
+        # Without rungs one curve over the whole training is what a person would write.
+        one_curve = train.model_copy(update={"schedule": Cosine()})
+        known = train if train.schedule.name != "per_rung" else one_curve
+        if known != TrainSpec(epochs=train.epochs, batch_size=train.batch_size, lr=train.lr):
             raise SystemExit("the plain loop has no other recipe than AdamW and a cosine")
 
 

@@ -88,7 +88,8 @@ def test_a_whole_sweep_reads_back(uri, store, client, tmp_path):
         "objectives.params": "min", "constraints.params.max": "1000000.0",
     }  # fmt: skip
     assert parent.data.metrics == {
-        "trials.complete": 3, "trials.failed": 1, "trials.stopped": 1, "front_size": 2,
+        "trials.complete": 3, "trials.pruned": 0, "trials.failed": 1, "trials.stopped": 1,
+        "front_size": 2,
         "wall_seconds": 12.5, "best.accuracy": 0.7, "best.params": 100,
     }  # fmt: skip
     assert names(client, parent) == ["front.csv", "front.png", "sweep.yaml"]

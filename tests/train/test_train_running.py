@@ -15,8 +15,8 @@ from tiny_trials import (
     numbers,
     same_state,
     spec,
-    splits_of,
     state,
+    store_in,
     teacher,
     trained,
 )
@@ -272,19 +272,19 @@ def test_a_compiled_student_is_the_same_network(compiling):
     assert PLAIN.prepared(student) is student
 
 
-def test_remembered_logits_do_not_depend_on_a_trials_precision(monkeypatch):
-    from kdsweep.train.teacher import RememberedLogits
-
+def test_stored_outputs_do_not_depend_on_the_precision_of_the_trial_that_makes_them(
+    monkeypatch, tmp_path
+):
     with_gain(monkeypatch, 2.0)
-    master = teacher()
-    tables = []
+    master, found = teacher(), []
     for precision in ("float32", "bf16"):
         trial = spec("kd", train={"precision": precision, "epochs": 1})
-        remembered = RememberedLogits(master, splits_of(trial).train)
-        trained(trial, teacher=master, remembered=remembered)
-        tables.append(remembered._views[0])
-    assert tables[0].dtype == torch.float32
-    assert torch.equal(*tables)
+        done = trained(trial, teacher=master, stored=store_in(tmp_path / precision, master, trial))
+        assert done.computed.startswith(precision)
+        files = sorted((tmp_path / precision).rglob("*.f16"))
+        found.append([file.read_bytes() for file in files])
+    assert len(found[0]) == 1
+    assert found[0] == found[1]
 
 
 def test_a_live_teacher_answers_in_the_trials_precision(monkeypatch):
