@@ -54,7 +54,7 @@ def run(
     RunStore.refuse(directory, run_name)
     sweep = _at(sweep, address)
     check_room(sweep)
-    typer.echo(f"  sampler     {sweep.sampler.name}: {sweep.sampler.why}", err=True)
+    typer.echo(f"sampler {sweep.sampler.name}: {sweep.sampler.why}")
     told = (*bound_lines(sweep), *clash_lines(sweep.pairing), *refusals(sweep.outputs))
     for line in told:
         typer.echo(line, err=True)
