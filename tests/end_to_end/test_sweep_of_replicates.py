@@ -83,7 +83,7 @@ def test_every_point_has_two_records_that_differ_in_their_seed(run, points):
 def test_the_sampler_was_told_the_means(home, points):
     """Told the same again, it proposes what it proposed; that it learns, its own tests show."""
     sweep = load(home / "runs" / "twice" / "sweep.yaml")
-    sampler = ReplicatedSampler(sweep, starts(sweep))
+    sampler = ReplicatedSampler(sweep, starts(sweep), sizes_of=sweep.sizes_of)
     for point in points.values():
         for record in point:
             proposal = sampler.ask()
