@@ -6,12 +6,6 @@ from dataclasses import dataclass
 from kdsweep.spec.space import Space
 from kdsweep.spec.sweep import NamedSampler, SearchSpec
 
-MOST_DIMENSIONS_OF_GP = 5
-MOST_TRIALS_OF_GP = 64
-MOST_OBJECTIVES_OF_GP = 2
-"""What a Gaussian process was measured with (benchmarks/samplers.py). Each of its proposals takes
-up to a second of a processor, more with more of each, in which the driver hears nothing else."""
-
 
 @dataclass(frozen=True)
 class Chosen:
@@ -25,10 +19,12 @@ class Chosen:
     whole: bool = False
 
 
-def choose(
-    space: Space, search: SearchSpec, *, num_objectives: int = 2, num_constraints: int = 0
-) -> Chosen:
-    """The sampler that ``search`` names; for ``auto`` the one that the benchmarks speak for."""
+def choose(space: Space, search: SearchSpec) -> Chosen:
+    """The sampler that ``search`` names; for ``auto`` the one that benchmarks/samplers.py favours.
+
+    A Gaussian process is not among them: with trials in flight and noisy results it found no more
+    than TPE in spaces of numbers, and took a second of a processor for each proposal.
+    """
     if search.sampler != "auto":
         return Chosen(search.sampler, "as the file says")
     num_points = space.num_points
@@ -37,23 +33,10 @@ def choose(
     if num_points is not None and num_points <= trials:
         return Chosen("random", f"each of the {num_points} points of the space once", whole=True)
     dimensions = space.dimensions()
-    num = len(dimensions)
     num_conditional = sum(bool(dimension.conditions) for dimension in dimensions)
-    num_choices = sum(dimension.kind == "choice" for dimension in dimensions)
     if num_conditional:
-        return Chosen("tpe", f"{num_conditional} of {num} settings are asked only on some branches")
-    if num_choices:
-        return Chosen("tpe", f"{num_choices} of {num} settings are choices")
-    if math.isinf(trials):
-        return Chosen("tpe", "a Gaussian process takes too long for what a budget may pay for")
-    for amount, most, of in (
-        (num, MOST_DIMENSIONS_OF_GP, "numbers"),
-        (search.trials, MOST_TRIALS_OF_GP, "trials"),
-        (num_objectives, MOST_OBJECTIVES_OF_GP, "objectives"),
-        (num_constraints, 0, "constraints"),
-    ):
-        if amount > most:
-            return Chosen("tpe", f"a Gaussian process takes too long for {amount} {of}")
-    return Chosen(
-        "gp", f"all settings are numbers, and there {'is' if num == 1 else 'are'} {num} of them"
-    )
+        settings = f"{num_conditional} of {len(dimensions)} settings"
+        return Chosen("tpe", f"{settings} are asked only on some branches")
+    points = "points without end" if num_points is None else f"{num_points:,} points"
+    many = f"{search.trials:,}" if search.has_most_trials else "all"
+    return Chosen("tpe", f"{many} trials are to learn from each other among {points}")

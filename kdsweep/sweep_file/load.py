@@ -58,12 +58,7 @@ class Sweep:
     @property
     def sampler(self) -> Chosen:
         """Who proposes the trials, and why."""
-        return choose(
-            self.space,
-            self.spec.search,
-            num_objectives=len(self.spec.objectives),
-            num_constraints=len(self.spec.constraints),
-        )
+        return choose(self.space, self.spec.search)
 
     @property
     def num_trials(self) -> int | None:
