@@ -118,7 +118,8 @@ def test_the_scan_lets_the_safe_ways_through():
 
 
 def test_test_files_have_names_of_their_own():
-    """Without packages in tests/, pytest imports them by their names alone."""
-    names = [path.stem for path in (ROOT / "tests").rglob("*.py") if path.stem != "conftest"]
+    """Without packages in tests/, pytest imports them by their names alone, benchmarks too."""
+    files = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py")]
+    names = [path.stem for path in files if path.stem != "conftest"]
     assert sorted(names) == sorted(set(names))
     assert list((ROOT / "tests").rglob("__init__.py")) == []

@@ -2,7 +2,7 @@ import shutil
 import subprocess
 
 import pytest
-from sweeps import DIGITS, TWO_LANES, finished, kdsweep
+from finished_sweeps import DIGITS, TWO_LANES, finished, kdsweep
 
 
 @pytest.fixture(scope="session")

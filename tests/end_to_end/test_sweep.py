@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 import torch
+from finished_sweeps import as_json, finished, kdsweep, records
 from safetensors.torch import load_file
-from sweeps import as_json, finished, kdsweep, records
 
 from kdsweep import catalog
 from kdsweep.sweep_file import load_trial

@@ -3,8 +3,8 @@
 import math
 
 import pytest
+from finished_sweeps import records
 from mlflow import MlflowClient
-from sweeps import records
 
 from kdsweep.report.labels import flatten
 from kdsweep.tracking.where import default_uri

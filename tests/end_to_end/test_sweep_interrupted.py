@@ -7,8 +7,8 @@ import uuid
 from pathlib import Path
 
 import pytest
+from finished_sweeps import TWO_LANES, command, environment, finished, kdsweep, records, until
 from mlflow import MlflowClient
-from sweeps import TWO_LANES, command, environment, finished, kdsweep, records, until
 
 from kdsweep.tracking.where import default_uri
 

@@ -3,8 +3,8 @@
 import statistics
 
 import pytest
+from finished_sweeps import TWO_LANES, as_json, finished, kdsweep, records
 from mlflow import MlflowClient
-from sweeps import TWO_LANES, as_json, finished, kdsweep, records
 
 from kdsweep.search.replicated import ReplicatedSampler
 from kdsweep.search.starts import starts

@@ -1,7 +1,7 @@
 """Trials of two workers each: one lane, whose gradients are shared."""
 
 import pytest
-from sweeps import DIGITS, finished, kdsweep, records
+from finished_sweeps import DIGITS, finished, kdsweep, records
 
 from kdsweep.sweep_file.plan import this_machine
 

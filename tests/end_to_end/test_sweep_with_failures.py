@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from sweeps import TWO_LANES, environment, records
+from finished_sweeps import TWO_LANES, environment, records
 
 pytestmark = pytest.mark.ray
 

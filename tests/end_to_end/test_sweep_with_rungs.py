@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from finished_sweeps import TWO_LANES, as_json, finished, kdsweep, records
 from mlflow import MlflowClient
-from sweeps import TWO_LANES, as_json, finished, kdsweep, records
 
 from kdsweep.tracking.where import default_uri
 
