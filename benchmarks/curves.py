@@ -2,10 +2,10 @@
 
     cd benchmarks/curves
     python ../curves.py ../../search_spaces/digits.yaml digits.jsonl --points 300
-    python ../curves.py glyphs.yaml glyphs.jsonl --points 120 --schedules per_rung:0.15,0.45
+    python ../curves.py ../glyphs.yaml glyphs.jsonl --points 120 --schedules per_rung:0.05,0.15,0.45
 
 Points of the sweep's space are drawn at random with a fixed seed, and each is trained under each of
-``--schedules`` (``per_rung:0.15,0.45`` gives its ends), one thread, in this process. A line of the
+``--schedules`` (``per_rung:0.25,0.5`` gives its ends), one thread, in this process. A line of the
 table is one trial: the schedule, what was drawn, the student's sizes, and the accuracy after every
 epoch, in ten-thousandths. The same command goes on where it was interrupted.
 """
@@ -14,6 +14,7 @@ import argparse
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,14 @@ import numpy as np
 import torch
 
 from kdsweep.results.record import EpochMetrics
-from kdsweep.spec.dimension import Dimension, Label
+from kdsweep.search.draws import draw
+from kdsweep.spec.dimension import Label
 from kdsweep.spec.space import Assignment
 from kdsweep.sweep_file import Sweep, at, load
 from kdsweep.train.loop import Verdict
 from kdsweep.train.session import Session
 
-SCHEDULES = ("per_rung:0.15,0.45", "cosine")
+SCHEDULES = ("per_rung:0.05,0.15,0.45", "per_rung:0.15,0.45", "per_rung:0.25,0.5", "cosine")
 
 
 @dataclass(frozen=True)
@@ -57,22 +59,8 @@ def _lines(path: Path) -> Iterator[Curve]:
 
 def points(sweep: Sweep, num: int) -> list[Assignment]:
     """Points of the space at random, always the same ones."""
-    return [sweep.space.resolve(_draw(np.random.default_rng([7, n]))) for n in range(num)]
-
-
-def _draw(rng: np.random.Generator) -> Any:
-    def draw(dimension: Dimension) -> Label:
-        if dimension.kind == "choice":
-            return dimension.labels[rng.integers(len(dimension.labels))]
-        if dimension.kind == "int":
-            steps = (int(dimension.high) - int(dimension.low)) // dimension.step
-            return int(dimension.low) + dimension.step * int(rng.integers(steps + 1))
-        low, high = dimension.low, dimension.high
-        value = float(np.exp(rng.uniform(np.log(low), np.log(high))) if dimension.log
-                      else rng.uniform(low, high))  # fmt: skip
-        return min(max(value, low), high)
-
-    return draw
+    randoms = [np.random.default_rng([7, number]) for number in range(num)]
+    return [sweep.space.resolve(partial(draw, random=random)) for random in randoms]
 
 
 def settings(schedule: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What rungs are worth: hypervolume by the epochs that were trained, with them and without.
 
-    front rungs    a trial goes on if few dominate it in size and accuracy (kdsweep's rungs)
     no rungs       every trial trains to its end
+    front rungs    a trial goes on if it is good for its size (kdsweep's rungs, as they come)
+    dominated      the same rungs, but one goes on that few dominate, and the whole front
     ASHA           asynchronous successive halving by accuracy alone, as Ray Tune has it
     random         points at random in place of the sampler, with and without front rungs
 
@@ -11,29 +12,36 @@ own Sampler and Rungs, several in flight; an epoch is the unit of time. What cou
 below the front of complete trials, accuracy over the logarithm of the size.
 
 ``at N %`` is the hypervolume when so many of the epochs of the side without rungs are spent, in
-percent of the best that the problem has; ``epochs`` how many of them a side needs for the same
-hypervolume as without rungs, median over seeds (``-`` where most seeds never come to it).
+percent of the best that the problem has; ``third / target`` what a third of the epochs gives of
+the hypervolume that no rungs end with, and ``epochs`` how many of them a side needs for all of it,
+medians over seeds (``-`` where most seeds never come to it). Seeds run side by side.
 """
 
 import heapq
 import math
+import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import curves
 import measure
+import numpy as np
 import samplers
 import surface
 
+from kdsweep.results.pareto import domination_counts
 from kdsweep.results.record import EpochMetrics, TrialResult
-from kdsweep.search.rungs import Rung, Rungs
+from kdsweep.search.rungs import FEWEST, Judgement, Rung, Rungs
 from kdsweep.search.sampler import Proposal, Sampler
 from kdsweep.search.starts import starts
 from kdsweep.spec import SearchSpec
 from kdsweep.spec.dimension import Dimension
+from kdsweep.spec.trial import PerRung
 from kdsweep.sweep_file import Sweep, load
 
 HERE = Path(__file__).parent
@@ -49,12 +57,37 @@ class Side:
     objectives: tuple[str, ...] | None = ("accuracy", "params")
     eta: float = 3.0
     told: str = "estimated"
+    rungs: type[Rungs] = Rungs
+    grace: int = 1
+
+
+class Dominated(Rungs):
+    """Rungs at which those go on that fewer than others dominate, in size and accuracy."""
+
+    def __init__(self, objectives: Mapping[Any, Any], *, eta: float) -> None:
+        super().__init__(objectives, eta=eta)
+        self._eta, self._sizes_by_key = eta, dict[str, float]()
+        self._seen: dict[int, list[tuple[float, float]]] = {}
+
+    def enter(self, key: str, *, sizes: Mapping[Any, float], rungs: Sequence[Rung]) -> None:
+        """Remember the size."""
+        super().enter(key, sizes=sizes, rungs=rungs)
+        self._sizes_by_key[key] = sizes["params"]
+
+    def judge(self, key: str, epoch: EpochMetrics) -> Judgement:
+        """By how many dominate the trial."""
+        seen = self._seen.setdefault(epoch.epoch, [])
+        seen.append((-epoch.accuracy, self._sizes_by_key[key]))
+        above = domination_counts(np.array(seen))
+        fewer = int((above < above[-1]).sum())
+        return Judgement(len(seen) < FEWEST or above[-1] == 0 or fewer < len(seen) / self._eta)
 
 
 NO_RUNGS = "no rungs"
 SIDES = {
     NO_RUNGS: Side(objectives=None),
     "front rungs": Side(),
+    "dominated": Side(rungs=Dominated),
     "ASHA": Side(objectives=("accuracy",)),
     "random": Side("random", objectives=None),
     "random, front rungs": Side("random"),
@@ -62,6 +95,7 @@ SIDES = {
 VARIANTS = {
     "eta 2": Side(eta=2.0),
     "eta 4": Side(eta=4.0),
+    "grace 3": Side(grace=3),
     "told as they were": Side(told="as it was"),
     "told as failed": Side(told="failed"),
 }
@@ -94,7 +128,7 @@ def made_up() -> Problem:
         return surface.params(changes), surface.curve(changes, seed)
 
     return Problem(
-        "made up", samplers.sweep_of(space), (surface.EPOCHS // 4, surface.EPOCHS // 2), train,
+        "made up", samplers.sweep_of(space), (1, 4, 11), train,
         area=lambda pairs: samplers.hypervolume(space, pairs) / best,
     )  # fmt: skip
 
@@ -152,11 +186,12 @@ def _apart(dimension: Dimension, one: Any, other: Any) -> float:
     return abs(scale(one) - scale(other)) / (scale(dimension.high) - scale(dimension.low))
 
 
-def recorded(name: str, path: Path, schedule: str, rungs: tuple[int, ...]) -> Problem:
-    table, sweep = HERE / "curves" / f"{name}.jsonl", load(path)
+def recorded(name: str, path: Path) -> Problem:
+    table, sweep, schedule = HERE / "curves" / f"{name}.jsonl", load(path), curves.SCHEDULES[0]
     found = curves.read(table, schedule)
     if not found:
         raise SystemExit(f"{table} has no curves of the schedule {schedule!r}")
+    rungs = PerRung.model_validate(curves.settings(schedule)).end_epochs(len(found[0].accuracies))
     known = Recorded(sweep, found)
     title = f"{name}, {len(found)} recorded"
     return Problem(title, sweep, rungs, known.train, known.area, known.forget)
@@ -184,28 +219,27 @@ def course(
     sweep = replace(problem.sweep, spec=spec)
     sampler = Sampler(sweep, starts(sweep), sizes_of=lambda changes: None)
     wanted = {m: d for m, d in sweep.spec.objectives.items() if m in (side.objectives or ())}
-    rungs = Rungs(wanted, eta=side.eta)
+    rungs = side.rungs(wanted, eta=side.eta)
+    places = tuple(epoch for epoch in problem.rungs if epoch >= side.grace)
     running: list[tuple[int, int, Proposal, Trained, int]] = []
     ended: list[Ended] = []
     spent = now = 0
     while True:
         while len(running) < LANES and (proposal := sampler.ask()) is not None:
             trained = problem.train(proposal, seed)
-            own = () if side.objectives is None or proposal.role == "control" else problem.rungs
+            own = () if side.objectives is None or proposal.role == "control" else places
             length = len(trained[1])
             known = {"params": trained[0]}
-            places = [Rung(each, length) for each in own]
-            rungs.enter(f"{proposal.number:05d}", sizes=known, rungs=places)
+            judged_at = [Rung(each, length) for each in own]
+            rungs.enter(f"{proposal.number:05d}", sizes=known, rungs=judged_at)
             first = min((*own, length))
             heapq.heappush(running, (now + first, proposal.number, proposal, trained, first))
         if not running or (epochs is not None and spent >= epochs):
             return ended, spent
         now, number, proposal, trained, epoch = heapq.heappop(running)
         params, values = trained
-        later = [each for each in (*problem.rungs, len(values)) if each > epoch]
-        before = max(
-            (each for each in problem.rungs if each < epoch and side.objectives), default=0
-        )
+        later = [each for each in (*places, len(values)) if each > epoch]
+        before = max((each for each in places if each < epoch and side.objectives), default=0)
         spent += epoch - before if proposal.role != "control" else epoch
         told = _result(proposal, params, values[:epoch], len(values))
         if epoch == len(values):
@@ -244,59 +278,59 @@ def _result(proposal: Proposal, params: float, values: Sequence[float], length: 
     )
 
 
-def compared(
-    problem: Problem, sides: Mapping[str, Side], *, trials: int, seeds: int
-) -> dict[str, dict[str, Any]]:
+PROBLEMS: Mapping[str, Callable[[], Problem]] = {
+    "made up": made_up,
+    "digits": partial(recorded, "digits", HERE.parent / "search_spaces" / "digits.yaml"),
+    "glyphs": partial(recorded, "glyphs", HERE / "glyphs.yaml"),
+}
+
+
+@cache
+def _problem(name: str) -> Problem:
+    return PROBLEMS[name]()
+
+
+def of_seed(name: str, trials: int, seed: int) -> dict[str, dict[str, Any]]:
     """For each side its hypervolumes at shares of the budget, and the epochs to the same."""
-    found: dict[str, dict[str, list[float]]] = {
-        name: {"shares": [], "epochs": []} for name in (NO_RUNGS, *sides)
-    }
-    for seed in range(seeds):
-        whole, budget = course(problem, SIDES[NO_RUNGS], trials=trials, epochs=None, seed=seed)
-        target = problem.area([each.pair for each in whole])
-        for name, side in {NO_RUNGS: SIDES[NO_RUNGS], **sides}.items():
-            ended = whole
-            if name != NO_RUNGS:
-                ended, _ = course(problem, side, trials=trials, epochs=budget, seed=seed)
-            areas = [problem.area([e.pair for e in ended[: n + 1]]) for n in range(len(ended))]
-            shares = [
-                max(
-                    (a for e, a in zip(ended, areas, strict=True) if e.at <= at * budget), default=0
-                )
-                for at in AT
-            ]
-            reached = next((e.at for e, a in zip(ended, areas, strict=True) if a >= target), None)
-            found[name]["shares"].append(shares)  # type: ignore[arg-type]
-            found[name]["epochs"].append(math.inf if reached is None else reached / budget)
-        measure.say(f"{problem.name}: seed {seed + 1}/{seeds}")
+    problem = _problem(name)
+    whole, budget = course(problem, SIDES[NO_RUNGS], trials=trials, epochs=None, seed=seed)
+    target = problem.area([each.pair for each in whole])
+    found = {}
+    for side_name, side in {**SIDES, **VARIANTS}.items():
+        ended = whole
+        if side_name != NO_RUNGS:
+            ended, _ = course(problem, side, trials=trials, epochs=budget, seed=seed)
+        areas = [problem.area([e.pair for e in ended[: n + 1]]) for n in range(len(ended))]
+        both = list(zip(ended, areas, strict=True))
+        shares = [max((a for e, a in both if e.at <= at * budget), default=0) for at in AT]
+        reached = next((e.at for e, a in both if a >= target), None)
+        epochs = math.inf if reached is None else reached / budget
+        found[side_name] = {"shares": shares, "target": target, "epochs": epochs}
+    measure.say(f"{problem.name}: seed {seed}")
     return found
 
 
 def main() -> None:
-    given = measure.options(__doc__, trials=64, repeats=20, quick_trials=20)
-    digits = HERE.parent / "search_spaces" / "digits.yaml"
-    problems = {
-        "made up": made_up,
-        "digits": lambda: recorded("digits", digits, curves.SCHEDULES[0], (3, 9)),
-        "glyphs": lambda: recorded(
-            "glyphs", HERE / "curves" / "glyphs.yaml", curves.SCHEDULES[0], (3, 9)
-        ),
-    }
+    given = measure.options(__doc__, trials=48, repeats=20, quick_trials=20)
     everything: dict[str, Any] = {}
-    for make in problems.values():
-        problem = make()
-        found = compared(problem, {**SIDES, **VARIANTS}, trials=given.trials, seeds=given.repeats)
-        everything[problem.name] = found
-        rows = []
-        for name, side in found.items():
-            cells = [
-                samplers.with_interval([seed[i] for seed in side["shares"]]) for i in range(len(AT))
-            ]
-            middle = statistics.median(side["epochs"])
-            rows.append([name, *cells, "-" if math.isinf(middle) else f"{middle:.2f}"])
-        head = [f"{problem.name}: side", *(f"at {100 * at:.0f} %" for at in AT), "epochs"]
-        measure.table(head, rows)
-        print()
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for name in PROBLEMS:
+            seeds = list(pool.map(partial(of_seed, name, given.trials), range(given.repeats)))
+            everything[name] = seeds
+            rows = []
+            for side in seeds[0]:
+                found = [seed[side] for seed in seeds]
+                cells = [
+                    samplers.with_interval([each["shares"][i] for each in found])
+                    for i in range(len(AT))
+                ]
+                third = statistics.median(each["shares"][0] / each["target"] for each in found)
+                epochs = statistics.median(each["epochs"] for each in found)
+                epochs_cell = "-" if math.isinf(epochs) else f"{epochs:.2f}"
+                rows.append([side, *cells, f"{100 * third:.1f} %", epochs_cell])
+            head = [f"{_problem(name).name}: side", *(f"at {100 * at:.0f} %" for at in AT)]
+            measure.table([*head, "third / target", "epochs"], rows)
+            print(flush=True)
     measure.report(given, everything)
 
 

@@ -139,13 +139,10 @@ def budget_words(sweep: "Sweep") -> str:
 def rung_words(sweep: "Sweep", plan: "Plan") -> str:
     """Where trials may end early, or why they do not."""
     search, train = sweep.spec.search, sweep.spec.trial.train
-    if plan.rungs:
-        epochs = " and ".join(map(str, plan.rungs))
-        return (
-            f"after epoch {epochs} of {train.epochs}: about one in {search.rungs.eta:g} goes on"
-            if search.rungs is not None
-            else ""
-        )
+    if plan.rungs and search.rungs is not None:
+        *others, last = map(str, plan.rungs)
+        epochs = f"{', '.join(others)} and {last}" if others else last
+        return f"after epoch {epochs} of {train.epochs}: about one in {search.rungs.eta:g} goes on"
     why = (
         "search.rungs is null" if search.rungs is None
         else "replicates are judged together at their end" if search.replicates > 1

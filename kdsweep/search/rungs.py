@@ -2,20 +2,20 @@
 
 Asynchronous successive halving (arXiv:1810.05934) holds a trial against those that reached the same
 rung before it. By accuracy alone it would end every small student; here a trial is ranked by how
-many others dominate it, in what validation says at the rung and in the size, which is known before
+far it is ahead of, or behind, the best of those that are no larger. Sizes are known before
 training.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kdsweep.results.meta import Direction
-from kdsweep.results.pareto import SIZE_LIKE, Points
 from kdsweep.results.record import EpochMetrics, Metric, TrialResult
 from kdsweep.spec import TrainSpec
 from kdsweep.spec.rungs import rung_epochs
@@ -27,9 +27,11 @@ FEWEST = 3
 _STANDS_FOR: Mapping[Metric, Metric] = {"latency_ms": "macs"}
 """What is measured only after training, and what of the size takes its place at a rung."""
 
-
 _MEASURED: tuple[Metric, ...] = ("accuracy", "loss")
 """What training gives; the rest is known before."""
+
+Rows = NDArray[np.float64]
+"""``[N, K]``, a trial in each row."""
 
 
 @dataclass(frozen=True)
@@ -64,38 +66,55 @@ class _Entrant:
     rungs: tuple[Rung, ...]
 
 
-@dataclass
 class _Reached:
     """All who have reached one rung, in the order in which they did."""
 
-    values: Points
-    """``[N, M]``, to be minimised; more rows than are in use, so that one more costs nothing."""
-    above: list[int] = field(default_factory=list)
-    """How many dominate each."""
-    keys: dict[str, int] = field(default_factory=dict)
-    """The row of each trial."""
-    judgements: dict[str, Judgement] = field(default_factory=dict)
+    def __init__(self, num_measured: int, num_sizes: int) -> None:
+        # More rows than are in use, so that one more costs nothing.
+        self._values, self._best = np.empty((16, num_measured)), np.empty((16, num_measured))
+        self._sizes = np.empty((16, num_sizes))
+        self._rows: dict[str, int] = {}
+        self.judgements: dict[str, Judgement] = {}
 
-    def add(self, key: str, mine: Points) -> int:
-        """One more; how many of the others dominate it."""
-        num = self.keys[key] = len(self.above)
-        if num == len(self.values):
-            self.values = np.concatenate([self.values, np.empty_like(self.values)])
-        self.values[num], others = mine, self.values[:num]
-        dominated = (mine <= others).all(axis=1) & (mine < others).any(axis=1)
-        for index in np.flatnonzero(dominated):
-            self.above[index] += 1
-        self.above.append(len(self.dominating(key)))
-        return self.above[-1]
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, key: str, values: Rows, sizes: Rows) -> None:
+        """One more: what validation says ``[V]``, to be maximised, and its sizes ``[S]``."""
+        num = len(self)
+        if num == len(self._values):
+            self._values, self._best, self._sizes = (
+                np.concatenate([rows, np.empty_like(rows)])
+                for rows in (self._values, self._best, self._sizes)
+            )
+        others, theirs, best = self._values[:num], self._sizes[:num], self._best[:num]
+        no_larger, no_smaller = (theirs <= sizes).all(axis=1), (theirs >= sizes).all(axis=1)
+        best[no_smaller] = np.maximum(best[no_smaller], values)
+        self._values[num], self._sizes[num] = values, sizes
+        self._best[num] = others[no_larger].max(axis=0, initial=-math.inf)
+        self._rows[key] = num
+
+    def behind(self) -> Rows:
+        """How far each is behind the best of the others that are no larger ``[N, V]``.
+
+        Less than zero where it is ahead of them; minus infinity where all others are larger.
+        """
+        num = len(self)
+        with np.errstate(invalid="ignore"):
+            found = self._best[:num] - self._values[:num]
+        # Not a number on both sides: as bad as can be.
+        return np.where(np.isnan(found), math.inf, found)
 
     def dominating(self, key: str) -> list[str]:
         """All trials that dominate this one here; nobody does where it has not been."""
-        if key not in self.keys:
+        if key not in self._rows:
             return []
-        mine, all_ = self.values[self.keys[key]], self.values[: len(self.keys)]
-        found = (all_ <= mine).all(axis=1) & (all_ < mine).any(axis=1)
-        names = list(self.keys)
-        return [names[index] for index in np.flatnonzero(found)]
+        row, num = self._rows[key], len(self)
+        values, sizes = self._values[:num], self._sizes[:num]
+        no_worse = (values >= values[row]).all(axis=1) & (sizes <= sizes[row]).all(axis=1)
+        better = (values > values[row]).any(axis=1) | (sizes < sizes[row]).any(axis=1)
+        names = list(self._rows)
+        return [names[index] for index in np.flatnonzero(no_worse & better)]
 
 
 class Rungs:
@@ -105,7 +124,12 @@ class Rungs:
     """
 
     def __init__(self, objectives: Mapping[Metric, Direction], *, eta: float) -> None:
-        self._objectives, self._eta = dict(objectives), eta
+        self._measured = {m: objectives[m] for m in _MEASURED if m in objectives}
+        self._sizes = {
+            _STANDS_FOR.get(m, m): direction
+            for m, direction in objectives.items() if m not in _MEASURED
+        }  # fmt: skip
+        self._eta = eta
         self._entrants: dict[str, _Entrant] = {}
         self._reached: dict[Rung, _Reached] = {}
         self._gains: dict[tuple[Rung, Metric], list[float]] = {}
@@ -118,19 +142,19 @@ class Rungs:
     def judge(self, key: str, epoch: EpochMetrics) -> Judgement:
         """Whether the trial goes on after this epoch; it does where it has no rung.
 
-        It goes on if nobody dominates it at the rung, or if fewer than one in ``eta`` have fewer
-        above them than it has.
+        It goes on if, of all that came so far, fewer than one in ``eta`` are further ahead of (or
+        less far behind) the best of those that are no larger than they. Of a student smaller than
+        all others nothing is known to be worse, so it goes on. With several measured objectives
+        one in which that is so is enough; with none there is nothing to learn from a rung.
         """
         entrant = self._entrants.get(key)
         rung = next((r for r in entrant.rungs if r.epoch == epoch.epoch), None) if entrant else None
-        if entrant is None or rung is None:
+        if entrant is None or rung is None or not self._measured:
             return Judgement(goes_on=True)
-        reached = self._reached.setdefault(
-            rung, _Reached(np.empty((16, len(self._objectives)), dtype=np.float64))
-        )
+        reached = self._reached.setdefault(rung, _Reached(len(self._measured), len(self._sizes)))
         if key not in reached.judgements:
-            above = reached.add(key, self._values(epoch, entrant.sizes))
-            reached.judgements[key] = self._judgement(above, reached.above, rung)
+            reached.add(key, self._values(epoch), self._sizes_of(entrant))
+            reached.judgements[key] = self._judgement(reached.behind(), rung)
         return reached.judgements[key]
 
     def ended(self, result: TrialResult) -> None:
@@ -184,24 +208,36 @@ class Rungs:
         }
         return result.model_copy(update={"metrics": metrics})
 
-    def _judgement(self, above: int, everyone: Sequence[int], rung: Rung) -> Judgement:
-        num = len(everyone)
-        better = sum(each < above for each in everyone)
-        if above == 0 or num < FEWEST or better < num / self._eta:
+    def _judgement(self, behind: Rows, rung: Rung) -> Judgement:
+        """Of the last of those that have reached the rung."""
+        mine, num = behind[-1], len(behind)
+        before = (behind < mine).sum(axis=0)
+        if num < FEWEST or (before < num / self._eta).any():
             return Judgement(goes_on=True)
+        nearest = int(before.argmin())
+        metric, far = list(self._measured)[nearest], mine[nearest]
+        where = f"{abs(far):.4f} {'behind' if far >= 0 else 'ahead of'}"
         return Judgement(
             goes_on=False,
-            why=f"ended at epoch {rung.epoch} of {rung.epochs}: of {num} trials that came so far "
-            f"{above} dominate it, and {better} have fewer above them",
+            why=f"ended at epoch {rung.epoch} of {rung.epochs}: in {metric} {where} the best of "
+            f"those that are no larger, where {before[nearest]} of {num} trials that came so far "
+            "stand better",
         )
 
-    def _values(self, epoch: EpochMetrics, sizes: Mapping[Any, float]) -> Points:
-        """The objectives as they are known at a rung ``[M]``, all to be minimised."""
-        found = []
-        for metric, direction in self._objectives.items():
-            known = _STANDS_FOR.get(metric, metric)
-            value = sizes[known] if known in SIZE_LIKE else getattr(epoch, known)
-            found.append(-value if direction == "max" else value)
+    def _values(self, epoch: EpochMetrics) -> Rows:
+        """What validation says of the measured objectives ``[V]``, all to be maximised."""
+        found = [
+            getattr(epoch, metric) * (1 if direction == "max" else -1)
+            for metric, direction in self._measured.items()
+        ]
         values = np.array(found, dtype=np.float64)
         # What is not a number is as bad as can be.
-        return np.where(np.isnan(values), math.inf, values)
+        return np.where(np.isnan(values), -math.inf, values)
+
+    def _sizes_of(self, entrant: _Entrant) -> Rows:
+        """The sizes among the objectives ``[S]``, all to be minimised."""
+        found = [
+            entrant.sizes[name] * (1 if direction == "min" else -1)
+            for name, direction in self._sizes.items()
+        ]
+        return np.array(found, dtype=np.float64)

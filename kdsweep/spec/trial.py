@@ -74,7 +74,7 @@ class PerRung(Settings):
 
     name: Literal["per_rung"] = "per_rung"
     ends: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        (0.15, 0.45), min_length=1, description="shares of training, rounded to whole epochs"
+        (0.05, 0.15, 0.45), min_length=1, description="shares of training, rounded to whole epochs"
     )
     warmup: float = Field(0.0, ge=0, lt=1, description="share of training spent warming up")
 

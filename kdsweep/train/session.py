@@ -19,6 +19,7 @@ from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import TrialSpec
 from kdsweep.spec.trial import MAIN_TEACHER, called
 from kdsweep.sweep_file.training_data import student_reads, training_data_are_read
+from kdsweep.train.allocator import keep_freed_memory
 from kdsweep.train.device import describe
 from kdsweep.train.loop import Report, Trained, Verdict, train
 from kdsweep.train.needs import teachers_of
@@ -40,9 +41,13 @@ LATENCY_BUDGET_S = 0.05
 
 
 class Session:
-    """Runs one trial after another on one device; nothing of a trial is left but what is shared."""
+    """Runs one trial after another on one device; nothing of a trial is left but what is shared.
+
+    The process keeps the memory that its trainings free.
+    """
 
     def __init__(self, *, device: torch.device, teachers: Path, ranks: Ranks = ALONE) -> None:
+        keep_freed_memory()
         self.device = device
         self.ranks = ranks
         self._store = TeacherStore(teachers)

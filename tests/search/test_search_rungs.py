@@ -36,7 +36,7 @@ def test_among_equals_in_size_it_is_successive_halving():
     rungs = Rungs(OBJECTIVES, eta=3)
     # Of the first two nobody is ended; then one in three goes on, those before included.
     found = [goes_on(rungs, str(n), 100, a) for n, a in enumerate([0.5, 0.4, 0.3, 0.6, 0.45, 0.55])]
-    # 0.3 has two above it: 2 of 3 have fewer. 0.45 has two of 5, and 0.55 one of 6.
+    # Two of 3 stand better than 0.3, two of 5 better than 0.45, and one of 6 better than 0.55.
     assert found == [True, True, False, True, False, True]
 
 
@@ -63,8 +63,8 @@ def test_why_a_trial_was_ended_is_said_in_numbers():
     said = judged(rungs, "last", 100, 0.4)
     assert not said.goes_on
     assert said.why == (
-        "ended at epoch 5 of 20: of 4 trials that came so far 3 dominate it, "
-        "and 3 have fewer above them"
+        "ended at epoch 5 of 20: in accuracy 0.3000 behind the best of those that are no larger, "
+        "where 3 of 4 trials that came so far stand better"
     )
 
 
@@ -107,22 +107,72 @@ def test_multiply_adds_stand_for_the_latency():
     assert not goes_on(rungs, "large", 2000, 0.1)
 
 
+def test_of_the_front_those_that_are_far_ahead_of_smaller_ones_go_on():
+    rungs = Rungs(OBJECTIVES, eta=3)
+    # All are on the front, each larger one ahead of the next smaller by 0.2, 0.1, 0.05, 0.01.
+    found = [(100, 0.2), (200, 0.4), (400, 0.5), (800, 0.55), (1600, 0.56)]
+    assert [goes_on(rungs, str(n), *each) for n, each in enumerate(found)] == [
+        True, True, False, False, False,
+    ]  # fmt: skip
+    # What is ahead by more than those before it goes on.
+    assert goes_on(rungs, "leap", 3200, 0.8)
+    said = judged(rungs, "no leap", 6400, 0.81)
+    assert "in accuracy 0.0100 ahead of the best" in said.why
+
+
+def test_a_larger_student_that_came_first_is_held_against_a_smaller_one_that_came_later():
+    rungs = Rungs(OBJECTIVES, eta=2)
+    for n, (params, accuracy) in enumerate([(1000, 0.9), (900, 0.3), (100, 0.89), (2000, 0.92)]):
+        judged(rungs, str(n), params, accuracy)
+    # 0.9 was far ahead until 0.89 came: now ahead by 0.01, and the new one by 0.02 of it.
+    assert goes_on(rungs, "new", 5000, 0.94)
+
+
+def test_with_several_sizes_no_larger_is_no_larger_in_each():
+    rungs = Rungs({"accuracy": "max", "params": "min", "macs": "min"}, eta=3)
+    for n in range(4):
+        rungs.enter(str(n), sizes={"params": 100, "macs": 900}, rungs=(RUNG,))
+        rungs.judge(str(n), epoch(5, 0.9))
+    for key, params, macs, answer in (("p", 200, 800, True), ("q", 200, 950, False)):
+        rungs.enter(key, sizes={"params": params, "macs": macs}, rungs=(RUNG,))
+        assert rungs.judge(key, epoch(5, 0.1)).goes_on == answer
+
+
+def test_a_trial_goes_on_that_is_good_in_one_of_two_measured_objectives():
+    rungs = Rungs({"accuracy": "max", "loss": "min", "params": "min"}, eta=3)
+    for n in range(4):
+        judged(rungs, str(n), 100, 0.9, loss=0.5)
+    assert goes_on(rungs, "confident", 100, 0.8, loss=0.3)
+    assert not goes_on(rungs, "neither", 100, 0.8, loss=0.6)
+
+
+def test_sizes_alone_end_nobody():
+    rungs = Rungs({"params": "min"}, eta=3)
+    assert all(goes_on(rungs, str(n), 100 * n, 0.1) for n in range(9))
+
+
 POINTS = st.lists(st.tuples(st.integers(1, 6), st.integers(0, 8)), min_size=1, max_size=40)
 
 
-def dominates(one, other):
-    return one[0] <= other[0] and one[1] >= other[1] and one != other
+def behind(points):
+    """How far each is behind the best of the others that are no larger."""
+    return [
+        max((b for j, (q, b) in enumerate(points) if q <= p and j != i), default=-math.inf) - a
+        for i, (p, a) in enumerate(points)
+    ]
 
 
 @given(POINTS, st.floats(1.5, 5))
-def test_nobody_on_the_front_so_far_is_ended_and_the_ended_have_many_before_them(points, eta):
-    rungs, seen = Rungs(OBJECTIVES, eta=eta), []
-    for n, point in enumerate(points):
-        seen.append(point)
-        above = [sum(dominates(q, p) for q in seen) for p in seen]
-        answer = goes_on(rungs, str(n), point[0], point[1] / 10)
-        before = sum(count < above[-1] for count in above)
-        assert answer == (len(seen) < FEWEST or above[-1] == 0 or before < len(seen) / eta)
+def test_any_trials_in_any_order(points, eta):
+    rungs = Rungs(OBJECTIVES, eta=eta)
+    for n, (params, accuracy) in enumerate(points, start=1):
+        found = behind(points[:n])
+        before = sum(each < found[-1] for each in found)
+        # Eighths are added and taken from each other without rounding.
+        answer = goes_on(rungs, str(n), params, accuracy / 8)
+        assert answer == (n < FEWEST or before < n / eta)
+        if all(q > params for q, _ in points[: n - 1]):
+            assert answer
 
 
 def result(key, accuracies, *, status="complete", role="trial", params=100):
@@ -183,7 +233,7 @@ def test_trials_of_an_earlier_process_are_held_against_later_ones():
         SEARCH,
     )
     said = judged(rungs, "new", 100, 0.4)
-    assert said.why.startswith("ended at epoch 5 of 20: of 4 trials that came so far 3 dominate it")
+    assert said.why.endswith("3 of 4 trials that came so far stand better")
 
 
 def test_rungs_follow_from_the_settings_of_the_trial():

@@ -114,8 +114,10 @@ def test_nesterov_without_momentum_is_refused():
         (Steps(milestones=(0.75, 0.5), factor=0.1), 0.8, 0.01),
         (Steps(milestones=(0.5,), factor=0.1, warmup=0.5), 0.25, 0.5),
         (PerRung(), 0.0, 1.0),
-        (PerRung(), 0.075, 0.5),
-        (PerRung(), 0.15, 1.0),  # the second begins where the first has ended
+        (PerRung(), 0.025, 0.5),
+        (PerRung(), 0.05, 1.0),  # the second begins where the first has ended
+        (PerRung(), 0.1, 0.5),
+        (PerRung(), 0.15, 1.0),
         (PerRung(), 0.25, 0.75),
         (PerRung(), 0.725, 0.5),
         (PerRung(), 1.0, 0.0),
@@ -186,7 +188,7 @@ def test_training_imports_neither_compiler_nor_cluster():
 
 
 def test_a_schedule_per_rung_ends_with_whole_epochs_each_once():
-    assert PerRung().end_epochs(20) == (3, 9)
+    assert PerRung().end_epochs(20) == (1, 3, 9)
     assert PerRung(ends=(0.24, 0.26, 0.99)).end_epochs(10) == (2, 3)  # 9.9 would be the last
     assert PerRung().end_epochs(1) == ()
     assert PerRung(ends=(0.01, 0.02)).end_epochs(30) == (1,)

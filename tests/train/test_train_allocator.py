@@ -1,0 +1,45 @@
+"""The memory that a process keeps, counted in the pages that the system hands out anew."""
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import resource, sys, torch
+from kdsweep.train.allocator import keep_freed_memory
+asked = "keep" in sys.argv and keep_freed_memory()
+def steps(n):
+    for _ in range(n):
+        kept = [torch.ones(1_000_000) for _ in range(20)]
+steps(3)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+steps(10)
+print(int(asked), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def pages(*arguments, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        capture_output=True, text=True, check=True, env=environment,
+    )  # fmt: skip
+    return tuple(int(word) for word in done.stdout.split())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the pages of Linux")
+def test_what_a_step_frees_serves_the_next_one():
+    _, without = pages()
+    asked, kept = pages("keep")
+    if not asked:
+        pytest.skip("another allocator than glibc's")
+    # 80 MB in each of ten steps: 400 huge pages, or up to 195,000 small ones.
+    assert without > 400
+    assert kept < without / 10
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the pages of Linux")
+def test_what_a_person_has_set_stays():
+    small = {"MALLOC_MMAP_THRESHOLD_": "100000", "MALLOC_TRIM_THRESHOLD_": "100000"}
+    _, anew = pages("keep", **small)
+    assert anew > 400
