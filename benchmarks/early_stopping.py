@@ -58,7 +58,7 @@ class Side:
     eta: float = 3.0
     told: str = "estimated"
     rungs: type[Rungs] = Rungs
-    grace: int = 1
+    grace: int = 3
 
 
 class Dominated(Rungs):
@@ -95,7 +95,7 @@ SIDES = {
 VARIANTS = {
     "eta 2": Side(eta=2.0),
     "eta 4": Side(eta=4.0),
-    "grace 3": Side(grace=3),
+    "grace 1": Side(grace=1),
     "told as they were": Side(told="as it was"),
     "told as failed": Side(told="failed"),
 }

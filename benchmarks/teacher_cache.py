@@ -34,6 +34,7 @@ from kdsweep.data.treatment import Normalisation, Treatment
 from kdsweep.data.views import Augment
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import Component, TrialSpec
+from kdsweep.train.allocator import keep_freed_memory
 from kdsweep.train.loop import Verdict, train
 from kdsweep.train.output_store import OutputStore
 from kdsweep.train.teacher import Teacher
@@ -147,6 +148,7 @@ class Pair:
 def measure_pair(name: str, steps: int, repeats: int) -> measure.Measured:
     """All sides of a pair in turns, in this process."""
     torch.set_num_threads(1)
+    keep_freed_memory()
     with tempfile.TemporaryDirectory() as scratch:
         pair = Pair(*PAIRS[name], steps, Path(scratch))
         views = pair.views()[1:]

@@ -66,25 +66,24 @@ class Glyphs(DataSet):
 
     def extent(self) -> Extent:
         """By the characters alone; the first time on a machine renders, in seconds."""
-        index, _ = self._listed(open_glyphs(), self.describe())
-        return Extent(len(index[0]), self.params.augment.num_views)
+        train, *_ = self._listed(open_glyphs(), self.describe())
+        return Extent(len(train), self.params.augment.num_views)
 
     def _listed(
         self, records: NDArray[Any], info: DataInfo
-    ) -> tuple[tuple[Index, Index, Index], Index]:
-        """The records of each part, and the label of every record."""
+    ) -> tuple[Index, Index, Index, Index, Index]:
+        """The records of each part; the label and the code point of every record."""
         labels = _labels(records["script"], info.class_names)
         code_points = records["code_point"].astype(np.int64)
         train, *held_out = _by_character(code_points, labels, info, self.params)
         kept = train[stratified_subset(labels[train], self.params.limit)]
-        return (kept, held_out[0], held_out[1]), labels
+        return kept, held_out[0], held_out[1], labels, code_points
 
     def load(self, device: torch.device) -> Splits:
         """All of it in memory on the device; the first load on a machine renders, in seconds."""
         info, params = self.describe(), self.params
         records = open_glyphs()
-        code_points = records["code_point"].astype(np.int64)
-        parts, labels = self._listed(records, info)
+        *parts, labels, code_points = self._listed(records, info)
         train, validation, test = (
             _part(records["image"][index], labels[index], code_points[index], params.texts)
             for index in parts

@@ -22,6 +22,11 @@ Points = NDArray[np.float64]
 SIZE_LIKE: tuple[Metric, ...] = ("params", "macs", "size_bytes", "latency_ms")
 
 
+def known_untrained(metric: Metric) -> Metric:
+    """The metric, or what stands for it before a student is trained: only then is it timed."""
+    return "macs" if metric == "latency_ms" else metric
+
+
 def front(
     results: Sequence[TrialResult],
     objectives: Objectives,

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsweep.results.meta import Direction
+from kdsweep.results.pareto import known_untrained
 from kdsweep.results.record import EpochMetrics, Metric, TrialResult
 from kdsweep.spec import TrainSpec
 from kdsweep.spec.rungs import rung_epochs
@@ -23,9 +24,6 @@ from kdsweep.spec.sweep import SearchSpec
 
 FEWEST = 3
 """At a rung that fewer have reached nobody is ended: there is too little to be held against."""
-
-_STANDS_FOR: Mapping[Metric, Metric] = {"latency_ms": "macs"}
-"""What is measured only after training, and what of the size takes its place at a rung."""
 
 _MEASURED: tuple[Metric, ...] = ("accuracy", "loss")
 """What training gives; the rest is known before."""
@@ -126,7 +124,7 @@ class Rungs:
     def __init__(self, objectives: Mapping[Metric, Direction], *, eta: float) -> None:
         self._measured = {m: objectives[m] for m in _MEASURED if m in objectives}
         self._sizes = {
-            _STANDS_FOR.get(m, m): direction
+            known_untrained(m): direction
             for m, direction in objectives.items() if m not in _MEASURED
         }  # fmt: skip
         self._eta = eta

@@ -7,24 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from kdsweep.results.pareto import size_objective
-from kdsweep.results.record import Metric
+from kdsweep.results.pareto import known_untrained, size_objective
 from kdsweep.search.bounds import SizesOf
 from kdsweep.search.draws import draw
 from kdsweep.spec import Assignment, Space, SweepSpec
+from kdsweep.sweep_file import sets_student
 from kdsweep.sweep_file.corners import student_corners
 
 SizeOf = Callable[[Mapping[str, Any]], float | None]
 """Changes of the trial -> the size of its student; ``None`` if it is not known."""
 
-_STANDS_FOR: dict[Metric, Metric] = {"latency_ms": "macs"}
-"""What is known untrained, of an objective that is not."""
-
 CANDIDATES = 256
 MOST_STUDENTS = 48
 """That are built to learn their sizes: some milliseconds each, of large ones tenths of a second."""
-
-_OF_A_STUDENT = ("student", "data")
 
 
 class Spread:
@@ -42,7 +37,7 @@ class Spread:
     def over(cls, spec: SweepSpec, space: Space, sizes_of: SizesOf, *, num_strata: int) -> "Spread":
         """Over the first objective that is a size, or else a cost; without one over nothing."""
         objective = size_objective(spec.objectives)
-        metric = objective and _STANDS_FOR.get(objective, objective)
+        metric = objective and known_untrained(objective)
 
         def size_of(changes: Mapping[str, Any]) -> float | None:
             sizes = sizes_of(changes) if metric else None
@@ -104,7 +99,7 @@ class Spread:
             point = self._space.resolve(
                 lambda d, params=params: params.get(d.name, draw(d, random))  # type: ignore[misc]
             )
-            student = repr([each for each in point.changes.items() if _is_of_student(each[0])])
+            student = repr([each for each in point.changes.items() if sets_student(each[0])])
             if student not in students and len(students) >= MOST_STUDENTS:
                 continue
             students.add(student)
@@ -113,7 +108,3 @@ class Spread:
                 found.append((size, point))
         order = random.permutation(len(found))
         return [found[index] for index in order]
-
-
-def _is_of_student(path: str) -> bool:
-    return path.partition(".")[0] in _OF_A_STUDENT

@@ -17,7 +17,7 @@ _SETTLED = 0.02
 class RungSpec(Settings):
     """Which trials end early: of those that reach a rung, the best ``1 / eta`` go on."""
 
-    grace: int = Field(1, ge=1, le=100_000, description="epochs that every trial trains")
+    grace: int = Field(3, ge=1, le=100_000, description="epochs that every trial trains")
     eta: float = Field(3.0, gt=1, le=100, description="one in so many goes on")
 
 

@@ -12,6 +12,7 @@ from kdsweep.sweep_file.load import (
     load,
     load_for_elsewhere,
     load_trial,
+    sets_student,
 )
 from kdsweep.sweep_file.plan import Plan, check_room, plan, teacher_words
 from kdsweep.sweep_file.read import to_yaml
@@ -35,6 +36,7 @@ __all__ = [
     "plan",
     "problems_without_gpu",
     "resolved",
+    "sets_student",
     "teacher_words",
     "to_yaml",
 ]

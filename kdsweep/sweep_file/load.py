@@ -84,7 +84,7 @@ class Sweep:
 
     def sizes_of(self, changes: Mapping[str, Any]) -> dict[Metric, float] | None:
         """The sizes of a student that is not trained yet; ``None`` if it cannot be built."""
-        relevant = {path: value for path, value in changes.items() if _sets_student(path)}
+        relevant = {path: value for path, value in changes.items() if sets_student(path)}
         try:
             student = self.fitting.student(put(self.spec.trial, relevant))
         except SpecError:
@@ -102,7 +102,8 @@ class Sweep:
         return params if same(resolved(put(self.spec.trial, point.changes)), wanted) else None
 
 
-def _sets_student(path: str) -> bool:
+def sets_student(path: str) -> bool:
+    """Whether what is at a path of the trial can make a student of another size."""
     return path.partition(".")[0] in ("student", "data")
 
 

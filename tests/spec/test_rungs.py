@@ -11,15 +11,15 @@ from kdsweep.spec.rungs import EARLIEST, RungSpec, rung_epochs
 @pytest.mark.parametrize(
     ("schedule", "epochs", "expected"),
     [
-        ({"name": "per_rung"}, 20, (1, 3, 9)),
+        ({"name": "per_rung"}, 20, (3, 9)),
         ({"name": "per_rung"}, 60, (3, 9, 27)),
-        ({"name": "per_rung", "ends": [0.1, 0.5]}, 20, (2, 10)),
+        ({"name": "per_rung", "ends": [0.1, 0.5]}, 20, (10,)),  # 2 epochs are less than the grace
         ({"name": "steps"}, 240, (125, 185)),
         ({"name": "steps", "milestones": [0.625, 0.75, 0.875]}, 240, (155, 185, 215)),
         ({"name": "steps", "milestones": [0.99]}, 20, ()),
         ("constant", 20, (5, 15)),
-        ("constant", 8, (2, 6)),
-        ("constant", 3, (1,)),
+        ("constant", 8, (3,)),
+        ("constant", 3, ()),
         ("cosine", 200, ()),  # mid-schedule nothing can be compared
     ],
     ids=str,
@@ -31,7 +31,7 @@ def test_rungs_sit_where_the_schedule_allows(schedule, epochs, expected):
 def test_grace_and_eta_move_them():
     constant = TrainSpec(epochs=100, schedule="constant")
     assert rung_epochs(constant, RungSpec(grace=30, eta=2)) == (30, 60)
-    assert rung_epochs(TrainSpec(epochs=20, schedule="per_rung"), RungSpec(grace=3)) == (3, 9)
+    assert rung_epochs(TrainSpec(epochs=20, schedule="per_rung"), RungSpec(grace=1)) == (1, 3, 9)
 
 
 @given(

@@ -93,7 +93,7 @@ def test_replicates_are_one_or_more():
             {"rungs": {"eta": 2}},
             {},
             "search: rungs do nothing: in 20 epochs of the schedule 'cosine' there is no place for "
-            "one after 1; use the schedule per_rung, more epochs, or rungs: null",
+            "one after 3; use the schedule per_rung, more epochs, or rungs: null",
         ),
         (
             {"rungs": {}, "replicates": 2},
