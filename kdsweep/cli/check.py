@@ -86,7 +86,7 @@ def as_data(sweep: "Sweep", plan: "Plan") -> dict[str, object]:
 def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
     """The plan in lines of at most 80 columns, long names apart."""
     from kdsweep.batch import in_words
-    from kdsweep.sweep_file import computing_words
+    from kdsweep.sweep_file import computing_words, lacking_a_gpu
 
     spec = sweep.spec
     times = f"{plan.replicates} replicates of " if plan.replicates > 1 else ""
@@ -117,6 +117,7 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
         )
     return [*lines, *_resource_lines(plan.resources, spec.cluster.address),
             f"  computing   {computing_words(spec.trial.train)}",
+            *(f"              {each}" for each in lacking_a_gpu(sweep, plan.resources)),
             f"  results     {results_at(sweep)}"]  # fmt: skip
 
 
@@ -127,11 +128,13 @@ def _trials(plan: "Plan", times: str, sampler: str) -> str:
 
 
 def budget_words(sweep: "Sweep") -> str:
-    """What the sweep may spend: ``8 hours, 5,000 epochs, 40 in money at 2.5 an hour``."""
+    """What the sweep may spend: ``8 hours, 500 epochs of students (25 whole trials)``."""
     budget, price = sweep.spec.search.budget, sweep.spec.cluster.cost_per_hour
     assert budget is not None
     said = [] if budget.hours is None else [f"{budget.hours:g} hours"]
-    said += [] if budget.epochs is None else [f"{budget.epochs:,} epochs of students"]
+    if budget.epochs is not None:
+        whole = _counted(budget.epochs // sweep.spec.trial.train.epochs, "whole trial")
+        said.append(f"{budget.epochs:,} epochs of students ({whole})")
     said += [] if budget.cost is None else [f"{budget.cost:g} in money at {price:g} an hour"]
     return ", ".join(said)
 

@@ -1,6 +1,7 @@
 """``kdsweep run``, ``resume`` and ``trial``: the commands that train."""
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from kdsweep.results.record import EpochMetrics, TrialResult
     from kdsweep.results.store import RunStore
     from kdsweep.sweep_file import Sweep
+
+BEGAN = time.monotonic()
+"""When the command began, but for Python's own start."""
 
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C ended, as shells have it."""
@@ -194,18 +198,19 @@ def _drive(
     num_done = sum(r.role != "teacher" and r.status in ENDED for r in done)
     with Progress(meta.name, meta.trials, sweep.spec.objectives, done=num_done) as progress:
         try:
-            status, store = run_sweep(sweep, open_store, progress=progress, done=done)
+            status, store = run_sweep(sweep, open_store, progress=progress, done=done, began=BEGAN)
         except KeyboardInterrupt:
             progress.message("stopped at once")
             raise typer.Exit(INTERRUPTED) from None
-    _print_spent(store)
-    _print_front(store)
+    results = store.read()
+    _print_spent(store, results)
+    _print_front(store, results)
     if status == "stopped":
         typer.echo(f"stopped; `kdsweep resume {store.directory}` goes on", err=True)
         raise typer.Exit(INTERRUPTED)
 
 
-def _print_front(store: "RunStore") -> None:
+def _print_front(store: "RunStore", results: "list[TrialResult]") -> None:
     from rich.console import Console
 
     from kdsweep.report.table import trial_table
@@ -213,7 +218,7 @@ def _print_front(store: "RunStore") -> None:
 
     meta = store.meta
     console = Console()
-    found = front(store.read(), meta.objectives, constraints=meta.constraints)
+    found = front(results, meta.objectives, constraints=meta.constraints)
     if not found:
         typer.echo(f"{store.directory}: no trial is complete yet, so there is no front")
         return
@@ -229,11 +234,17 @@ def _print_front(store: "RunStore") -> None:
     )
 
 
-def _print_spent(store: "RunStore") -> None:
-    """What the sweep has spent since its first process began, and the budget that ended it."""
+def _print_spent(store: "RunStore", results: "list[TrialResult]") -> None:
+    """What the sweep has spent since its first process began, on what, and what ended it."""
+    from collections import Counter
+
     from kdsweep.report.labels import spent_words
 
     typer.echo(f"spent: {spent_words(store.meta)}")
+    ways = Counter(each.computed for each in results if each.role != "teacher" and each.computed)
+    if ways:
+        found = (f"{num} trials in {way}" for way, num in ways.most_common())
+        typer.echo(f"computed: {'; '.join(found)}")
     if store.meta.ended_by:
         typer.echo(f"ended: {store.meta.ended_by}")
 

@@ -129,7 +129,12 @@ def clock_words(seconds: float) -> str:
     return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"
 
 
+def money_words(cost: float) -> str:
+    """Two decimals, or where that would be nothing two digits: ``1,204.50``, ``0.0083``."""
+    return f"{cost:,.2f}" if cost >= 0.1 or cost == 0 else f"{cost:.2g}"
+
+
 def spent_words(meta: RunMeta) -> str:
     """What a sweep has spent: ``2m 05s, 5,230 epochs of students, 1.20 in money``."""
     said = f"{clock_words(meta.wall_seconds)}, {meta.student_epochs:,} epochs of students"
-    return said if meta.cost is None else f"{said}, {meta.cost:,.2f} in money"
+    return said if meta.cost is None else f"{said}, {money_words(meta.cost)} in money"

@@ -19,7 +19,9 @@ class Spent:
 
 
 class Budget:
-    """Counts from the moment when it is made; what earlier processes have spent comes on top.
+    """Counts from ``began`` on, by ``time.monotonic()``, or from the moment when it is made.
+
+    What earlier processes have spent comes on top.
 
     Epochs are set aside when a trial begins, so that all that begin can end; of a trial that ends
     early the rest is given back. Time and money cannot be: what runs when they are spent is cut
@@ -27,11 +29,16 @@ class Budget:
     """
 
     def __init__(
-        self, limits: BudgetSpec | None, *, cost_per_hour: float | None, spent: Spent = Spent()
+        self,
+        limits: BudgetSpec | None,
+        *,
+        cost_per_hour: float | None,
+        spent: Spent = Spent(),
+        began: float | None = None,
     ) -> None:
         self._limits = limits or BudgetSpec.model_construct(hours=None, epochs=None, cost=None)
         self._price, self._before = cost_per_hour, spent
-        self._began = time.monotonic()
+        self._began = time.monotonic() if began is None else began
         self._lock = threading.Lock()
         self._trained, self._set_aside = spent.epochs, 0
 

@@ -4,6 +4,7 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,24 +33,27 @@ def run(
     *,
     progress: Progress,
     done: Sequence[TrialResult] = (),
+    began: float | None = None,
 ) -> tuple[RunStatus, RunStore]:
     """Run the sweep's trials on Ray until all are done or somebody stops it; says how it ended.
 
     ``open_store`` makes or opens the run directory, and is called only when it is known that the
-    sweep can run. ``done`` are the records of trials that need not run again. Every record is on
-    disk when this returns, the front beside them.
+    sweep can run. ``done`` are the records of trials that need not run again. Time is spent
+    from ``began`` on, by ``time.monotonic()``; from now if it is not given. Every record is on disk
+    when this returns, the front beside them.
 
     Raises:
         SpecError: no cluster, or no room on it for what the file asks.
         TrialError: the sweep cannot make progress, or its teacher could not be made.
     """
+    began = time.monotonic() if began is None else began
     progress.phase("starting Ray")
     with hushed(), connected(sweep.spec.cluster) as ray_is_up:
         _import_while_ray_starts(tracking=sweep.spec.tracking.enabled)
         fitted = ray_is_up()
         store = open_store()
         with store.hold(), chatter_in(store.directory / "logs"), _scratch() as scratch:
-            status = _recorded(sweep, store, fitted, progress, scratch, done)
+            status = _recorded(sweep, store, fitted, progress, scratch, done, began)
     return status, store
 
 
@@ -68,6 +72,7 @@ def _recorded(
     progress: Progress,
     scratch: Path,
     done: Sequence[TrialResult],
+    began: float,
 ) -> RunStatus:
     """Run the sweep and, however it ends, leave behind what is known of it."""
     tracking = sweep.spec.tracking
@@ -78,7 +83,8 @@ def _recorded(
     journal = Journal(store, progress, tracker, done=done)
     spent = Spent(store.meta.wall_seconds, store.meta.student_epochs)
     price = sweep.spec.cluster.cost_per_hour
-    budget = Budget(sweep.spec.search.budget, cost_per_hour=price, spent=spent)
+    limits = sweep.spec.search.budget
+    budget = Budget(limits, cost_per_hour=price, spent=spent, began=began)
     status, in_a_hurry = "failed", False
     store.update_meta(status="running", ended_by="")
     try:
@@ -99,6 +105,9 @@ def _recorded(
             tracker.start()
             tracker.finish(store.meta.status, journal.front)
             tracker.close()
+        # The files of the front and MLflow have taken time as well.
+        spent = budget.spent
+        store.update_meta(wall_seconds=spent.seconds, cost=spent.cost)
     return store.meta.status
 
 

@@ -217,9 +217,8 @@ class Rungs:
         where = f"{abs(far):.4f} {'behind' if far >= 0 else 'ahead of'}"
         return Judgement(
             goes_on=False,
-            why=f"ended at epoch {rung.epoch} of {rung.epochs}: in {metric} {where} the best of "
-            f"those that are no larger, where {before[nearest]} of {num} trials that came so far "
-            "stand better",
+            why=f"ended at epoch {rung.epoch} of {rung.epochs}: {metric} {where} the best of those "
+            f"no larger, and {before[nearest]} of the {num} that came so far do better in that",
         )
 
     def _values(self, epoch: EpochMetrics) -> Rows:

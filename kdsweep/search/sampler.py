@@ -21,7 +21,7 @@ from kdsweep.search.unseen import Unseen
 from kdsweep.spec.space import Assignment
 from kdsweep.sweep_file import Sweep
 
-MOST_REFUSED = 3
+MOST_REFUSED = 8
 """Proposals in a row that are known or out of bounds, before any other point is taken."""
 
 
@@ -142,7 +142,7 @@ class Sampler:
             asked, point = self._study.ask()
             if self._unseen.admits(point):
                 return point, asked
-            self._study.refuse(asked)
+            self._study.refuse(asked, self._unseen.sizes_out_of_bounds(point.changes))
         other = self._unseen.find()
         return None if other is None else (other, self._study.place(other.params))
 

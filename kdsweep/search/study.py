@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import optuna
 from optuna.trial import TrialState, create_trial
 
-from kdsweep.results.record import TrialResult
+from kdsweep.results.record import Metric, TrialResult
 from kdsweep.search.bounds import objective_values, told_values, user_attrs, violations
 from kdsweep.search.optuna_terms import distribution, make_sampler, suggest
 from kdsweep.spec import Assignment, Label, Space, SweepSpec
@@ -18,7 +18,7 @@ class Study:
     def __init__(
         self, spec: SweepSpec, space: Space, sampler: NamedSampler, *, num_known: int
     ) -> None:
-        self._spec, self._space = spec, space
+        self._spec, self._space, self._name = spec, space, sampler
         self._dimensions = {dimension.name: dimension for dimension in space.dimensions()}
         self._study = optuna.create_study(
             study_name=spec.name,
@@ -43,9 +43,22 @@ class Study:
             suggest(asked, self._dimensions[name])
         return asked
 
-    def refuse(self, asked: optuna.Trial) -> None:
-        """A proposed point is not trained; the sampler is asked for another."""
-        self._study.tell(asked, state=TrialState.FAIL)
+    def refuse(self, asked: optuna.Trial, sizes: Mapping[Metric, float]) -> None:
+        """A proposed point is not trained; the sampler is asked for another.
+
+        ``sizes`` are those of its student where they are out of bounds, else empty. TPE learns by
+        how much from such a point, and nothing from its values; what others would take from the
+        values is not known, so to them it has failed.
+        """
+        bounds = self._spec.constraints
+        missed = violations(sizes, {name: bounds[name] for name in bounds if name in sizes})
+        if self._name != "tpe" or not any(violation > 0 for violation in missed.values()):
+            self._study.tell(asked, state=TrialState.FAIL)
+            return
+        for name, violation in missed.items():
+            asked.set_constraint(name, violation)
+        values = [sizes.get(name, 0.0) for name in self._spec.objectives]
+        self._study.tell(asked, told_values(values, self._spec.objectives))
 
     def tell(self, asked: optuna.Trial, result: TrialResult) -> None:
         """What came of a point: failed, stopped and unmeasured ones are told as failed."""

@@ -46,11 +46,14 @@ class Unseen:
 
     def fits(self, changes: Mapping[str, Any]) -> bool:
         """Whether the student's size, which is known untrained, meets the bounds on sizes."""
-        if not self._bounds:
-            return True
-        fits = not misses(self._sizes_of(changes), self._bounds)
+        fits = not self.sizes_out_of_bounds(changes)
         self.num_out_of_bounds += not fits
         return fits
+
+    def sizes_out_of_bounds(self, changes: Mapping[str, Any]) -> Mapping[Metric, float]:
+        """The sizes of a student that breaks a bound on them; empty where none is broken."""
+        sizes = self._sizes_of(changes) if self._bounds else None
+        return sizes if sizes and misses(sizes, self._bounds) else {}
 
     def find(self) -> Assignment | None:
         """A point that it admits, at random while that is quick; ``None`` if there is none."""

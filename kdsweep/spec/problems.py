@@ -56,7 +56,7 @@ def _sentence(problem: dict[str, Any], model: type[BaseModel], at: str) -> str:
     said = _as_found(kind, loc, found, context, model)
     if said is None:
         message = str(problem["msg"]).removeprefix("Value error, ")
-        said = message if kind == "value_error" and isinstance(found, dict) else ""
+        said = message if kind == "value_error" and isinstance(found, dict | BaseModel) else ""
         said = said or f"{as_yaml(found)}: {message}"
     return f"{path}: {said}" if path else said
 

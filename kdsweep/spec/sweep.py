@@ -191,10 +191,9 @@ class SweepSpec(Settings):
         trial = others.data.get("trial")
         if trial is None or search.rungs is None or not search.asks_for_rungs:
             return search
-        entries, _ = parse_entries(others.data.get("space", {}))
-        varied = {path for name, node in entries for path in paths_of(name, node)}
         moved = any(
-            p == "train" or p.startswith(("train.epochs", "train.schedule")) for p in varied
+            p == "train" or p.startswith(("train.epochs", "train.schedule"))
+            for p in _varied(others)
         )
         if not moved and not rung_epochs(trial.train, search.rungs):
             raise ValueError(
@@ -211,10 +210,24 @@ class SweepSpec(Settings):
         budget = None if search is None else search.budget
         if budget is not None and budget.cost is not None and not cluster.cost_per_hour:
             raise ValueError(
-                f"search.budget.cost is {budget.cost:g}, and cost_per_hour is not given: nobody "
-                "knows when it is spent; give cost_per_hour, or limit hours in place of cost"
+                f"search.budget.cost is {budget.cost:g}, and cost_per_hour is not given or 0: "
+                "nobody knows when it is spent; give cost_per_hour, or limit hours in place of cost"
             )
         return cluster
+
+    @field_validator("search")
+    @classmethod
+    def _a_trial_can_be_paid_for(cls, search: SearchSpec, others: ValidationInfo) -> SearchSpec:
+        """Otherwise the sweep would end before it begins."""
+        trial, budget = others.data.get("trial"), search.budget
+        if trial is None or budget is None or budget.epochs is None:
+            return search
+        if not _varied(others) & {"train", "train.epochs"} and budget.epochs < trial.train.epochs:
+            raise ValueError(
+                f"budget: {budget.epochs} epochs do not pay for one trial of "
+                f"{trial.train.epochs}; raise epochs, or lower train.epochs"
+            )
+        return search
 
     @field_validator("search")
     @classmethod
@@ -237,3 +250,9 @@ class SweepSpec(Settings):
                 f"have a seed above {_LARGEST_SEED}; lower trial.seed"
             )
         return search
+
+
+def _varied(others: ValidationInfo) -> set[str]:
+    """The dotted paths that the file's space sets."""
+    entries, _ = parse_entries(others.data.get("space", {}))
+    return {path for name, node in entries for path in paths_of(name, node)}

@@ -14,7 +14,7 @@ from kdsweep.sweep_file.load import (
     load_trial,
     sets_student,
 )
-from kdsweep.sweep_file.plan import Plan, check_room, plan, teacher_words
+from kdsweep.sweep_file.plan import Plan, check_room, lacking_a_gpu, plan, teacher_words
 from kdsweep.sweep_file.read import to_yaml
 from kdsweep.sweep_file.resolve import defaults, resolved
 
@@ -30,6 +30,7 @@ __all__ = [
     "computing_words",
     "controls",
     "defaults",
+    "lacking_a_gpu",
     "load",
     "load_for_elsewhere",
     "load_trial",

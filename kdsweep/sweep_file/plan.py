@@ -100,12 +100,9 @@ def check_room(sweep: Sweep) -> None:
         SpecError: they do not, and says the arithmetic; or a trial needs a GPU and gets none.
     """
     found = resources(sweep.spec.cluster, this_machine())
-    if found.machine is not None and not found.gpus_per_worker:
-        points = (point.changes for point in sweep.space.corners())
-        trials = [sweep.spec.trial, *(put(sweep.spec.trial, changes) for changes in points)]
-        problems = problems_without_gpu(trials)
-        if problems:
-            raise SpecError([f"trial.{each}" for each in problems], source=sweep.path)
+    problems = lacking_a_gpu(sweep, found)
+    if problems:
+        raise SpecError(problems, source=sweep.path)
     problem = found.problem
     if problem is not None:
         raise SpecError(
@@ -113,6 +110,15 @@ def check_room(sweep: Sweep) -> None:
             "gpus_per_worker, or give --address of a larger cluster",
             source=sweep.path,
         )
+
+
+def lacking_a_gpu(sweep: Sweep, found: Resources) -> list[str]:
+    """What the trials of ``sweep`` ask for that needs a GPU, where they get none; with its path."""
+    if found.machine is None or found.gpus_per_worker:
+        return []
+    points = (point.changes for point in sweep.space.corners())
+    trials = [sweep.spec.trial, *(put(sweep.spec.trial, changes) for changes in points)]
+    return [f"trial.{each}" for each in problems_without_gpu(trials)]
 
 
 def resources(cluster: ClusterSpec, machine: Machine) -> Resources:

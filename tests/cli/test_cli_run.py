@@ -156,7 +156,7 @@ def test_resume_hands_on_every_record_and_counts_what_is_done(home, monkeypatch)
         store.write(trial(number, 0.5, 100, status=status))
     given = {}
 
-    def instead(sweep, open_store, *, progress, done):
+    def instead(sweep, open_store, *, progress, done, began):
         given.update(done=done, earlier=progress._state.earlier, planned=progress._state.planned)
         return "complete", open_store()
 
@@ -225,6 +225,9 @@ def test_cuda_graphs_are_refused_before_a_sweep_without_gpus(home, capsys, monke
     assert run("run", "small.yaml") == 2
     assert capsys.readouterr() == ("", f"error: small.yaml: trial.train.compile: {GRAPHS}\n")
     assert not (home / "runs").exists()
+    # What is only looked at may be meant for another machine.
+    assert run("check", "small.yaml") == 0
+    assert f"              trial.train.compile: {GRAPHS}\n" in capsys.readouterr().out
 
 
 def test_one_trial_names_each_of_its_teachers(home, capsys):

@@ -67,7 +67,7 @@ def test_those_that_were_ended_say_why_and_have_no_weights(home, run):
     pruned = [trial for trial in trials if trial.status == "pruned"]
     assert len(pruned) >= 5
     for trial in pruned:
-        assert trial.error.startswith(f"ended at epoch {len(trial.epochs)} of 12: of ")
+        assert trial.error.startswith(f"ended at epoch {len(trial.epochs)} of 12: accuracy ")
         assert trial.weights is None
         assert not (home / "runs/rungs/trials" / trial.trial_id / "student.safetensors").exists()
         assert trial.metrics["accuracy"] == trial.epochs[-1].accuracy

@@ -24,6 +24,14 @@ def test_without_limits_everything_is_allowed_and_counted(clock):
     assert budget.spent == Spent(90.0, 7, None)
 
 
+def test_time_counts_from_the_command_on(clock):
+    budget = Budget(BudgetSpec(hours=0.01), cost_per_hour=3600.0, began=clock[0] - 20)
+    assert budget.spent == Spent(20.0, 0, 20.0)
+    assert budget.used_up is None
+    clock[0] += 16
+    assert budget.used_up == "the budget of 0.01 h is spent"
+
+
 def test_epochs_that_are_set_aside_are_not_given_twice():
     budget = Budget(BudgetSpec(epochs=50), cost_per_hour=None)
     assert budget.set_aside(20)

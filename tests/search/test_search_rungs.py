@@ -63,8 +63,8 @@ def test_why_a_trial_was_ended_is_said_in_numbers():
     said = judged(rungs, "last", 100, 0.4)
     assert not said.goes_on
     assert said.why == (
-        "ended at epoch 5 of 20: in accuracy 0.3000 behind the best of those that are no larger, "
-        "where 3 of 4 trials that came so far stand better"
+        "ended at epoch 5 of 20: accuracy 0.3000 behind the best of those no larger, "
+        "and 3 of the 4 that came so far do better in that"
     )
 
 
@@ -117,7 +117,7 @@ def test_of_the_front_those_that_are_far_ahead_of_smaller_ones_go_on():
     # What is ahead by more than those before it goes on.
     assert goes_on(rungs, "leap", 3200, 0.8)
     said = judged(rungs, "no leap", 6400, 0.81)
-    assert "in accuracy 0.0100 ahead of the best" in said.why
+    assert "accuracy 0.0100 ahead of the best" in said.why
 
 
 def test_a_larger_student_that_came_first_is_held_against_a_smaller_one_that_came_later():
@@ -233,7 +233,7 @@ def test_trials_of_an_earlier_process_are_held_against_later_ones():
         SEARCH,
     )
     said = judged(rungs, "new", 100, 0.4)
-    assert said.why.endswith("3 of 4 trials that came so far stand better")
+    assert said.why.endswith("3 of the 4 that came so far do better in that")
 
 
 def test_rungs_follow_from_the_settings_of_the_trial():

@@ -104,6 +104,23 @@ def test_a_student_that_is_known_to_be_out_of_bounds_is_never_trained(conditiona
     assert [p.number for p in found] == list(range(trials + 2))
 
 
+def test_tpe_learns_where_students_are_too_large(conditional):
+    """One width in 60 is allowed: at random hardly anything would be."""
+    space = {
+        "student.width": {"int": [2, 62]}, "train.lr": {"loguniform": [1e-4, 1e-1]},
+        "train.label_smoothing": {"uniform": [0, 0.2]},
+    }  # fmt: skip
+    spec = conditional.spec.model_copy(update={"space": space})
+    sweep = replace(conditional, spec=spec, space=Space.parse(space))
+    sampler = sampler_of(bounded(sweep, 60), sizes_of=sized)
+    at_random, find = [], sampler._unseen.find
+    sampler._unseen.find = lambda: at_random.append(1) or find()
+    trials = [p for p in ask_all(sampler) if p.role == "trial"]
+    assert {p.assignment.params["student.width"] for p in trials} == {4}
+    assert len(trials) == 60
+    assert len(at_random) < 30
+
+
 def test_nor_as_a_point_of_a_grid(gridded):
     sampler = sampler_of(changed(gridded, constraints={"params": Bound(max=300)}), sizes_of=sized)
     found = ask_all(sampler)
@@ -175,7 +192,10 @@ def test_what_was_refused_leaves_nothing_running(conditional, monkeypatch):
     states = [trial.state for trial in made[-1].trials]
     assert TrialState.RUNNING not in states
     assert TrialState.WAITING not in states
-    assert states.count(TrialState.COMPLETE) == 22
+    # What was trained has an accuracy, and misses its bound; what was refused has none.
+    trained = [trial for trial in made[-1].trials if "accuracy.min" in trial.constraints]
+    assert {trial.params["student.width"] for trial in trained} == {4}
+    assert len(trained) == 22
 
 
 RANGES = st.one_of(

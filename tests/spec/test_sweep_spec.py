@@ -115,8 +115,14 @@ def test_replicates_are_one_or_more():
         (
             {"budget": {"cost": 3}},
             {},
-            "cluster: search.budget.cost is 3, and cost_per_hour is not given: nobody knows when "
-            "it is spent; give cost_per_hour, or limit hours in place of cost",
+            "cluster: search.budget.cost is 3, and cost_per_hour is not given or 0: nobody knows "
+            "when it is spent; give cost_per_hour, or limit hours in place of cost",
+        ),
+        (
+            {"budget": {"epochs": 19}},
+            {},
+            "search: budget: 19 epochs do not pay for one trial of 20; raise epochs, or lower "
+            "train.epochs",
         ),
         (
             {"budget": {"hours": 0}},
@@ -127,6 +133,17 @@ def test_replicates_are_one_or_more():
 )
 def test_rungs_and_budgets_that_could_do_nothing_are_refused(search, cluster, sentence):
     assert refusals(search=search, cluster=cluster) == [sentence]
+
+
+def test_a_price_that_is_wanted_where_the_file_has_no_cluster_at_all():
+    (sentence,) = refusals(search={"budget": {"cost": 3}})
+    assert sentence.startswith("cluster: search.budget.cost is 3, and cost_per_hour is not given")
+
+
+def test_a_budget_of_epochs_pays_for_what_the_space_may_make_shorter():
+    space = {"train.epochs": {"choice": [5, 20]}}
+    search = {"budget": {"epochs": 10}}
+    assert SweepSpec.model_validate({**SWEEP, "space": space, "search": search}).search.budget
 
 
 def test_rungs_that_some_schedule_of_the_space_has_are_good():
