@@ -83,6 +83,27 @@ class Dominated(Rungs):
         return Judgement(len(seen) < FEWEST or above[-1] == 0 or fewer < len(seen) / self._eta)
 
 
+class Quotas(Rungs):
+    """kdsweep's rungs, and the most accurate so far of its octave of size goes on as well."""
+
+    def __init__(self, objectives: Mapping[Any, Any], *, eta: float) -> None:
+        super().__init__(objectives, eta=eta)
+        self._octaves: dict[tuple[int, int], float] = {}
+        self._octave_of: dict[str, int] = {}
+
+    def enter(self, key: str, *, sizes: Mapping[Any, float], rungs: Sequence[Rung]) -> None:
+        """Remember the octave."""
+        super().enter(key, sizes=sizes, rungs=rungs)
+        self._octave_of[key] = round(math.log2(sizes["params"]))
+
+    def judge(self, key: str, epoch: EpochMetrics) -> Judgement:
+        """By kdsweep's rule, or as the first of its octave."""
+        judged, place = super().judge(key, epoch), (epoch.epoch, self._octave_of[key])
+        first = epoch.accuracy >= self._octaves.get(place, 0.0)
+        self._octaves[place] = max(self._octaves.get(place, 0.0), epoch.accuracy)
+        return Judgement(goes_on=True) if first else judged
+
+
 NO_RUNGS = "no rungs"
 SIDES = {
     NO_RUNGS: Side(objectives=None),
@@ -93,6 +114,7 @@ SIDES = {
     "random, front rungs": Side("random"),
 }
 VARIANTS = {
+    "quotas": Side(rungs=Quotas),
     "eta 2": Side(eta=2.0),
     "eta 4": Side(eta=4.0),
     "grace 1": Side(grace=1),
