@@ -9,17 +9,18 @@ PROGRAM = """
 import resource, sys, torch
 from kdsweep.train.allocator import keep_freed_memory
 asked = "keep" in sys.argv and keep_freed_memory()
-def steps(n):
-    for _ in range(n):
-        kept = [torch.ones(1_000_000) for _ in range(20)]
-steps(3)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-steps(10)
-print(int(asked), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+def pages_of_ten_steps():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        kept = [torch.ones(10_000_000) for _ in range(2)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+# While the heap still grows even a step that is kept has new pages.
+print(int(asked), min(pages_of_ten_steps() for _ in range(8)))
 """
 
 
 def pages(*arguments, **environment):
+    """Whether the process could be asked, and the pages of ten steps."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments],
         capture_output=True, text=True, check=True, env=environment,
@@ -33,8 +34,9 @@ def test_what_a_step_frees_serves_the_next_one():
     asked, kept = pages("keep")
     if not asked:
         pytest.skip("another allocator than glibc's")
-    # 80 MB in each of ten steps: 400 huge pages, or up to 195,000 small ones.
-    assert without > 400
+    # Blocks of 40 MB are above all that glibc keeps by itself: 400 huge pages in ten steps, or up
+    # to 195,000 small ones.
+    assert without > 300
     assert kept < without / 10
 
 
@@ -42,4 +44,4 @@ def test_what_a_step_frees_serves_the_next_one():
 def test_what_a_person_has_set_stays():
     small = {"MALLOC_MMAP_THRESHOLD_": "100000", "MALLOC_TRIM_THRESHOLD_": "100000"}
     _, anew = pages("keep", **small)
-    assert anew > 400
+    assert anew > 300
