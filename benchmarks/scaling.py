@@ -147,7 +147,13 @@ def measure_one(side: str, given: argparse.Namespace) -> measure.Measured:
     trials = max(8 * lanes, given.trials * lanes // MOST)
     sweep_file = sweeps.digits(
         place / "digits.yaml",
-        search={"sampler": "tpe", "trials": trials - sweeps.NUM_CONTROLS, "seed": 0},
+        # What sleeps has no accuracy by which it could be ended early.
+        search={
+            "sampler": "tpe",
+            "trials": trials - sweeps.NUM_CONTROLS,
+            "seed": 0,
+            "rungs": None,
+        },
         cluster={"concurrent_trials": lanes, "cpus_per_worker": min(1.0, cpus() / lanes)},
         tracking={"enabled": side == TRACKED},
     )

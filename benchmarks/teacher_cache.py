@@ -26,6 +26,7 @@ from typing import Any
 import measure
 import numpy as np
 import torch
+from torch import nn
 
 from kdsweep import catalog
 from kdsweep.data.assembly import Part, in_memory
@@ -89,6 +90,16 @@ def since(start: tuple[float, float], end: tuple[float, float] | None = None) ->
     return {"cpu_s": cpu, "wall_s": wall}
 
 
+@torch.no_grad()
+def _calibrate(network: nn.Module, splits: Splits) -> None:
+    """Let the batch norms see images: outputs of a deep network as drawn are beyond float16."""
+    network.train()
+    batch = next(splits.train.in_order(batch_size=BATCH, view=0))
+    for _ in range(20):
+        network(batch.inputs["images"])
+    network.eval()
+
+
 class Pair:
     """The four sides of one pair of networks."""
 
@@ -96,6 +107,7 @@ class Pair:
         torch.manual_seed(0)
         self.splits = images(steps)
         network = catalog.model_for(Component(**teacher), self.splits.info)
+        _calibrate(network, self.splits)
         self.teacher = Teacher(network, digest="drawn", accuracy=0.0)
         self.store = OutputStore(folder, "drawn", self.teacher, self.splits.train)
         self.student = student
