@@ -30,13 +30,12 @@ from typing import Any
 
 import curves
 import measure
-import numpy as np
 import samplers
 import surface
+from rung_rules import Dominated, Quotas
 
-from kdsweep.results.pareto import domination_counts
 from kdsweep.results.record import EpochMetrics, TrialResult
-from kdsweep.search.rungs import FEWEST, Judgement, Rung, Rungs
+from kdsweep.search.rungs import Rung, Rungs
 from kdsweep.search.sampler import Proposal, Sampler
 from kdsweep.search.starts import starts
 from kdsweep.spec import SearchSpec
@@ -59,49 +58,6 @@ class Side:
     told: str = "estimated"
     rungs: type[Rungs] = Rungs
     grace: int = 3
-
-
-class Dominated(Rungs):
-    """Rungs at which those go on that fewer than others dominate, in size and accuracy."""
-
-    def __init__(self, objectives: Mapping[Any, Any], *, eta: float) -> None:
-        super().__init__(objectives, eta=eta)
-        self._eta, self._sizes_by_key = eta, dict[str, float]()
-        self._seen: dict[int, list[tuple[float, float]]] = {}
-
-    def enter(self, key: str, *, sizes: Mapping[Any, float], rungs: Sequence[Rung]) -> None:
-        """Remember the size."""
-        super().enter(key, sizes=sizes, rungs=rungs)
-        self._sizes_by_key[key] = sizes["params"]
-
-    def judge(self, key: str, epoch: EpochMetrics) -> Judgement:
-        """By how many dominate the trial."""
-        seen = self._seen.setdefault(epoch.epoch, [])
-        seen.append((-epoch.accuracy, self._sizes_by_key[key]))
-        above = domination_counts(np.array(seen))
-        fewer = int((above < above[-1]).sum())
-        return Judgement(len(seen) < FEWEST or above[-1] == 0 or fewer < len(seen) / self._eta)
-
-
-class Quotas(Rungs):
-    """kdsweep's rungs, and the most accurate so far of its octave of size goes on as well."""
-
-    def __init__(self, objectives: Mapping[Any, Any], *, eta: float) -> None:
-        super().__init__(objectives, eta=eta)
-        self._octaves: dict[tuple[int, int], float] = {}
-        self._octave_of: dict[str, int] = {}
-
-    def enter(self, key: str, *, sizes: Mapping[Any, float], rungs: Sequence[Rung]) -> None:
-        """Remember the octave."""
-        super().enter(key, sizes=sizes, rungs=rungs)
-        self._octave_of[key] = round(math.log2(sizes["params"]))
-
-    def judge(self, key: str, epoch: EpochMetrics) -> Judgement:
-        """By kdsweep's rule, or as the first of its octave."""
-        judged, place = super().judge(key, epoch), (epoch.epoch, self._octave_of[key])
-        first = epoch.accuracy >= self._octaves.get(place, 0.0)
-        self._octaves[place] = max(self._octaves.get(place, 0.0), epoch.accuracy)
-        return Judgement(goes_on=True) if first else judged
 
 
 NO_RUNGS = "no rungs"
