@@ -3,11 +3,16 @@
     cd benchmarks/curves
     python ../curves.py ../../search_spaces/digits.yaml digits.jsonl --points 300
     python ../curves.py ../glyphs.yaml glyphs.jsonl --points 120 --schedules per_rung:0.05,0.15,0.45
+    python ../curves.py ../../search_spaces/digits.yaml digits_60.jsonl --points 300 --epochs 60 \\
+        --schedules per_rung:0.05,0.15,0.45
+    python ../curves.py ../glyphs.yaml glyphs_60.jsonl --points 120 --epochs 60 \\
+        --schedules per_rung:0.05,0.15,0.45
 
 Points of the sweep's space are drawn at random with a fixed seed, and each is trained under each of
-``--schedules`` (``per_rung:0.25,0.5`` gives its ends), one thread, in this process. A line of the
-table is one trial: the schedule, what was drawn, the student's sizes, and the accuracy after every
-epoch, in ten-thousandths. The same command goes on where it was interrupted.
+``--schedules`` (``per_rung:0.25,0.5`` gives its ends), for the file's epochs or ``--epochs``, one
+thread, in this process. A line of the table is one trial: the schedule, what was drawn, the
+student's sizes, and the accuracy after every epoch, in ten-thousandths. The same command goes on
+where it was interrupted.
 """
 
 import argparse
@@ -69,7 +74,15 @@ def settings(schedule: str) -> dict[str, Any]:
     return {"name": name, **({"ends": [float(e) for e in ends.split(",")]} if colon else {})}
 
 
-def record(sweep: Sweep, table: Path, *, num: int, schedules: Sequence[str], place: Path) -> None:
+def record(
+    sweep: Sweep,
+    table: Path,
+    *,
+    num: int,
+    schedules: Sequence[str],
+    epochs: int | None,
+    place: Path,
+) -> None:
     """Train what the table does not have yet."""
     torch.set_num_threads(1)
     session = Session(device=torch.device("cpu"), teachers=place)
@@ -78,7 +91,10 @@ def record(sweep: Sweep, table: Path, *, num: int, schedules: Sequence[str], pla
         for schedule in schedules:
             if (schedule, number) in have:
                 continue
-            trial = at(sweep.spec.trial, {**point.changes, "train.schedule": settings(schedule)})
+            changes = {**point.changes, "train.schedule": settings(schedule)}
+            if epochs is not None:
+                changes["train.epochs"] = epochs
+            trial = at(sweep.spec.trial, changes)
             curve: list[float] = []
 
             def keep(epoch: EpochMetrics, curve: list[float] = curve) -> Verdict:
@@ -113,11 +129,12 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--points", type=int, default=200)
     parser.add_argument("--schedules", nargs="+", default=list(SCHEDULES))
+    parser.add_argument("--epochs", type=int, help="in place of the file's")
     parser.add_argument("--teachers", type=Path, default=Path("runs/teachers"))
     given = parser.parse_args()
     record(
         load(given.sweep), given.table,
-        num=given.points, schedules=given.schedules, place=given.teachers,
+        num=given.points, schedules=given.schedules, epochs=given.epochs, place=given.teachers,
     )  # fmt: skip
 
 

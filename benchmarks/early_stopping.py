@@ -259,6 +259,7 @@ def _result(proposal: Proposal, params: float, values: Sequence[float], length: 
 PROBLEMS: Mapping[str, Callable[[], Problem]] = {
     "made up": made_up,
     "digits": partial(recorded, "digits", HERE.parent / "search_spaces" / "digits.yaml"),
+    "digits_60": partial(recorded, "digits_60", HERE.parent / "search_spaces" / "digits.yaml"),
     "glyphs": partial(recorded, "glyphs", HERE / "glyphs.yaml"),
 }
 

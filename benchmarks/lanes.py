@@ -95,7 +95,8 @@ def _on_lanes(jobs: list[dict[str, Any]], clock: Clock, scratch: Path) -> None:
         if lanes.num_left < NUM_SLOTS:
             raise SystemExit(f"lanes are lost: {lanes.take_lost()}")
     where = {"board": "board", "namespace": NAMESPACE}
-    listed = Listed([{**job, **where} for job in jobs], clock.ended)
+    configs = [{"job": json.dumps(each["job"]), **where} for each in jobs]
+    listed = Listed(configs, clock.ended)
     run._tune(listed, InOrder(), fitted, scratch)
     ray.get(board.close.remote())
     lanes.join(timeout_s=5.0)

@@ -28,7 +28,3 @@ class FrontScheduler(InOrder):
             self._board.answer.remote(key, epoch.epoch, answer)
         decision: str = super().on_trial_result(controller, trial, result)
         return decision
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles its scheduler for a restore of its own, which is never made."""
-        return {}

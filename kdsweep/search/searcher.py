@@ -77,7 +77,8 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
                 self._held = proposal
                 return None
             self._proposals[trial_id] = proposal
-            return {"job": self._job(proposal, trial), **self._where}
+            # As text: Tune copies nested settings more than once, and keeps each.
+            return {"job": json.dumps(self._job(proposal, trial)), **self._where}
         return str(Searcher.FINISHED)
 
     def _no_proposal(self) -> str | None:

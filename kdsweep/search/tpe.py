@@ -1,18 +1,21 @@
 """Optuna's TPE with the work that it repeats in an ask done once; its proposals are the same.
 
 In a space with branches Optuna models each group of dimensions by itself. For every group it ranks
-all trials anew, though the ranking is the same, and to find the groups it walks over the spaces of
+all trials anew, though the ranking is the same, and reads what all trials have drawn, though of a
+trial that has ended it is the same in each ask; and to find the groups it walks over the spaces of
 all trials, though only those of the new ones can change anything. With 1,000 trials and seven
-groups that was more than half of an ask. Both are internal to Optuna: a test holds the proposals
+groups that was three quarters of an ask. All this is internal to Optuna: a test holds the proposals
 against those of its own sampler.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from optuna import Study
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import TPESampler
 from optuna.samplers._tpe import sampler as tpe
 from optuna.search_space import group_decomposed
@@ -27,14 +30,19 @@ class _OneAsk:
 
     def __init__(self) -> None:
         self._is_open = False
+        self._forget()
+
+    def _forget(self) -> None:
         self._of: tuple[int, int] | None = None
         self._halves: _Halves = ([], [])
+        self._numbers: list[tuple[list[FrozenTrial], NDArray[np.intp]]] = []
 
     def __enter__(self) -> None:
-        self._is_open, self._of = True, None
+        self._is_open = True
 
     def __exit__(self, *error: object) -> None:
-        self._is_open, self._halves = False, ([], [])
+        self._is_open = False
+        self._forget()
 
     def __call__(self, study: Study, trials: Sequence[FrozenTrial], n_below: int) -> _Halves:
         """As Optuna's own; within an ask no trial begins or ends."""
@@ -42,7 +50,18 @@ class _OneAsk:
             return _split(study, trials, n_below)  # type: ignore[no-any-return]
         if self._of != (len(trials), n_below):
             self._of, self._halves = (len(trials), n_below), _split(study, trials, n_below)
+            self._numbers = [(half, _numbers(half)) for half in self._halves]
         return self._halves
+
+    def numbers(self, trials: list[FrozenTrial]) -> NDArray[np.intp]:
+        """The numbers ``[N]`` of one half of the trials."""
+        known = (numbers for half, numbers in self._numbers if half is trials)
+        found = next(known, None)
+        return _numbers(trials) if found is None else found
+
+
+def _numbers(trials: Sequence[FrozenTrial]) -> NDArray[np.intp]:
+    return np.fromiter((trial.number for trial in trials), dtype=np.intp, count=len(trials))
 
 
 class _Groups(group_decomposed._GroupDecomposedSearchSpace):  # type: ignore[misc]
@@ -62,12 +81,59 @@ class _Groups(group_decomposed._GroupDecomposedSearchSpace):  # type: ignore[mis
         return copy.deepcopy(self._search_space)
 
 
+class _Drawn:
+    """What trials have drawn of one group of dimensions, as Optuna models it.
+
+    Of a trial that has ended it is asked once.
+    """
+
+    def __init__(self, space: dict[str, BaseDistribution]) -> None:
+        self._space = space
+        # By number of the trial; NaN where it has not drawn of these, or nobody knows yet.
+        self._rows, self._is_known = np.empty((0, len(space))), np.empty(0, dtype=bool)
+
+    def of(
+        self,
+        trials: Sequence[FrozenTrial],
+        numbers: NDArray[np.intp],
+        params_of: Callable[[FrozenTrial], dict[str, Any]],
+    ) -> dict[str, NDArray[Any]]:
+        """The values ``[N]`` of each dimension, of those of the trials that drew all of them."""
+        self._make_room(numbers.max(initial=-1) + 1)
+        for place in map(int, np.flatnonzero(~self._is_known[numbers])):
+            self._put(trials[place], params_of(trials[place]))
+        rows = self._rows[numbers]
+        rows = rows[~np.isnan(rows).any(axis=1)]
+        return {
+            # Optuna's choices are whole numbers.
+            name: rows[:, i].astype(np.intp if type(each) is CategoricalDistribution else float)
+            for i, (name, each) in enumerate(self._space.items())
+        }
+
+    def _make_room(self, num: int) -> None:
+        have = len(self._rows)
+        if num > have:
+            more = (num + have, len(self._space))
+            self._rows = np.concatenate([self._rows, np.full(more, np.nan)])
+            self._is_known = np.concatenate([self._is_known, np.zeros(more[0], dtype=bool)])
+
+    def _put(self, trial: FrozenTrial, params: dict[str, Any]) -> None:
+        # One that runs was drawn of all groups; which of them it takes shows in the end.
+        all_of_them = self._space.keys() <= params.keys()
+        self._rows[trial.number] = [
+            each.to_internal_repr(params[name]) if all_of_them else np.nan
+            for name, each in self._space.items()
+        ]
+        self._is_known[trial.number] = trial.state.is_finished()
+
+
 class GroupedTpe(TPESampler):  # type: ignore[misc]
     """Multivariate TPE of one study, group by group."""
 
     def __init__(self, *, seed: int) -> None:
         super().__init__(seed=seed, multivariate=True, group=True, constant_liar=True)
         self._group_decomposed_search_space = _Groups()
+        self._drawn: dict[tuple[str, ...], _Drawn] = {}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -76,6 +142,14 @@ class GroupedTpe(TPESampler):  # type: ignore[misc]
         with _one_ask:
             drawn: dict[str, Any] = super().sample_relative(study, trial, search_space)
         return drawn
+
+    def _get_internal_repr(
+        self, trials: list[FrozenTrial], search_space: dict[str, BaseDistribution], study: Study
+    ) -> dict[str, NDArray[Any]]:
+        """As Optuna's own."""
+        drawn = self._drawn.setdefault(tuple(search_space), _Drawn(search_space))
+        numbers = _one_ask.numbers(trials)
+        return drawn.of(trials, numbers, lambda trial: self._get_params(trial, study))
 
 
 # Only the driver's thread asks.

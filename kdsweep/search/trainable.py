@@ -13,9 +13,9 @@ NEWS_EVERY_S = 1.0
 class LaneTrial(Trainable):  # type: ignore[misc]
     """One trial after another, each trained by a lane; nothing is trained in this process.
 
-    ``config`` holds the ``job`` (see ``board``), and where the switchboard is. A trial that fails
-    ends like any other, with ``status: failed`` in its last result: raising here would cost a new
-    process. An actor that goes away stops nothing: Tune may start one too many for a trial and
+    ``config`` holds the ``job`` (see ``board``) in JSON, and where the switchboard is. A trial that
+    fails ends like any other, with ``status: failed`` in its last result: raising here would cost
+    a new process. An actor that goes away stops nothing: Tune may start one too many for a trial and
     remove it again while another one listens.
     """
 
@@ -50,6 +50,7 @@ class LaneTrial(Trainable):  # type: ignore[misc]
         """See ``save_checkpoint``."""
 
     def _submit(self, config: dict[str, Any]) -> None:
-        self._key: str = config["job"]["key"]
+        job = json.loads(config["job"])
+        self._key: str = job["key"]
         self._seen = 0
-        ray.get(self._board.submit.remote(config["job"], self._ended))
+        ray.get(self._board.submit.remote(job, self._ended))

@@ -41,3 +41,20 @@ def test_the_earliest_that_waits_is_chosen_as_by_tunes_own():
 
 def test_tune_gives_its_scheduler_the_trials_that_have_not_ended():
     assert '"get_live_trials"' in inspect.getsource(TuneController._wrapped)
+
+
+def test_what_tune_keeps_of_reports_is_given_up_when_the_searcher_has_been_told():
+    def reported():
+        trial = Trial("any", stub=True)
+        trial.update_last_result({"training_iteration": 1, "accuracy": 0.9})
+        return trial
+
+    scheduler, first, second = InOrder(), reported(), reported()
+    scheduler.on_trial_complete(None, first, {})
+    # Tune reads it once more for the searcher.
+    assert first.last_result["accuracy"] == 0.9
+    assert first.metric_analysis
+    scheduler.on_trial_complete(None, second, {})
+    kept = first.run_metadata
+    assert kept.last_result == kept.metric_analysis == kept.metric_n_steps == {}
+    assert second.last_result["accuracy"] == 0.9

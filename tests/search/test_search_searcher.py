@@ -52,6 +52,11 @@ def searcher_of(sweep, tmp_path, **given):
     return searcher, sampler, store
 
 
+def job_of(config):
+    """What a lane is handed."""
+    return json.loads(config["job"])
+
+
 def told(key, status="complete", *, epochs=(), **more):
     """A last result as Tune passes it on."""
     outcome = {"status": status, "metrics": {"accuracy": 0.5, "params": 10.0}, **more}
@@ -64,7 +69,7 @@ def told(key, status="complete", *, epochs=(), **more):
 def test_a_suggestion_is_a_job_for_a_lane(scene):
     searcher, _, store = scene
     config = searcher.suggest("tune-1")
-    job = config["job"]
+    job = job_of(config)
     assert (config["board"], config["namespace"]) == ("board", "kdsweep")
     assert (job["key"], job["kind"]) == ("00000", "trial")
     assert job["weights"] == str(store.weights_path("00000").resolve())
@@ -75,7 +80,7 @@ def test_a_suggestion_is_a_job_for_a_lane(scene):
 
 def test_only_trials_that_learn_from_the_teacher_come_after_it(scene):
     searcher, _, _ = scene
-    jobs = [searcher.suggest(f"tune-{n}")["job"] for n in range(2)]
+    jobs = [job_of(searcher.suggest(f"tune-{n}")) for n in range(2)]
     assert [job["trial"]["strategy"]["name"] for job in jobs] == ["none", "kd"]
     assert [job.get("after") for job in jobs] == [None, TEACHER_KEY]
 
@@ -83,7 +88,7 @@ def test_only_trials_that_learn_from_the_teacher_come_after_it(scene):
 def test_the_search_goes_on_to_its_end(scene):
     searcher, sampler, store = scene
     for number in range(5):
-        assert searcher.suggest(f"tune-{number}")["job"]["key"] == f"{number:05d}"
+        assert job_of(searcher.suggest(f"tune-{number}"))["key"] == f"{number:05d}"
         searcher.on_trial_result(f"tune-{number}", told(f"{number:05d}", epochs=[epoch(1)]))
         searcher.on_trial_complete(f"tune-{number}", told(f"{number:05d}", epochs=[epoch(1)]))
     assert searcher.suggest("tune-5") == Searcher.FINISHED
@@ -151,7 +156,7 @@ def test_a_combination_that_is_refused_is_recorded_and_the_next_one_suggested(sc
         return at(trial, changes)
 
     monkeypatch.setattr(searcher_module, "at", picky)
-    assert searcher.suggest("tune-0")["job"]["key"] == "00001"
+    assert job_of(searcher.suggest("tune-0"))["key"] == "00001"
     refused, running = store.read()
     assert (refused.trial_id, refused.status) == ("00000", "failed")
     assert refused.error == "strategy: is not wanted"
@@ -167,7 +172,7 @@ def test_a_full_batch_is_waited_for(scene, conditional):
     assert searcher.suggest("tune-2") is None
     for number in range(2):
         searcher.on_trial_complete(f"tune-{number}", told(f"{number:05d}"))
-    assert searcher.suggest("tune-2")["job"]["key"] == "00002"
+    assert job_of(searcher.suggest("tune-2"))["key"] == "00002"
 
 
 @pytest.fixture
@@ -181,7 +186,7 @@ def replicated_scene(tmp_path, conditional):
 
 def test_replicates_differ_in_their_seed_alone(replicated_scene):
     searcher, _, store = replicated_scene
-    jobs = [searcher.suggest(f"tune-{number}")["job"] for number in range(6)]
+    jobs = [job_of(searcher.suggest(f"tune-{number}")) for number in range(6)]
     assert [job["key"] for job in jobs] == [f"{number:05d}" for number in range(6)]
     assert [job["trial"]["seed"] for job in jobs] == [7, 8, 9] * 2
     for first in (0, 3):
@@ -201,7 +206,7 @@ def test_replicates_differ_in_their_seed_alone(replicated_scene):
 def test_a_search_of_replicates_goes_on_to_its_end(replicated_scene):
     searcher, sampler, store = replicated_scene
     for number in range(15):
-        assert searcher.suggest(f"tune-{number}")["job"]["key"] == f"{number:05d}"
+        assert job_of(searcher.suggest(f"tune-{number}"))["key"] == f"{number:05d}"
         searcher.on_trial_complete(f"tune-{number}", told(f"{number:05d}"))
     assert searcher.suggest("tune-15") == Searcher.FINISHED
     assert sampler.exhausted
@@ -220,7 +225,7 @@ def test_every_replicate_of_a_combination_that_is_refused_is_recorded(
         return at(trial, changes)
 
     monkeypatch.setattr(searcher_module, "at", picky)
-    assert searcher.suggest("tune-0")["job"]["key"] == "00003"
+    assert job_of(searcher.suggest("tune-0"))["key"] == "00003"
     assert [r.status for r in store.read()] == ["failed"] * 3 + ["running"]
 
 
@@ -245,13 +250,13 @@ def with_rungs(conditional, **search):
 
 def test_trials_have_rungs_and_controls_have_none(conditional, tmp_path):
     searcher, _, _ = searcher_of(with_rungs(conditional), tmp_path)
-    jobs = [searcher.suggest(f"tune-{n}")["job"] for n in range(4)]
+    jobs = [job_of(searcher.suggest(f"tune-{n}")) for n in range(4)]
     assert [job.get("rungs") for job in jobs] == [None, None, [5, 10], [5, 10]]
 
 
 def test_no_rungs_where_they_are_switched_off(conditional, tmp_path):
     searcher, _, _ = searcher_of(with_rungs(conditional, rungs=None), tmp_path)
-    jobs = [searcher.suggest(f"tune-{n}")["job"] for n in range(4)]
+    jobs = [job_of(searcher.suggest(f"tune-{n}")) for n in range(4)]
     assert [job.get("rungs") for job in jobs[2:]] == [[], []]
 
 
@@ -279,18 +284,18 @@ def test_epochs_are_set_aside_and_given_back(conditional, tmp_path):
     sweep = with_rungs(conditional, budget={"epochs": 65})
     searcher, _, _ = searcher_of(sweep, tmp_path)
     for n in range(3):
-        assert searcher.suggest(f"tune-{n}")["job"]["key"] == f"{n:05d}"
+        assert job_of(searcher.suggest(f"tune-{n}"))["key"] == f"{n:05d}"
     # 60 of 65 are taken; what runs may give some back.
     assert searcher.suggest("tune-3") is None
     epochs = [epoch(n) for n in range(1, 6)]
     searcher.on_trial_complete("tune-2", told("00002", "pruned", epochs=epochs))
-    assert searcher.suggest("tune-3")["job"]["key"] == "00003"
+    assert job_of(searcher.suggest("tune-3"))["key"] == "00003"
     assert searcher.suggest("tune-4") is None
     for n in (0, 1, 3):
         searcher.on_trial_complete(f"tune-{n}", told(f"{n:05d}", epochs=[epoch(1)]))
     # 8 are spent: there is room again, and at the end for nothing more.
     for n in (4, 5):
-        assert searcher.suggest(f"tune-{n}")["job"]["key"] == f"{n:05d}"
+        assert job_of(searcher.suggest(f"tune-{n}"))["key"] == f"{n:05d}"
         whole = [epoch(m) for m in range(1, 21)]
         searcher.on_trial_complete(f"tune-{n}", told(f"{n:05d}", epochs=whole))
     assert searcher.suggest("tune-6") == Searcher.FINISHED
