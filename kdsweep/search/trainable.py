@@ -15,8 +15,8 @@ class LaneTrial(Trainable):  # type: ignore[misc]
 
     ``config`` holds the ``job`` (see ``board``) in JSON, and where the switchboard is. A trial that
     fails ends like any other, with ``status: failed`` in its last result: raising here would cost
-    a new process. An actor that goes away stops nothing: Tune may start one too many for a trial and
-    remove it again while another one listens.
+    a new process. An actor that goes away stops nothing: Tune may start one too many for a trial
+    and remove it again while another one listens.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
