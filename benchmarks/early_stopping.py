@@ -6,10 +6,11 @@
     ASHA           asynchronous successive halving by accuracy alone, as Ray Tune has it
     random         points at random in place of the sampler, with and without front rungs
 
-on three problems: recorded curves of real trials on digits and on glyphs (benchmarks/curves; for a
-point the recorded trial that is nearest to it), and a made-up surface with noise. Trials run by our
-own Sampler and Rungs, several in flight; an epoch is the unit of time. What counts is the area
-below the front of complete trials, accuracy over the logarithm of the size.
+on five problems: recorded curves of real trials on digits and on glyphs, of 20 and of 60 epochs
+(benchmarks/curves; for a point the recorded trial that is nearest to it), and a made-up surface
+with noise. Trials run by our own Sampler and Rungs, ``--lanes`` at a time; an epoch is the unit of
+time. What counts is the area below the front of complete trials, accuracy over the logarithm of the
+size.
 
 ``at N %`` is the hypervolume when so many of the epochs of the side without rungs are spent, in
 percent of the best that the problem has; ``third / target`` what a third of the epochs gives of
@@ -17,6 +18,7 @@ the hypervolume that no rungs end with, and ``epochs`` how many of them a side n
 medians over seeds (``-`` where most seeds never come to it). Seeds run side by side.
 """
 
+import argparse
 import heapq
 import math
 import os
@@ -44,7 +46,6 @@ from kdsweep.spec.trial import PerRung
 from kdsweep.sweep_file import Sweep, load
 
 HERE = Path(__file__).parent
-LANES = 4
 AT = (1 / 3, 2 / 3, 1.0)
 
 
@@ -171,7 +172,7 @@ def recorded(name: str, path: Path) -> Problem:
         raise SystemExit(f"{table} has no curves of the schedule {schedule!r}")
     rungs = PerRung.model_validate(curves.settings(schedule)).end_epochs(len(found[0].accuracies))
     known = Recorded(sweep, found)
-    title = f"{name}, {len(found)} recorded"
+    title = f"{name.partition('_')[0]}, {len(found)} of {len(found[0].accuracies)} epochs"
     return Problem(title, sweep, rungs, known.train, known.area, known.forget)
 
 
@@ -184,7 +185,7 @@ class Ended:
 
 
 def course(
-    problem: Problem, side: Side, *, trials: int, epochs: int | None, seed: int
+    problem: Problem, side: Side, *, trials: int, epochs: int | None, seed: int, lanes: int
 ) -> tuple[list[Ended], int]:
     """The trials that came to their ends, and all epochs that were trained.
 
@@ -203,7 +204,7 @@ def course(
     ended: list[Ended] = []
     spent = now = 0
     while True:
-        while len(running) < LANES and (proposal := sampler.ask()) is not None:
+        while len(running) < lanes and (proposal := sampler.ask()) is not None:
             trained = problem.train(proposal, seed)
             own = () if side.objectives is None or proposal.role == "control" else places
             length = len(trained[1])
@@ -261,6 +262,7 @@ PROBLEMS: Mapping[str, Callable[[], Problem]] = {
     "digits": partial(recorded, "digits", HERE.parent / "search_spaces" / "digits.yaml"),
     "digits_60": partial(recorded, "digits_60", HERE.parent / "search_spaces" / "digits.yaml"),
     "glyphs": partial(recorded, "glyphs", HERE / "glyphs.yaml"),
+    "glyphs_60": partial(recorded, "glyphs_60", HERE / "glyphs.yaml"),
 }
 
 
@@ -269,16 +271,17 @@ def _problem(name: str) -> Problem:
     return PROBLEMS[name]()
 
 
-def of_seed(name: str, trials: int, seed: int) -> dict[str, dict[str, Any]]:
+def of_seed(name: str, trials: int, lanes: int, seed: int) -> dict[str, dict[str, Any]]:
     """For each side its hypervolumes at shares of the budget, and the epochs to the same."""
     problem = _problem(name)
-    whole, budget = course(problem, SIDES[NO_RUNGS], trials=trials, epochs=None, seed=seed)
+    run = partial(course, problem, trials=trials, seed=seed, lanes=lanes)
+    whole, budget = run(SIDES[NO_RUNGS], epochs=None)
     target = problem.area([each.pair for each in whole])
     found = {}
     for side_name, side in {**SIDES, **VARIANTS}.items():
         ended = whole
         if side_name != NO_RUNGS:
-            ended, _ = course(problem, side, trials=trials, epochs=budget, seed=seed)
+            ended, _ = run(side, epochs=budget)
         areas = [problem.area([e.pair for e in ended[: n + 1]]) for n in range(len(ended))]
         both = list(zip(ended, areas, strict=True))
         shares = [max((a for e, a in both if e.at <= at * budget), default=0) for at in AT]
@@ -289,12 +292,25 @@ def of_seed(name: str, trials: int, seed: int) -> dict[str, dict[str, Any]]:
     return found
 
 
+def options() -> argparse.Namespace:
+    """The command line."""
+
+    def more(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--lanes", type=int, default=2, help="trials at a time; default 2")
+        parser.add_argument(
+            "--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS), help="some of them"
+        )
+
+    return measure.options(__doc__, trials=48, repeats=20, quick_trials=20, more=more)
+
+
 def main() -> None:
-    given = measure.options(__doc__, trials=48, repeats=20, quick_trials=20)
+    given = options()
     everything: dict[str, Any] = {}
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for name in PROBLEMS:
-            seeds = list(pool.map(partial(of_seed, name, given.trials), range(given.repeats)))
+        for name in given.problems:
+            one = partial(of_seed, name, given.trials, given.lanes)
+            seeds = list(pool.map(one, range(given.repeats)))
             everything[name] = seeds
             rows = []
             for side in seeds[0]:

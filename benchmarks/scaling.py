@@ -255,7 +255,7 @@ def options() -> argparse.Namespace:
             "--profile", type=Path, metavar="FILE", help="cProfile of the driver's main thread"
         )
 
-    return measure.options(__doc__, trials=1000, repeats=1, quick_trials=64, more=more)
+    return measure.options(__doc__, trials=1000, repeats=3, quick_trials=64, more=more)
 
 
 def _print(found: dict[str, list[measure.Measured]]) -> None:

@@ -4,7 +4,8 @@ All sides search the space of one sweep file for its number of trials, controls 
 same split, and train the sweep's teacher themselves. Time counts from the start of each command,
 imports and all; the images of glyphs are rendered beforehand. Sides, in turns, a seed at a time:
 
-  kdsweep       ``kdsweep run`` of the file as it is, in a fresh directory of runs, tracked
+  kdsweep       ``kdsweep run`` of the file as it is, in a fresh directory of runs, tracked; with
+                ``--times`` as many trials as the others: what its rungs save, it may spend
   optuna        plain Optuna, as many processes as processors: plain_optuna.py
   documented    Tune, OptunaSearch, a TorchTrainer in each trial: documented_tune.py
 
@@ -50,14 +51,14 @@ Run = dict[str, Any]
 
 def key(run: Mapping[str, Any]) -> tuple[Any, ...]:
     """Runs of the same key are the same measurement."""
-    return tuple(run[name] for name in ("data", "seed", "side", "num_trials", "limit_s"))
+    names = ("data", "seed", "side", "num_trials", "limit_s", "epochs", "times")
+    return tuple(run[name] for name in names)
 
 
-def measure_one(
-    side: str, data: str, seed: int, *, num_trials: int | None, limit_s: float, place: Path
-) -> Run:
+def measure_one(wanted: Run, place: Path) -> Run:
     """One side's sweep in processes of its own, from its command to its last trial."""
-    sweep, planned = _sweep_file(data, seed, num_trials, place)
+    side, seed, limit_s = wanted["side"], wanted["seed"], wanted["limit_s"]
+    sweep, planned = _sweep_file(wanted, place)
     events, load = place / "events.jsonl", os.getloadavg()[0]
     began = time.time()
     if side == KDSWEEP:
@@ -71,11 +72,7 @@ def measure_one(
     lines = events.read_text().splitlines() if events.exists() else []
     trials = trials_of(map(json.loads, lines), began=began, limit_s=limit_s)
     return {
-        "data": data,
-        "seed": seed,
-        "side": side,
-        "num_trials": num_trials,
-        "limit_s": limit_s,
+        **wanted,
         "cut": cut or (len(trials) < planned and ended - began >= limit_s),
         "planned": planned,
         "command_s": ended - began,
@@ -84,14 +81,19 @@ def measure_one(
     }
 
 
-def _sweep_file(data: str, seed: int, num_trials: int | None, place: Path) -> tuple[Path, int]:
-    """The sweep with this seed, and how many trials kdsweep runs of it: controls are trials too."""
-    raw = sweeps.read(FILES[data])
-    raw["search"]["seed"] = raw["trial"]["seed"] = seed
-    raw["search"]["trials"] = num_trials or raw["search"]["trials"]
+def _sweep_file(wanted: Run, place: Path) -> tuple[Path, int]:
+    """The sweep with this seed, and how many trials there are in all: controls are trials too."""
+    raw = sweeps.read(FILES[wanted["data"]])
+    trial, search = raw["trial"], raw["search"]
+    search["seed"] = trial["seed"] = wanted["seed"]
+    search["trials"] = wanted["num_trials"] or search["trials"]
+    if wanted["side"] == KDSWEEP:
+        search["trials"] *= wanted["times"]
+    if wanted["epochs"] is not None:
+        trial["train"]["epochs"] = wanted["epochs"]
     path = place / "sweep.yaml"
     sweeps.write(path, raw)
-    return path, int(raw["search"]["trials"]) + sweeps.NUM_CONTROLS
+    return path, int(search["trials"]) + sweeps.NUM_CONTROLS
 
 
 def _run(command: Sequence[str], limit_s: float, place: Path, side: str) -> bool:
@@ -129,17 +131,17 @@ def measured(given: argparse.Namespace) -> list[Run]:
         for seed in given.seeds:
             # Every other seed backwards, so that no side is favoured.
             for side in given.sides if seed % 2 == 0 else reversed(given.sides):
-                wanted = {"data": data, "seed": seed, "side": side,
-                          "num_trials": given.trials, "limit_s": given.limit_s}  # fmt: skip
+                wanted = {
+                    "data": data, "seed": seed, "side": side, "num_trials": given.trials,
+                    "limit_s": given.limit_s, "epochs": given.epochs,
+                    "times": given.times if side == KDSWEEP else 1,
+                }  # fmt: skip
                 run = known.get(key(wanted))
                 if run is None:
                     measure.say(f"{data}, seed {seed}, {side} ...")
                     place = Path(tempfile.mkdtemp(prefix="kds"))
                     try:
-                        run = measure_one(
-                            side, data, seed,
-                            num_trials=given.trials, limit_s=given.limit_s, place=place,
-                        )  # fmt: skip
+                        run = measure_one(wanted, place)
                     finally:
                         shutil.rmtree(place, ignore_errors=True)
                     with given.out.open("a") as out:
@@ -184,6 +186,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
     parser.add_argument("--trials", type=int, help="beside the controls; default: the file's")
+    parser.add_argument("--times", type=int, default=1, help="so many for kdsweep; default 1")
+    parser.add_argument("--epochs", type=int, help="of a trial; default: the file's")
     parser.add_argument("--limit-s", type=float, default=600.0, help="of a side; default 600")
     parser.add_argument("--quick", action="store_true", help="4 trials, seed 0, 90 s a side")
     parser.add_argument(

@@ -88,9 +88,10 @@ def test_what_was_never_reached_is_infinite_and_so_is_its_median(curves):
 
 def test_two_runs_that_were_asked_for_in_another_way_are_not_taken_for_each_other():
     sweep = import_module("sweep")
-    run = {"data": "digits", "seed": 0, "side": "optuna", "num_trials": None, "limit_s": 600.0}
+    run = {"data": "digits", "seed": 0, "side": "optuna", "num_trials": None, "limit_s": 600.0,
+           "epochs": None, "times": 3}  # fmt: skip
     assert sweep.key(run) == sweep.key({**run, "trials": []})
-    assert len({sweep.key({**run, name: 1}) for name in run} | {sweep.key(run)}) == 6
+    assert len({sweep.key({**run, name: 1}) for name in run} | {sweep.key(run)}) == 8
 
 
 def test_what_is_on_file_is_not_measured_again(tmp_path, monkeypatch):
@@ -98,10 +99,9 @@ def test_what_is_on_file_is_not_measured_again(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "_render", lambda data: None)
     measured = []
 
-    def measure_one(side, data, seed, *, num_trials, limit_s, place):
-        measured.append((seed, side))
-        return {"data": data, "seed": seed, "side": side, "num_trials": num_trials,
-                "limit_s": limit_s}  # fmt: skip
+    def measure_one(wanted, place):
+        measured.append((wanted["seed"], wanted["side"]))
+        return wanted
 
     monkeypatch.setattr(sweep, "measure_one", measure_one)
     out = tmp_path / "runs.jsonl"
@@ -119,6 +119,18 @@ def test_what_is_on_file_is_not_measured_again(tmp_path, monkeypatch):
     assert measured[6:] == [(2, side) for side in sides]
     assert len(out.read_text().splitlines()) == 9
     assert json.loads(out.read_text().splitlines()[0])["side"] == "kdsweep"
+
+
+def test_only_kdsweep_is_given_more_trials_and_all_sides_the_same_epochs(tmp_path):
+    sweep = import_module("sweep")
+    wanted = {"data": "digits", "seed": 3, "num_trials": 5, "epochs": 60, "times": 3}
+    for side, trials in (("kdsweep", 15), ("optuna", 5), ("documented", 5)):
+        times = wanted["times"] if side == "kdsweep" else 1
+        path, planned = sweep._sweep_file({**wanted, "side": side, "times": times}, tmp_path)
+        spec = load(path).spec
+        assert (spec.search.trials, planned) == (trials, trials + 2)
+        assert spec.trial.train.epochs == 60
+        assert spec.search.seed == spec.trial.seed == 3
 
 
 @pytest.mark.parametrize("name", ["digits", "glyphs"])

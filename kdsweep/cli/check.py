@@ -191,11 +191,12 @@ def bound_lines(sweep: "Sweep") -> list[str]:
     bounds = sweep.spec.constraints
     own = misses(sweep.sizes_of({}), bounds)
     corners = [misses(student.sizes, bounds) for student in sweep.students]
+    missing = [each for each in corners if each]
     lines = []
-    if all(corners):
+    if missing:
+        left_out = "none meets" if len(missing) == len(corners) else f"{len(missing)} do not meet"
         lines.append(
-            f"none of the {len(corners)} students at the ends of the space meets them: "
-            f"{corners[0][0]}"
+            f"of {len(corners)} students at the ends of the space {left_out} them: {missing[0][0]}"
         )
     if own:
         lines.append(f"the trial's own student does not meet them: {'; '.join(own)}")

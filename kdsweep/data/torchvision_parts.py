@@ -2,8 +2,8 @@
 
 import inspect
 from bisect import bisect_right
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -82,14 +82,28 @@ def open_parts(
     if "download" in accepted:
         # Always said: some sets download unless told not to.
         common["download"] = download
-    if download:
-        root.mkdir(parents=True, exist_ok=True)
-    # One process downloads, the others find the files.
-    with FileLock(root / f".{dataset}.lock") if download else nullcontext():
+    with _downloading(root, dataset) if download else nullcontext():
         return {
             part: _open(make, {**common, **arguments}, root=root)
             for part, arguments in _own_parts(layout).items()
         }
+
+
+@contextmanager
+def _downloading(root: Path, dataset: str) -> Iterator[None]:
+    """One process downloads, the others find the files; who gets none leaves nothing behind."""
+    missing = [each for each in (root, *root.parents) if not each.exists()]
+    root.mkdir(parents=True, exist_ok=True)
+    lock = root / f".{dataset}.lock"
+    try:
+        with FileLock(lock):
+            yield
+    except BaseException:
+        lock.unlink(missing_ok=True)
+        with suppress(OSError):  # not empty: somebody's files
+            for each in missing:
+                each.rmdir()
+        raise
 
 
 def labels_of(opened: Opened) -> Index:

@@ -55,8 +55,12 @@ def student_corners(space: Space) -> Iterator[Assignment]:
     Else one varied at a time, then all at their first, and all at their last.
     """
     of_student = space.under("student")
-    few = of_student.grid_size(2) <= _MOST_STUDENTS
-    return of_student.grid(2) if few else of_student.corners()
+    return of_student.grid(2) if has_all_student_corners(space) else of_student.corners()
+
+
+def has_all_student_corners(space: Space) -> bool:
+    """Whether ``student_corners`` are all combinations."""
+    return space.under("student").grid_size(2) <= _MOST_STUDENTS
 
 
 def students(trial: TrialSpec, space: Space, fitting: Fitting) -> tuple[Measured, ...]:

@@ -19,6 +19,7 @@ from kdsweep.sweep_file.components import coerced
 from kdsweep.sweep_file.controls import controls
 from kdsweep.sweep_file.corners import corner_problems, students, trial_problems
 from kdsweep.sweep_file.fit import Fitting, FittingElsewhere, Measured
+from kdsweep.sweep_file.out_of_reach import unmet_bounds
 from kdsweep.sweep_file.pairs import Pairing, pair_up
 from kdsweep.sweep_file.partial import Partial, partial
 from kdsweep.sweep_file.read import parse_yaml, read_text
@@ -169,6 +170,9 @@ def _load(path: Path, fitting: Fitting) -> Sweep:
     if not isinstance(info, DataInfo):
         raise SpecError(info, source=path)
     measured, epochs = students(spec.trial, space, fitting), most_epochs(spec.trial, space)
+    unmet = unmet_bounds(spec, space, measured)
+    if unmet:
+        raise SpecError(unmet, source=path)
     outputs = plans(spec.trial, fitting.wanted, epochs=epochs)
     spec = spec.model_copy(update={"trial": settled(spec.trial, outputs)})
     return Sweep(spec, space, text, path, info, measured, pairing, outputs, fitting)

@@ -269,22 +269,17 @@ def test_no_point_of_a_finite_space_is_counted_twice(small, capsys, sampler):
         ("accuracy: {min: 0.9}", []),
         (
             "params: {max: 400}",
-            ["the trial's own student does not meet them: params 862 is above 400"],
-        ),
-        (
-            "params: {max: 50}",
             [
-                "none of the 5 students at the ends of the space meets them: "
-                "params 322 is above 50",
-                "the trial's own student does not meet them: params 862 is above 50",
+                "of 5 students at the ends of the space 4 do not meet them: "
+                "params 538 is above 400",
+                "the trial's own student does not meet them: params 862 is above 400",
             ],
         ),
         (
-            "size_bytes: {min: 1.0e+6}",
+            "size_bytes: {min: 3000}",
             [
-                "none of the 5 students at the ends of the space meets them: "
-                "size_bytes 1,288 is below 1,000,000",
-                "the trial's own student does not meet them: size_bytes 3,448 is below 1,000,000",
+                "of 5 students at the ends of the space 3 do not meet them: "
+                "size_bytes 1,288 is below 3,000"
             ],
         ),
     ],
@@ -295,6 +290,27 @@ def test_what_cannot_meet_the_constraints_is_said(small, capsys, bound, lines):
     shown = [line.removeprefix("  constraints ") for line in capsys.readouterr().out.splitlines()
              if line.startswith("  constraints ")]  # fmt: skip
     assert shown == lines
+
+
+@pytest.mark.parametrize(
+    ("bound", "said"),
+    [
+        (
+            "params: {max: 50}",
+            "constraints.params.max: 50 is less than the smallest student of the space has (322); "
+            "raise it, or let the space make smaller ones",
+        ),
+        (
+            "size_bytes: {min: 1.0e+6}",
+            "constraints.size_bytes.min: 1,000,000 is more than the largest student of the space "
+            "has (4,136); lower it, or let the space make larger ones",
+        ),
+    ],
+)
+def test_bounds_that_no_student_of_the_space_meets_are_refused(small, capsys, bound, said):
+    small.write_text(f"{SMALL}constraints: {{{bound}}}\n")
+    assert run("check", small.name) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
 
 
 def test_of_several_teachers_each_has_a_line(small, capsys):

@@ -257,6 +257,22 @@ def test_sets_that_download_by_themselves_are_told_not_to(
     assert "are not whole" in problems("SEMEION", tmp_path)[0]
 
 
+def test_a_download_that_fails_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(asked: datasets.SEMEION) -> None:
+        assert Path(asked.root).is_dir()
+        raise OSError("no network")
+
+    monkeypatch.setattr(datasets.SEMEION, "download", download)
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    for root in (tmp_path / "new" / "deeper", theirs):
+        assert "no network" in problems("SEMEION", root, download=True)[0]
+    assert list(tmp_path.iterdir()) == [theirs]
+    assert not list(theirs.iterdir())
+
+
 def test_unknown_names_are_refused_with_the_nearest(tmp_path: Path) -> None:
     (said,) = problems("CIFAR_10", tmp_path)
     assert said.startswith("data.dataset: no torchvision data set named 'CIFAR_10'; did you mean")
