@@ -223,18 +223,24 @@ class Rungs:
 
     def _values(self, epoch: EpochMetrics) -> Rows:
         """What validation says of the measured objectives ``[V]``, all to be maximised."""
-        found = [
-            getattr(epoch, metric) * (1 if direction == "max" else -1)
-            for metric, direction in self._measured.items()
-        ]
-        values = np.array(found, dtype=np.float64)
+        said = {metric: getattr(epoch, metric) for metric in self._measured}
+        values = _turned(said, self._measured, towards="max")
         # What is not a number is as bad as can be.
         return np.where(np.isnan(values), -math.inf, values)
 
     def _sizes_of(self, entrant: _Entrant) -> Rows:
         """The sizes among the objectives ``[S]``, all to be minimised."""
-        found = [
-            entrant.sizes[name] * (1 if direction == "min" else -1)
-            for name, direction in self._sizes.items()
-        ]
-        return np.array(found, dtype=np.float64)
+        return _turned(entrant.sizes, self._sizes, towards="min")
+
+
+def _turned(
+    values: Mapping[Any, float], directions: Mapping[Any, Direction], *, towards: Direction
+) -> Rows:
+    """The values of ``directions`` in order; those that go the other way with their sign turned."""
+    return np.array(
+        [
+            values[name] if direction == towards else -values[name]
+            for name, direction in directions.items()
+        ],
+        dtype=np.float64,
+    )

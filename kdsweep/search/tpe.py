@@ -147,9 +147,11 @@ class GroupedTpe(TPESampler):  # type: ignore[misc]
         self, trials: list[FrozenTrial], search_space: dict[str, BaseDistribution], study: Study
     ) -> dict[str, NDArray[Any]]:
         """As Optuna's own."""
-        drawn = self._drawn.setdefault(tuple(search_space), _Drawn(search_space))
+        group = tuple(search_space)
+        if group not in self._drawn:
+            self._drawn[group] = _Drawn(search_space)
         numbers = _one_ask.numbers(trials)
-        return drawn.of(trials, numbers, lambda trial: self._get_params(trial, study))
+        return self._drawn[group].of(trials, numbers, lambda each: self._get_params(each, study))
 
 
 # Only the driver's thread asks.
