@@ -131,9 +131,11 @@ def budget_words(sweep: "Sweep") -> str:
     """What the sweep may spend: ``8 hours, 500 epochs of students (25 whole trials)``."""
     budget, price = sweep.spec.search.budget, sweep.spec.cluster.cost_per_hour
     assert budget is not None
-    said = [] if budget.hours is None else [f"{budget.hours:g} hours"]
+    said = [] if budget.hours is None else [f"{budget.hours:g} hour{'s' * (budget.hours != 1)}"]
     if budget.epochs is not None:
-        whole = _counted(budget.epochs // sweep.spec.trial.train.epochs, "whole trial")
+        epochs, replicates = sweep.spec.trial.train.epochs, sweep.spec.search.replicates
+        of_what = "whole trial" if replicates == 1 else f"point of {replicates} whole trials"
+        whole = _counted(budget.epochs // (epochs * replicates), of_what)
         said.append(f"{budget.epochs:,} epochs of students ({whole})")
     said += [] if budget.cost is None else [f"{budget.cost:g} in money at {price:g} an hour"]
     return ", ".join(said)
@@ -142,10 +144,16 @@ def budget_words(sweep: "Sweep") -> str:
 def rung_words(sweep: "Sweep", plan: "Plan") -> str:
     """Where trials may end early, or why they do not."""
     search, train = sweep.spec.search, sweep.spec.trial.train
+    if search.ends_early is not None and any(
+        dimension.path.startswith("train.epochs") or dimension.path.startswith("train.schedule")
+        for dimension in sweep.space.dimensions()
+    ):
+        return "where the epochs and the schedule of each trial, which vary, have a place for one"
     if plan.rungs and search.rungs is not None:
         *others, last = map(str, plan.rungs)
         epochs = f"{', '.join(others)} and {last}" if others else last
-        return f"after epoch {epochs} of {train.epochs}: about one in {search.rungs.eta:g} goes on"
+        best = f"one in {search.rungs.eta:g}"
+        return f"after epoch {epochs} of {train.epochs} the best {best} of those so far go on"
     why = (
         "search.rungs is null" if search.rungs is None
         else "replicates are judged together at their end" if search.replicates > 1

@@ -58,7 +58,9 @@ def show_front(
     elif as_csv:
         typer.echo(csv_text(front), nl=False)
     elif not front:
-        typer.echo(f"{meta.name}: no {_unit(results)} yet ({len(results)} recorded)")
+        some = front_of(results, meta.objectives)
+        missing = "that meets the constraints" if some else "yet"
+        typer.echo(f"{meta.name}: no {_unit(results)} {missing} ({len(results)} recorded)")
     else:
         console = Console(highlight=False)
         title = f"{meta.name}: {len(front)} on the front of {completed(results, 'complete')}"

@@ -220,7 +220,9 @@ def _print_front(store: "RunStore", results: "list[TrialResult]") -> None:
     console = Console()
     found = front(results, meta.objectives, constraints=meta.constraints)
     if not found:
-        typer.echo(f"{store.directory}: no trial is complete yet, so there is no front")
+        complete = any(each.status == "complete" and each.role != "teacher" for each in results)
+        why = "no complete trial meets the constraints" if complete else "no trial is complete yet"
+        typer.echo(f"{store.directory}: {why}, so there is no front")
         return
     console.print(
         trial_table(found, meta.objectives, title=f"{meta.name}: the front", width=console.width)
@@ -243,7 +245,7 @@ def _print_spent(store: "RunStore", results: "list[TrialResult]") -> None:
     typer.echo(f"spent: {spent_words(store.meta)}")
     ways = Counter(each.computed for each in results if each.role != "teacher" and each.computed)
     if ways:
-        found = (f"{num} trials in {way}" for way, num in ways.most_common())
+        found = (f"{num} trial{'s' * (num != 1)} in {way}" for way, num in ways.most_common())
         typer.echo(f"computed: {'; '.join(found)}")
     if store.meta.ended_by:
         typer.echo(f"ended: {store.meta.ended_by}")

@@ -51,6 +51,15 @@ class Budget:
             self._set_aside += epochs
             return True
 
+    @property
+    def why_not_set_aside(self) -> str:
+        """What is left of the epochs, in words, where the next trial could not have its own."""
+        with self._lock:
+            left = (self._limits.epochs or 0) - self._trained - self._set_aside
+        if not left:
+            return "the budget of epochs is spent"
+        return f"of the budget of epochs {left:,} are left, too few for the next trial"
+
     def settle(self, set_aside: int, *, trained: int) -> None:
         """A trial ended: what it trained is spent, and the rest of its epochs is free again."""
         with self._lock:

@@ -71,7 +71,7 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
             self._held = None
             if not self._budget.set_aside(trial.train.epochs):
                 if not self._proposals:
-                    self.ended_by = "the budget of epochs is spent"
+                    self.ended_by = self._budget.why_not_set_aside
                     break
                 # Of the epochs that are set aside for those that run some may come back.
                 self._held = proposal

@@ -222,10 +222,12 @@ class SweepSpec(Settings):
         trial, budget = others.data.get("trial"), search.budget
         if trial is None or budget is None or budget.epochs is None:
             return search
-        if not _varied(others) & {"train", "train.epochs"} and budget.epochs < trial.train.epochs:
+        epochs, replicates = trial.train.epochs, search.replicates
+        if not _varied(others) & {"train", "train.epochs"} and budget.epochs < epochs * replicates:
+            of_what = "one trial" if replicates == 1 else f"{replicates} replicates of a trial"
             raise ValueError(
-                f"budget: {budget.epochs} epochs do not pay for one trial of "
-                f"{trial.train.epochs}; raise epochs, or lower train.epochs"
+                f"budget: {budget.epochs} epochs do not pay for {of_what} of {epochs}; raise "
+                "epochs, or lower train.epochs"
             )
         return search
 

@@ -28,4 +28,24 @@ def unmet_bounds(spec: SweepSpec, space: Space, students: Sequence[Measured]) ->
                 f"constraints.{metric}.min: {bound.min:,.10g} is more than the largest student of "
                 f"the space has ({max(sizes):,.0f}); lower it, or let the space make larger ones"
             )
+    if not found and _all_are_known(space) and not any(_within(spec, each) for each in students):
+        found.append(
+            f"constraints: none of the {len(students)} students of the space is within all of "
+            f"{', '.join(spec.constraints)}; widen them, or the space"
+        )
     return found
+
+
+def _all_are_known(space: Space) -> bool:
+    """Whether the corners are all students that the space has: its ranges have no inside."""
+    student = space.under("student")
+    return student.num_points == student.grid_size(2)
+
+
+def _within(spec: SweepSpec, student: Measured) -> bool:
+    """Whether the sizes that are known meet their bounds; what is not known is left open."""
+    return all(
+        (bound.min is None or student.sizes[metric] >= bound.min)
+        and (bound.max is None or student.sizes[metric] <= bound.max)
+        for metric, bound in spec.constraints.items() if metric in student.sizes
+    )  # fmt: skip

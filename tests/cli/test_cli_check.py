@@ -32,6 +32,9 @@ cluster: {concurrent_trials: 1}
 """
 
 
+VARY = "where the epochs and the schedule of each trial, which vary, have a place for one"
+
+
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -293,12 +296,34 @@ def test_what_cannot_meet_the_constraints_is_said(small, capsys, bound, lines):
 
 
 @pytest.mark.parametrize(
+    ("train", "varied", "said"),
+    [
+        ("epochs: 2, schedule: per_rung", "", "none: 2 epochs are too few for one"),
+        ("epochs: 20, schedule: per_rung", "",
+         "after epoch 3 and 9 of 20 the best one in 3 of those so far go on"),
+        ("epochs: 2", "train.epochs: {choice: [2, 20]}", VARY),
+        ("epochs: 20", "train.schedule: {choice: [cosine, per_rung]}", VARY),
+    ],
+)  # fmt: skip
+def test_where_trials_may_end_early_is_said(small, capsys, train, varied, said):
+    text = SMALL.replace("train: {epochs: 2}", f"train: {{{train}}}")
+    small.write_text(text.replace("space:\n", f"space:\n  {varied}\n"))
+    assert run("check", small.name) == 0
+    assert f"  rungs       {said}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("bound", "said"),
     [
         (
             "params: {max: 50}",
             "constraints.params.max: 50 is less than the smallest student of the space has (322); "
             "raise it, or let the space make smaller ones",
+        ),
+        (
+            "params: {min: 863, max: 864}",
+            "constraints: none of the 5 students of the space is within all of params; widen "
+            "them, or the space",
         ),
         (
             "size_bytes: {min: 1.0e+6}",

@@ -93,6 +93,12 @@ def test_front_as_csv(runs):
     assert refusal("front", runs / "digits", "--csv", "--json") == "give --json or --csv, not both"
 
 
+def test_front_of_a_run_whose_trials_miss_the_constraints(runs):
+    RunStore.open(runs / "digits").update_meta(constraints={"accuracy": {"min": 0.99}})
+    said = run("front", runs / "digits").stdout
+    assert said == "digits: no complete trial that meets the constraints (5 recorded)\n"
+
+
 def test_front_of_a_run_that_has_just_begun(runs):
     for path in (runs / "digits" / "trials").glob("t*/result.json"):
         path.unlink()

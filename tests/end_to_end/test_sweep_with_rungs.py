@@ -47,7 +47,7 @@ def run(home, swept):
 
 def test_check_says_where_the_rungs_are_and_what_may_be_spent(home):
     said = finished(kdsweep("check", "rungs.yaml", cwd=home)).stdout
-    assert "  rungs       after epoch 3 and 6 of 12: about one in 3 goes on" in said
+    assert "  rungs       after epoch 3 and 6 of 12 the best one in 3 of those so far go on" in said
     assert f"  budget      {BUDGET} epochs of students" in said
     assert "  trials      as many as the budget allows" in said
 
@@ -91,12 +91,15 @@ def test_the_epochs_are_spent_and_no_more(run, swept):
     assert meta.student_epochs == trained
     # What is left is not enough for a whole trial.
     assert BUDGET - 12 < trained <= BUDGET
-    assert (meta.status, meta.ended_by) == ("complete", "the budget of epochs is spent")
+    left = BUDGET - trained
+    why = f"of the budget of epochs {left} are left, too few for the next trial"
+    why = why if left else "the budget of epochs is spent"
+    assert (meta.status, meta.ended_by) == ("complete", why)
     assert meta.trials is None
     # A second costs one.
     assert meta.cost == pytest.approx(meta.wall_seconds)
     assert f"{trained:,} epochs of students, " in swept.stdout
-    assert "ended: the budget of epochs is spent" in swept.stdout
+    assert f"ended: {why}" in swept.stdout
 
 
 def test_mlflow_has_them_as_finished_with_their_status(home, run):

@@ -299,4 +299,4 @@ def test_epochs_are_set_aside_and_given_back(conditional, tmp_path):
         whole = [epoch(m) for m in range(1, 21)]
         searcher.on_trial_complete(f"tune-{n}", told(f"{n:05d}", epochs=whole))
     assert searcher.suggest("tune-6") == Searcher.FINISHED
-    assert searcher.ended_by == "the budget of epochs is spent"
+    assert searcher.ended_by == ("of the budget of epochs 17 are left, too few for the next trial")

@@ -125,6 +125,12 @@ def test_replicates_are_one_or_more():
             "train.epochs",
         ),
         (
+            {"budget": {"epochs": 59}, "replicates": 3},
+            {},
+            "search: budget: 59 epochs do not pay for 3 replicates of a trial of 20; raise epochs, "
+            "or lower train.epochs",
+        ),
+        (
             {"budget": {"hours": 0}},
             {},
             "search.budget.hours: 0 is not allowed: must be greater than 0.0",
