@@ -34,7 +34,7 @@ import curves
 import measure
 import samplers
 import surface
-from rung_rules import Dominated, Quotas
+from rung_rules import Dominated, LeadAlone
 
 from kdsweep.results.record import EpochMetrics, TrialResult
 from kdsweep.search.rungs import Rung, Rungs
@@ -71,7 +71,7 @@ SIDES = {
     "random, front rungs": Side("random"),
 }
 VARIANTS = {
-    "quotas": Side(rungs=Quotas),
+    "lead alone": Side(rungs=LeadAlone),
     "eta 2": Side(eta=2.0),
     "eta 4": Side(eta=4.0),
     "grace 1": Side(grace=1),

@@ -1,6 +1,5 @@
 """Other rules for who goes on at a rung, beside which early_stopping.py puts kdsweep's."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,22 +32,7 @@ class Dominated(Rungs):
         return Judgement(len(seen) < FEWEST or above[-1] == 0 or fewer < len(seen) / self._eta)
 
 
-class Quotas(Rungs):
-    """kdsweep's rungs, and the most accurate so far of its octave of size goes on as well."""
+class LeadAlone(Rungs):
+    """kdsweep's rungs, where being the best of an octave of size does not help."""
 
-    def __init__(self, objectives: Mapping[Any, Any], *, eta: float) -> None:
-        super().__init__(objectives, eta=eta)
-        self._octaves: dict[tuple[int, int], float] = {}
-        self._octave_of: dict[str, int] = {}
-
-    def enter(self, key: str, *, sizes: Mapping[Any, float], rungs: Sequence[Rung]) -> None:
-        """Remember the octave."""
-        super().enter(key, sizes=sizes, rungs=rungs)
-        self._octave_of[key] = round(math.log2(sizes["params"]))
-
-    def judge(self, key: str, epoch: EpochMetrics) -> Judgement:
-        """By kdsweep's rule, or as the first of its octave."""
-        judged, place = super().judge(key, epoch), (epoch.epoch, self._octave_of[key])
-        first = epoch.accuracy >= self._octaves.get(place, 0.0)
-        self._octaves[place] = max(self._octaves.get(place, 0.0), epoch.accuracy)
-        return Judgement(goes_on=True) if first else judged
+    keeps_octaves = False

@@ -72,6 +72,7 @@ class _Reached:
         self._values, self._best = np.empty((16, num_measured)), np.empty((16, num_measured))
         self._sizes = np.empty((16, num_sizes))
         self._rows: dict[str, int] = {}
+        self._best_of_octave: dict[tuple[int, ...], Rows] = {}
         self.judgements: dict[str, Judgement] = {}
 
     def __len__(self) -> int:
@@ -91,6 +92,21 @@ class _Reached:
         self._values[num], self._sizes[num] = values, sizes
         self._best[num] = others[no_larger].max(axis=0, initial=-math.inf)
         self._rows[key] = num
+        octave = self._octave(num)
+        best_of_octave = self._best_of_octave.get(octave, values)
+        self._best_of_octave[octave] = np.maximum(best_of_octave, values)
+
+    def is_best_of_its_octave(self) -> bool:
+        """Whether the last one is as good as any in its octave of each size, in one value or more.
+
+        Sizes are in one octave that are nearest to the same power of two.
+        """
+        num = len(self) - 1
+        values, best = self._values[num], self._best_of_octave[self._octave(num)]
+        return bool(((values >= best) & np.isfinite(values)).any())
+
+    def _octave(self, row: int) -> tuple[int, ...]:
+        return tuple(round(math.log2(max(1.0, abs(size)))) for size in self._sizes[row])
 
     def behind(self) -> Rows:
         """How far each is behind the best of the others that are no larger ``[N, V]``.
@@ -121,6 +137,9 @@ class Rungs:
     A trial is told the same at the same rung however often it is asked about. For one thread.
     """
 
+    keeps_octaves = True
+    """Whether the best of each octave of size goes on whatever its rank."""
+
     def __init__(self, objectives: Mapping[Metric, Direction], *, eta: float) -> None:
         self._measured = {m: objectives[m] for m in _MEASURED if m in objectives}
         self._sizes = {
@@ -142,8 +161,9 @@ class Rungs:
 
         It goes on if, of all that came so far, fewer than one in ``eta`` are further ahead of (or
         less far behind) the best of those that are no larger than they. Of a student smaller than
-        all others nothing is known to be worse, so it goes on. With several measured objectives
-        one in which that is so is enough; with none there is nothing to learn from a rung.
+        all others nothing is known to be worse, so it goes on; and so does the best so far of all
+        within an octave of its size. With several measured objectives one in which that is so is
+        enough; with none there is nothing to learn from a rung.
         """
         entrant = self._entrants.get(key)
         rung = next((r for r in entrant.rungs if r.epoch == epoch.epoch), None) if entrant else None
@@ -152,7 +172,11 @@ class Rungs:
         reached = self._reached.setdefault(rung, _Reached(len(self._measured), len(self._sizes)))
         if key not in reached.judgements:
             reached.add(key, self._values(epoch), self._sizes_of(entrant))
-            reached.judgements[key] = self._judgement(reached.behind(), rung)
+            reached.judgements[key] = (
+                Judgement(goes_on=True)
+                if self.keeps_octaves and reached.is_best_of_its_octave()
+                else self._judgement(reached.behind(), rung)
+            )
         return reached.judgements[key]
 
     def ended(self, result: TrialResult) -> None:

@@ -15,6 +15,10 @@ RUNG = Rung(epoch=5, epochs=20)
 OBJECTIVES = {"accuracy": "max", "params": "min"}
 
 
+class WithoutOctaves(Rungs):
+    keeps_octaves = False
+
+
 def epoch(number, accuracy, loss=1.0):
     return EpochMetrics(epoch=number, accuracy=accuracy, loss=loss, lr=0.1, seconds=0.5)
 
@@ -104,20 +108,44 @@ def test_multiply_adds_stand_for_the_latency():
     for n, accuracy in enumerate([0.5, 0.6, 0.7]):
         judged(rungs, str(n), 1000, accuracy)
     assert goes_on(rungs, "small", 100, 0.1)
-    assert not goes_on(rungs, "large", 2000, 0.1)
+    assert not goes_on(rungs, "larger", 1100, 0.1)
+
+
+FRONT = [(100, 0.2), (200, 0.4), (400, 0.5), (800, 0.55), (1600, 0.56)]
+"""Each larger one is ahead of the next smaller, by 0.2, 0.1, 0.05, 0.01."""
 
 
 def test_of_the_front_those_that_are_far_ahead_of_smaller_ones_go_on():
-    rungs = Rungs(OBJECTIVES, eta=3)
-    # All are on the front, each larger one ahead of the next smaller by 0.2, 0.1, 0.05, 0.01.
-    found = [(100, 0.2), (200, 0.4), (400, 0.5), (800, 0.55), (1600, 0.56)]
-    assert [goes_on(rungs, str(n), *each) for n, each in enumerate(found)] == [
+    rungs = WithoutOctaves(OBJECTIVES, eta=3)
+    assert [goes_on(rungs, str(n), *each) for n, each in enumerate(FRONT)] == [
         True, True, False, False, False,
     ]  # fmt: skip
     # What is ahead by more than those before it goes on.
     assert goes_on(rungs, "leap", 3200, 0.8)
     said = judged(rungs, "no leap", 6400, 0.81)
     assert "accuracy 0.0100 ahead of the best" in said.why
+
+
+def test_the_best_of_each_octave_of_size_goes_on():
+    rungs = Rungs(OBJECTIVES, eta=3)
+    assert all(goes_on(rungs, str(n), *each) for n, each in enumerate(FRONT))
+    # Nearest to 1024 are 725 to 1448: there 0.55 is the best so far.
+    assert not goes_on(rungs, "worse in its octave", 1400, 0.54)
+    assert goes_on(rungs, "as good in its octave", 1400, 0.55)
+    # No number stands well anywhere, be it the first of its octave.
+    assert not goes_on(rungs, "nan", 50_000, math.nan)
+
+
+def test_octaves_are_of_all_sizes_together():
+    rungs = Rungs({"accuracy": "max", "params": "min", "macs": "min"}, eta=3)
+    found = {}
+    for key, params, macs, accuracy in (
+        ("a", 128, 1024, 0.9), ("b", 128, 1024, 0.8), ("c", 128, 1024, 0.7),
+        ("more macs", 128, 4096, 0.5), ("the same", 128, 4096, 0.4),
+    ):  # fmt: skip
+        rungs.enter(key, sizes={"params": params, "macs": macs}, rungs=(RUNG,))
+        found[key] = rungs.judge(key, epoch(5, accuracy)).goes_on
+    assert (found["c"], found["more macs"], found["the same"]) == (False, True, False)
 
 
 def test_a_larger_student_that_came_first_is_held_against_a_smaller_one_that_came_later():
@@ -129,7 +157,7 @@ def test_a_larger_student_that_came_first_is_held_against_a_smaller_one_that_cam
 
 
 def test_with_several_sizes_no_larger_is_no_larger_in_each():
-    rungs = Rungs({"accuracy": "max", "params": "min", "macs": "min"}, eta=3)
+    rungs = WithoutOctaves({"accuracy": "max", "params": "min", "macs": "min"}, eta=3)
     for n in range(4):
         rungs.enter(str(n), sizes={"params": 100, "macs": 900}, rungs=(RUNG,))
         rungs.judge(str(n), epoch(5, 0.9))
@@ -164,13 +192,16 @@ def behind(points):
 
 @given(POINTS, st.floats(1.5, 5))
 def test_any_trials_in_any_order(points, eta):
-    rungs = Rungs(OBJECTIVES, eta=eta)
+    rungs, alone = Rungs(OBJECTIVES, eta=eta), WithoutOctaves(OBJECTIVES, eta=eta)
     for n, (params, accuracy) in enumerate(points, start=1):
         found = behind(points[:n])
         before = sum(each < found[-1] for each in found)
         # Eighths are added and taken from each other without rounding.
+        stands_well = goes_on(alone, str(n), params, accuracy / 8)
+        assert stands_well == (n < FEWEST or before < n / eta)
+        octave = [a for q, a in points[:n] if round(math.log2(q)) == round(math.log2(params))]
         answer = goes_on(rungs, str(n), params, accuracy / 8)
-        assert answer == (n < FEWEST or before < n / eta)
+        assert answer == (stands_well or accuracy == max(octave))
         if all(q > params for q, _ in points[: n - 1]):
             assert answer
 
