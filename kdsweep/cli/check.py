@@ -107,7 +107,7 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
         *([f"  budget      {budget_words(sweep)}"] if spec.search.budget is not None else []),
         f"  rungs       {rung_words(sweep, plan)}",
     ]
-    lines += bound_lines(sweep)
+    lines += bound_lines(sweep, some=True)
     lines += check_stored.as_text(sweep.outputs)
     lines += clash_lines(sweep.pairing)
     if plan.grid_points_left_out:
@@ -192,8 +192,12 @@ def clash_lines(pairing: "Pairing") -> list[str]:
     ]
 
 
-def bound_lines(sweep: "Sweep") -> list[str]:
-    """Whether the sizes of students, known untrained, can meet the constraints of a sweep."""
+def bound_lines(sweep: "Sweep", *, some: bool = False) -> list[str]:
+    """Whether the sizes of students, known untrained, can meet the constraints of a sweep.
+
+    With ``some`` also where it is some students of the space that cannot, which is what bounds are
+    for.
+    """
     from kdsweep.search.bounds import misses
 
     bounds = sweep.spec.constraints
@@ -201,7 +205,7 @@ def bound_lines(sweep: "Sweep") -> list[str]:
     corners = [misses(student.sizes, bounds) for student in sweep.students]
     missing = [each for each in corners if each]
     lines = []
-    if missing:
+    if missing and (some or len(missing) == len(corners)):
         left_out = "none meets" if len(missing) == len(corners) else f"{len(missing)} do not meet"
         lines.append(
             f"of {len(corners)} students at the ends of the space {left_out} them: {missing[0][0]}"
