@@ -4,7 +4,7 @@ In a space with branches Optuna models each group of dimensions by itself. For e
 all trials anew, though the ranking is the same, and reads what all trials have drawn, though of a
 trial that has ended it is the same in each ask; and to find the groups it walks over the spaces of
 all trials, though only those of the new ones can change anything. With 1,000 trials and seven
-groups that was three quarters of an ask. All this is internal to Optuna: a test holds the proposals
+groups that was more than half of an ask. All this is internal to Optuna: a test holds the proposals
 against those of its own sampler.
 """
 
