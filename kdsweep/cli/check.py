@@ -198,7 +198,7 @@ def bound_lines(sweep: "Sweep", *, some: bool = False) -> list[str]:
     With ``some`` also where it is some students of the space that cannot, which is what bounds are
     for.
     """
-    from kdsweep.search.bounds import misses
+    from kdsweep.sweep_file.out_of_reach import misses
 
     bounds = sweep.spec.constraints
     own = misses(sweep.sizes_of({}), bounds)

@@ -53,18 +53,6 @@ def violations(metrics: Mapping[Any, float], bounds: Mapping[Metric, Bound]) -> 
     return missed
 
 
-def misses(sizes: Mapping[Metric, float] | None, bounds: Mapping[Metric, Bound]) -> list[str]:
-    """Which bounds on sizes a student breaks, in words; a bound on anything else is left open."""
-    found = []
-    for name, value in (sizes or {}).items():
-        bound = bounds.get(name)
-        if bound is not None and bound.max is not None and value > bound.max:
-            found.append(f"{name} {value:,.0f} is above {bound.max:,.10g}")
-        if bound is not None and bound.min is not None and value < bound.min:
-            found.append(f"{name} {value:,.0f} is below {bound.min:,.10g}")
-    return found
-
-
 def _violation(excess: float) -> float:
     """What was not measured meets no bound; Optuna takes no NaN."""
     return math.inf if math.isnan(excess) else excess

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from kdsweep.results.record import Metric
-from kdsweep.search.bounds import SizesOf, misses
+from kdsweep.search.bounds import SizesOf
 from kdsweep.search.draws import draw
 from kdsweep.spec import Assignment, Label, Space
 from kdsweep.spec.sweep import Bound
+from kdsweep.sweep_file.out_of_reach import misses
 
 TRIES = 200
 """Points drawn at random before the space is gone through in its order."""

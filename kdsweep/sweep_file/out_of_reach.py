@@ -1,8 +1,9 @@
 """Bounds on sizes that no student of the space can meet: its sizes are known untrained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from kdsweep.spec import Space, SweepSpec
+from kdsweep.spec import Metric, Space, SweepSpec
+from kdsweep.spec.sweep import Bound
 from kdsweep.sweep_file.corners import has_all_student_corners
 from kdsweep.sweep_file.fit import Measured
 
@@ -28,7 +29,11 @@ def unmet_bounds(spec: SweepSpec, space: Space, students: Sequence[Measured]) ->
                 f"constraints.{metric}.min: {bound.min:,.10g} is more than the largest student of "
                 f"the space has ({max(sizes):,.0f}); lower it, or let the space make larger ones"
             )
-    if not found and _all_are_known(space) and not any(_within(spec, each) for each in students):
+    if (
+        not found
+        and _all_are_known(space)
+        and all(misses(each.sizes, spec.constraints) for each in students)
+    ):
         found.append(
             f"constraints: none of the {len(students)} students of the space is within all of "
             f"{', '.join(spec.constraints)}; widen them, or the space"
@@ -42,10 +47,13 @@ def _all_are_known(space: Space) -> bool:
     return student.num_points == student.grid_size(2)
 
 
-def _within(spec: SweepSpec, student: Measured) -> bool:
-    """Whether the sizes that are known meet their bounds; what is not known is left open."""
-    return all(
-        (bound.min is None or student.sizes[metric] >= bound.min)
-        and (bound.max is None or student.sizes[metric] <= bound.max)
-        for metric, bound in spec.constraints.items() if metric in student.sizes
-    )  # fmt: skip
+def misses(sizes: Mapping[Metric, float] | None, bounds: Mapping[Metric, Bound]) -> list[str]:
+    """Which bounds on sizes a student breaks, in words; a bound on anything else is left open."""
+    found = []
+    for name, value in (sizes or {}).items():
+        bound = bounds.get(name)
+        if bound is not None and bound.max is not None and value > bound.max:
+            found.append(f"{name} {value:,.0f} is above {bound.max:,.10g}")
+        if bound is not None and bound.min is not None and value < bound.min:
+            found.append(f"{name} {value:,.0f} is below {bound.min:,.10g}")
+    return found
