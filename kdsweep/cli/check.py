@@ -134,8 +134,9 @@ def budget_words(sweep: "Sweep") -> str:
     said = [] if budget.hours is None else [f"{budget.hours:g} hour{'s' * (budget.hours != 1)}"]
     if budget.epochs is not None:
         epochs, replicates = sweep.spec.trial.train.epochs, sweep.spec.search.replicates
-        of_what = "whole trial" if replicates == 1 else f"point of {replicates} whole trials"
-        whole = _counted(budget.epochs // (epochs * replicates), of_what)
+        num = budget.epochs // (epochs * replicates)
+        whole = _counted(num, "whole trial" if replicates == 1 else "point")
+        whole += f" of {replicates} whole trials" if replicates > 1 else ""
         said.append(f"{budget.epochs:,} epochs of students ({whole})")
     said += [] if budget.cost is None else [f"{budget.cost:g} in money at {price:g} an hour"]
     return ", ".join(said)
@@ -145,7 +146,7 @@ def rung_words(sweep: "Sweep", plan: "Plan") -> str:
     """Where trials may end early, or why they do not."""
     search, train = sweep.spec.search, sweep.spec.trial.train
     if search.ends_early is not None and any(
-        dimension.path.startswith("train.epochs") or dimension.path.startswith("train.schedule")
+        dimension.path.startswith(("train.epochs", "train.schedule"))
         for dimension in sweep.space.dimensions()
     ):
         return "where the epochs and the schedule of each trial, which vary, have a place for one"

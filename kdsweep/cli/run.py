@@ -220,8 +220,8 @@ def _print_front(store: "RunStore", results: "list[TrialResult]") -> None:
     console = Console()
     found = front(results, meta.objectives, constraints=meta.constraints)
     if not found:
-        complete = any(each.status == "complete" and each.role != "teacher" for each in results)
-        why = "no complete trial meets the constraints" if complete else "no trial is complete yet"
+        some = front(results, meta.objectives)
+        why = "no complete trial meets the constraints" if some else "no trial is complete yet"
         typer.echo(f"{store.directory}: {why}, so there is no front")
         return
     console.print(

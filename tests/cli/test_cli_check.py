@@ -295,6 +295,14 @@ def test_what_cannot_meet_the_constraints_is_said(small, capsys, bound, lines):
     assert shown == lines
 
 
+def test_a_budget_of_replicates_pays_for_points(small, capsys):
+    search = "search: {replicates: 3, budget: {epochs: 13}}"
+    small.write_text(SMALL.replace("search: {sampler: grid, grid_points: 3, trials: 10}", search))
+    assert run("check", small.name) == 0
+    said = "13 epochs of students (2 points of 3 whole trials)"
+    assert f"  budget      {said}\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("train", "varied", "said"),
     [
