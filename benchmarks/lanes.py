@@ -86,8 +86,9 @@ def _on_lanes(jobs: list[dict[str, Any]], clock: Clock, scratch: Path) -> None:
         gpus_per_worker=0,
     )
     board = board_actor("board")
+    teachers = scratch / "t"
     lanes = Lanes(
-        fitted, board="board", namespace=NAMESPACE, teachers=scratch / "t", storage=scratch
+        fitted, board="board", namespace=NAMESPACE, teachers=teachers, layers={}, storage=scratch
     )
     lanes.start()
     while len(ray.get(board.lanes.remote())) < NUM_SLOTS:

@@ -2,17 +2,27 @@
 
 import json
 import textwrap
+from itertools import product
 from pathlib import Path
 
 import pytest
 from calling import run
+from PIL import Image
 
 from kdsweep.cli.check_stored import as_text, refusals
 from kdsweep.data.base import Extent
 from kdsweep.errors import SpecError
 from kdsweep.spec import TrialSpec
-from kdsweep.sweep_file import at, check_trial_file, controls, load, load_for_elsewhere
+from kdsweep.sweep_file import (
+    at,
+    check_trial_file,
+    controls,
+    load,
+    load_for_elsewhere,
+    resolved,
+)
 from kdsweep.sweep_file.asked import Room, bytes_in_words, views_seen
+from kdsweep.sweep_file.stored import part_key
 
 NUM = 1079
 """Training samples of digits at the default shares."""
@@ -69,17 +79,18 @@ def test_all_that_the_strategies_of_a_space_read_is_counted_once(file):
     path = file("[kd, fitnet, {name: kd, extra: {fitnet: {}}}, attention_transfer, none]")
     (plan,) = load(path).outputs
     # Five epochs show five of eight views.
-    assert (plan.teacher, plan.num_views, plan.num_samples) == ("teacher", 5, NUM)
-    assert plan.outputs == {"logits": 10, "stages.0": STAGE_0, "stages.1": STAGE_1}
+    (part,) = plan.parts
+    assert (plan.teacher, part.num_views, part.num_samples) == ("teacher", 5, NUM)
+    assert part.outputs == {"logits": 10, "stages.0": STAGE_0, "stages.1": STAGE_1}
     assert plan.num_bytes == 5 * NUM * (10 + STAGE_0 + STAGE_1) * 2
     assert (plan.stored, plan.live, plan.refused) == ("features", {}, "")
 
 
 def test_a_longer_training_of_the_space_shows_more_views(file):
     path = file("[kd]", space="train.epochs: {int: [2, 6]}\n")
-    assert load(path).outputs[0].num_views == 6
+    assert load(path).outputs[0].parts[0].num_views == 6
     path = file("[kd]", space="train.epochs: {int: [2, 60]}\n")
-    assert load(path).outputs[0].num_views == 8
+    assert load(path).outputs[0].parts[0].num_views == 8
 
 
 ALL = 5 * NUM * (10 + STAGE_0) * 2
@@ -156,9 +167,10 @@ def test_maps_of_texts_are_live_and_vectors_are_not(tmp_path):
     )
     (plan,) = load(path).outputs
     assert plan.stored == "features"
-    assert plan.num_samples == 36
-    (vector,) = set(plan.outputs) - {"logits"}
-    assert plan.outputs[vector] == 8
+    (part,) = plan.parts
+    assert part.num_samples == 36
+    (vector,) = set(part.outputs) - {"logits"}
+    assert part.outputs[vector] == 8
     assert set(plan.live) == {"transformer"}
     assert "as wide as the longest text of a batch" in plan.live["transformer"]
 
@@ -184,23 +196,92 @@ def test_each_of_several_teachers_has_a_word(file):
     ]
 
 
-def test_of_several_data_sets_the_largest_decides(file):
+def test_of_several_data_sets_all_are_counted(file):
+    """Those of the space, of 2 and 4 views, and that of the controls."""
     space = "data.augment.views: {choice: [2, 4]}\n"
-    most = 5 * NUM * 10 * 2
+    most = (5 + 2 + 4) * NUM * 10 * 2
     fits, short = (load(file("[kd]", f"max_cache_bytes: {n}", space)) for n in (most, most - 1))
-    assert (fits.outputs[0].num_views, fits.outputs[0].stored) == (5, "logits")
+    (plan,) = fits.outputs
+    assert [part.num_views for part in plan.parts] == [5, 4, 2]
+    assert (plan.num_bytes, plan.stored) == (most, "logits")
     assert short.spec.trial.teacher.stored == "none"
+    assert as_text(fits.outputs) == [
+        "  outputs     the largest of 3 data sets or teachers: 5 views x 1,079 samples x",
+        "              values x 2 bytes:",
+        "                     10 values       105.4 KiB  logits",
+        "              stored: 231.8 KiB (3 of them) of at most 231.8 KiB",
+    ]
 
 
-def test_samples_that_are_elsewhere_are_not_counted(file):
-    sweep = load_for_elsewhere(file("[kd, fitnet]"))
+def test_of_several_teachers_of_a_name_all_are_counted(file):
+    space = "teacher.model.width: {choice: [4, 8]}\n"
+    (plan,) = load(file("[kd, fitnet]", space=space)).outputs
+    assert [sum(part.outputs.values()) for part in plan.parts] == [10 + 8 * 64, 10 + 4 * 64]
+    assert plan.num_bytes == 5 * NUM * (10 + 8 * 64 + 10 + 4 * 64) * 2
+
+
+def test_strategies_that_can_live_on_nothing_have_nothing_stored(file):
+    sweep = load(file("[function_matching]", space="").rename("only.yaml"))
     (plan,) = sweep.outputs
-    assert (plan.num_samples, plan.num_bytes, plan.stored, plan.live) == (None, None, "logits", {})
+    assert "function_matching" in plan.live
+    path = Path("alone.yaml")
+    text = Path("only.yaml").read_text()
+    trial = text[text.index("trial:") : text.index("space:")]
+    path.write_text(trial + "  strategy: function_matching\n")
+    (plan,) = check_trial_file(path).outputs
+    assert (plan.stored, plan.num_bytes, plan.parts[0].outputs) == ("none", 0, {})
+    assert as_text([plan]) == [
+        "  outputs     none is stored: no strategy here can live on them",
+        "              live: function_matching (the strategy changes the batches that",
+        "              both networks see)",
+    ]
+    # Features cannot be stored by the word, and logits would serve nobody.
+    path.write_text(trial.replace("stages: 2}}", "stages: 2}, stored: logits}", 1)
+                    + "  strategy: fitnet\n")  # fmt: skip
+    (plan,) = check_trial_file(path).outputs
+    assert (plan.stored, plan.num_bytes) == ("none", 0)
+
+
+def test_the_layers_of_a_teacher_are_those_that_all_strategies_read(file):
+    sweep = load(file("[kd, fitnet, attention_transfer]"))
+    trial = TrialSpec.model_validate(resolved(at(sweep.spec, {"train.lr": 0.002})))
+    (plan,) = sweep.outputs
+    assert plan.layers == {part_key(trial, "teacher"): ("stages.0", "stages.1")}
+    assert load(file("[kd]")).outputs[0].layers == {}
+    assert load(file("[kd, fitnet]", "stored: logits")).outputs[0].layers == {}
+    other = load(file("[kd, fitnet]", "seed: 1")).outputs[0].layers
+    assert list(other) != list(plan.layers)
+
+
+def test_samples_that_are_elsewhere_are_counted_where_they_are_known(file):
+    path = file("[kd, fitnet]")
+    assert load_for_elsewhere(path).outputs == load(path).outputs
+
+
+def test_samples_that_only_their_files_tell_are_not_counted(tmp_path):
+    for part, name in product(("train", "test"), "ab"):
+        folder = tmp_path / "images" / part / name
+        folder.mkdir(parents=True)
+        for number in range(4):
+            Image.new("RGB", (8, 8)).save(folder / f"{number}.png")
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        (SWEEP % ("", "[kd, fitnet]")).replace(
+            "name: digits, augment: {crop: 1, views: 8}",
+            f"name: image_folder, path: {tmp_path / 'images'}, size: [8, 8]",
+        )
+    )
+    assert load(path).outputs[0].num_bytes is not None
+    sweep = load_for_elsewhere(path)
+    (plan,) = sweep.outputs
+    assert plan.parts[0].num_samples is None
+    assert (plan.num_bytes, plan.stored, plan.live) == (None, "logits", {})
     assert as_text(sweep.outputs) == [
         "  outputs     views x samples x values x 2 bytes; the samples are not counted",
         "              yet",
-        "                     10 values   20 bytes each  logits",
+        "                      2 values    4 bytes each  logits",
         "                    256 values  512 bytes each  stages.0",
+        "                    258 values  516 bytes each  together",
         "              stored up to 4.0 GiB for each trial, features only where samples",
         "              are counted",
     ]
@@ -224,10 +305,15 @@ def test_check_shows_the_arithmetic(file, capsys):
         "teacher": "teacher",
         "stored": "features",
         "max_cache_bytes": 4 * 2**30,
-        "num_views": 5,
-        "num_samples": NUM,
-        "values": {"logits": 10, "stages.0": 256},
         "num_bytes": 5 * NUM * 266 * 2,
+        "parts": [
+            {
+                "num_views": 5,
+                "num_samples": NUM,
+                "values": {"logits": 10, "stages.0": 256},
+                "num_bytes": 5 * NUM * 266 * 2,
+            }
+        ],
         "refused": "",
         "live": {"function_matching": "the strategy changes the batches that both networks see"},
     }

@@ -1,13 +1,14 @@
 """``kdsweep check``: every mistake of a file, or what it would run."""
 
 import json
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdsweep.cli import check_stored
+from kdsweep.cli import check_computing, check_stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from kdsweep.sweep_file.pairs import Pairing
     from kdsweep.sweep_file.plan import Resources
 
-_SHOWN_CLASHES = 4
+_SHOWN_CLASHES, _WIDTH = 4, 80
 _NEXT_LINE = "\n" + " " * 14
 
 
@@ -86,7 +87,7 @@ def as_data(sweep: "Sweep", plan: "Plan") -> dict[str, object]:
 def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
     """The plan in lines of at most 80 columns, long names apart."""
     from kdsweep.batch import in_words
-    from kdsweep.sweep_file import computing_words, lacking_a_gpu
+    from kdsweep.sweep_file import lacking_a_gpu
 
     spec = sweep.spec
     times = f"{plan.replicates} replicates of " if plan.replicates > 1 else ""
@@ -116,9 +117,26 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
             "raise search.trials"
         )
     return [*lines, *_resource_lines(plan.resources, spec.cluster.address),
-            f"  computing   {computing_words(spec.trial.train)}",
+            *_wrapped("computing", _computing(sweep, plan)),
             *(f"              {each}" for each in lacking_a_gpu(sweep, plan.resources)),
             f"  results     {results_at(sweep)}"]  # fmt: skip
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    return textwrap.wrap(f"  {label:<12}{text}", _WIDTH, subsequent_indent=_NEXT_LINE[1:],
+                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
+
+
+def _computing(sweep: "Sweep", plan: "Plan") -> str:
+    """As settled for the students at both ends, or as asked for where the machine is another."""
+    from kdsweep.sweep_file import computing_words
+
+    train, resources = sweep.spec.trial.train, plan.resources
+    if resources.machine is None:
+        return computing_words(train)
+    students = {"smallest student": plan.smallest.component, "largest": plan.largest.component}
+    gpu = bool(resources.gpus_per_worker)
+    return check_computing.in_words(train, students, sweep.info, gpu=gpu)
 
 
 def _trials(plan: "Plan", times: str, sampler: str) -> str:
@@ -142,13 +160,18 @@ def budget_words(sweep: "Sweep") -> str:
     return ", ".join(said)
 
 
+def schedules_of(sweep: "Sweep") -> set[str]:
+    """Epochs and schedule of the trials at the ends of the space."""
+    from kdsweep.sweep_file import at_corners
+
+    trains = (trial.train for trial in at_corners(sweep))
+    return {f"{train.epochs} {train.schedule.model_dump_json()}" for train in trains}
+
+
 def rung_words(sweep: "Sweep", plan: "Plan") -> str:
     """Where trials may end early, or why they do not."""
     search, train = sweep.spec.search, sweep.spec.trial.train
-    if search.ends_early is not None and any(
-        dimension.path.startswith(("train.epochs", "train.schedule"))
-        for dimension in sweep.space.dimensions()
-    ):
+    if search.ends_early is not None and len(schedules_of(sweep)) > 1:
         return "where the epochs and the schedule of each trial, which vary, have a place for one"
     if plan.rungs and search.rungs is not None:
         *others, last = map(str, plan.rungs)

@@ -17,10 +17,16 @@ def as_data(plans: "Sequence[StoredPlan]") -> list[dict[str, object]]:
             "teacher": plan.teacher,
             "stored": plan.stored,
             "max_cache_bytes": plan.max_cache_bytes,
-            "num_views": plan.num_views,
-            "num_samples": plan.num_samples,
-            "values": dict(plan.outputs),
             "num_bytes": plan.num_bytes,
+            "parts": [
+                {
+                    "num_views": part.num_views,
+                    "num_samples": part.num_samples,
+                    "values": dict(part.outputs),
+                    "num_bytes": part.num_bytes(part.values(plan.stored)),
+                }
+                for part in plan.parts
+            ],
             "refused": plan.refused,
             "live": dict(plan.live),
         }
@@ -49,27 +55,34 @@ def refusals(plans: "Sequence[StoredPlan]") -> list[str]:
 def _head(plan: "StoredPlan", *, several: bool) -> str:
     from kdsweep.spec.trial import called
 
+    part, num = plan.parts[0], len(plan.parts)
     whose = f"of {called(plan.teacher)}, " if several else ""
-    if plan.num_views is None or plan.num_samples is None:
+    whose += f"the largest of {num} data sets or teachers: " if num > 1 else ""
+    if not part.outputs:
+        return f"{whose}none is stored: no strategy here can live on them"
+    if part.num_views is None or part.num_samples is None:
         return f"{whose}views x samples x values x 2 bytes; the samples are not counted yet"
-    views = f"{plan.num_views:,} view{'s' * (plan.num_views != 1)}"
-    return f"{whose}{views} x {plan.num_samples:,} samples x values x 2 bytes:"
+    views = f"{part.num_views:,} view{'s' * (part.num_views != 1)}"
+    return f"{whose}{views} x {part.num_samples:,} samples x values x 2 bytes:"
 
 
 def _rows(plan: "StoredPlan") -> list[str]:
     """One for each output: values and bytes, or bytes for one sample in one view."""
     from kdsweep.sweep_file.asked import BYTES_PER_VALUE, bytes_in_words
 
-    shown, left = list(plan.outputs.items())[:_SHOWN], list(plan.outputs.items())[_SHOWN:]
+    part = plan.parts[0]
+    shown, left = list(part.outputs.items())[:_SHOWN], list(part.outputs.items())[_SHOWN:]
     if left:
         shown.append((f"({len(left)} more)", sum(values for _, values in left)))
+    if len(shown) > 1 and part.num_samples is None:
+        shown.append(("together", sum(part.outputs.values())))
     rows = []
     for name, values in shown:
-        room = plan.room(values)
+        num_bytes = part.num_bytes(values)
         size = (
             f"{bytes_in_words(BYTES_PER_VALUE * values)} each"
-            if room is None
-            else bytes_in_words(room.num_bytes)
+            if num_bytes is None
+            else bytes_in_words(num_bytes)
         )
         rows.append(f"{'':<{_LABEL}}{values:>9,} values {size:>15}  {name}")
     return rows
@@ -81,19 +94,23 @@ def _verdicts(plan: "StoredPlan") -> Iterator[str]:
     most = bytes_in_words(plan.max_cache_bytes)
     if plan.refused:
         yield _refusal(plan)
+    elif not plan.parts[0].outputs:
+        pass  # has been said
     elif plan.stored == "none":
         yield "nothing is stored: the teacher is asked for each batch"
     elif plan.num_bytes is None:
         also = "" if plan.stored == "features" else ", features only where samples are counted"
         yield f"stored up to {most} for each trial{also}"
     else:
-        yield f"stored: {bytes_in_words(plan.num_bytes)} of at most {most}"
-    if plan.stored != "none":
-        by_reason: dict[str, list[str]] = {}
-        for strategy, reason in plan.live.items():
+        of_all = f" ({len(plan.parts)} of them)" if len(plan.parts) > 1 else ""
+        yield f"stored: {bytes_in_words(plan.num_bytes)}{of_all} of at most {most}"
+    by_reason: dict[str, list[str]] = {}
+    for strategy, reason in plan.live.items():
+        # Where nothing is stored it has been said already of all that could have lived on it.
+        if reason != "nothing is stored":
             by_reason.setdefault(reason, []).append(strategy)
-        for reason, names in by_reason.items():
-            yield f"live: {', '.join(names)} ({reason})"
+    for reason, names in by_reason.items():
+        yield f"live: {', '.join(names)} ({reason})"
 
 
 def _wrapped(sentence: str, label: str = "") -> list[str]:

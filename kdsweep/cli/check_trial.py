@@ -4,7 +4,7 @@ import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from kdsweep.cli import check_stored
+from kdsweep.cli import check_computing, check_stored
 from kdsweep.cli.check import setting_words
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def as_data(checked: "CheckedTrial") -> dict[str, object]:
 def as_text(checked: "CheckedTrial") -> list[str]:
     """What would be trained, in lines of at most 80 columns, long names apart."""
     from kdsweep.batch import in_words
-    from kdsweep.sweep_file import computing_words, teacher_words
+    from kdsweep.sweep_file import teacher_words
+    from kdsweep.sweep_file.plan import this_machine
     from kdsweep.train.needs import teachers_of
 
     trial, student, train = checked.trial, checked.student, checked.trial.train
@@ -50,7 +51,9 @@ def as_text(checked: "CheckedTrial") -> list[str]:
         "training": f"{num} epoch{'' if num == 1 else 's'}, batches of {train.batch_size}, "
         f"lr {train.lr:.3g}, {train.optimizer.name}, {train.schedule.name}, "
         f"seed {trial.seed}",
-        "computing": computing_words(train),
+        "computing": check_computing.in_words(
+            train, {"student": trial.student}, checked.info, gpu=this_machine().gpus > 0
+        ),
     }
     lines = [f"{checked.path}: good"]
     for label, text in rows.items():

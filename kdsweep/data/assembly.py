@@ -2,15 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kdsweep.data.base import DataInfo, Splits, WithheldSplit
+from kdsweep.data.base import DataInfo, Split, Splits, WithheldSplit
 from kdsweep.data.memory import InMemorySplit
 from kdsweep.data.partition import Index
 from kdsweep.data.treatment import ImageSettings, Treatment, settings_problems
@@ -61,17 +61,34 @@ def check(info: DataInfo, params: ImageSettings, augment: Augment) -> None:
 def in_memory(info: DataInfo, parts: tuple[Part, Part, Part], treatment: Treatment) -> Splits:
     """Train, validation and test as tensors on the device of the treatment."""
     contents = (each for part in parts for each in part.contents)
-    name = fingerprint(info, treatment, contents)
     train, validation, test = (_held(part, treatment) for part in parts)
-    return Splits(info, train, validation, test, treatment.augment.num_views, name)
+    return assembled(info, (train, validation, test), treatment, contents)
 
 
 def held_out_in_memory(info: DataInfo, parts: tuple[Part, Part], treatment: Treatment) -> Splits:
     """Validation and test as tensors on the device of the treatment; the rest is withheld."""
     contents = (each for part in parts for each in part.contents)
-    name = fingerprint(info, treatment, [WITHOUT_TRAINING, *contents])
     validation, test = (_held(part, treatment) for part in parts)
-    return Splits(info, WithheldSplit(), validation, test, treatment.augment.num_views, name)
+    held = (WithheldSplit(), validation, test)
+    return assembled(info, held, treatment, [WITHOUT_TRAINING, *contents])
+
+
+def assembled(
+    info: DataInfo,
+    splits: tuple[Split, Split, Split],
+    treatment: Treatment,
+    contents: Iterable[str],
+) -> Splits:
+    """Train, validation and test under the names that follow from their ``contents``."""
+    augment, said = treatment.augment, list(contents)
+    plain = replace(treatment, augment=augment.model_copy(update={"views": 1}))
+    return Splits(
+        info,
+        *splits,
+        num_views=augment.num_views,
+        fingerprint=_fingerprint(info, treatment, said),
+        of_any_views=_fingerprint(info, plain, said),
+    )
 
 
 def digest(array: NDArray[Any]) -> str:
@@ -79,14 +96,14 @@ def digest(array: NDArray[Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()
 
 
-def fingerprint(info: DataInfo, treatment: Treatment, contents: Iterable[str]) -> str:
+def _fingerprint(info: DataInfo, treatment: Treatment, contents: Sequence[str]) -> str:
     """SHA-256 of all that batches follow from, but for the device and the place of the files."""
     said = {
         "recipe": _RECIPE,
         "info": info.identity,
         "normalisation": asdict(treatment.normalisation),
         "augment": treatment.augment.model_dump() if treatment.augment.active else None,
-        "contents": list(contents),
+        "contents": contents,
     }
     return named(said)
 

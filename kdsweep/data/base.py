@@ -94,6 +94,18 @@ class Split(ABC):
         whole = self.in_order(batch_size=batch_size, view=view)
         return islice(whole, start // batch_size, -(-stop // batch_size))
 
+    def with_views(self, num_views: int) -> "Split":
+        """The same samples, each with so many views; itself where there is nothing to vary.
+
+        Here it is itself; splits that are augmented override it.
+        """
+        return self
+
+    @property
+    def num_bytes(self) -> int:
+        """What it keeps in memory, about: here its labels; splits that hold inputs say more."""
+        return self.labels.nbytes
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -109,6 +121,28 @@ class Splits:
     num_views: int
     fingerprint: str
     """Hash of the settings and the contents: what a stored teacher output is addressed by."""
+    of_any_views: str = ""
+    """The same for every number of views: what a teacher is addressed by, which is trained on as
+    many views as it has epochs. Empty where the fingerprint is."""
+
+    @property
+    def for_teachers(self) -> str:
+        """What a teacher that learns from these data is addressed by."""
+        return self.of_any_views or self.fingerprint
+
+    def with_views(self, num_views: int) -> "Splits":
+        """The same data, with so many views of each training sample where they differ at all."""
+        train = self.train.with_views(num_views)
+        if train is self.train:
+            return self
+        said = json.dumps({"views": num_views, "of": self.for_teachers})
+        name = hashlib.sha256(said.encode()).hexdigest()
+        return replace(self, train=train, num_views=num_views, fingerprint=name)
+
+    @property
+    def num_bytes(self) -> int:
+        """What its splits keep in memory, about."""
+        return sum(each.num_bytes for each in (self.train, self.validation, self.test))
 
 
 class DataSet(ABC):
@@ -152,6 +186,13 @@ class DataSet(ABC):
         """
         return None
 
+    def promised_extent(self) -> Extent | None:
+        """What ``extent`` says, or about that, told without looking for the files.
+
+        ``None`` where only they tell.
+        """
+        return None
+
     @abstractmethod
     def load(self, device: torch.device) -> Splits:
         """All splits, in memory on ``device`` where they fit, else streaming to it.
@@ -182,6 +223,8 @@ class WithheldSplit(Split):
     Raises ``TrialError`` when anything of it is touched, even how many samples there are.
     """
 
+    num_bytes = 0
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)  # Python itself asks, as when it copies
@@ -211,6 +254,8 @@ def _refuse(what: str) -> NoReturn:
 
 def without_training(splits: Splits) -> Splits:
     """Loaded splits with the training split withheld."""
-    said = json.dumps({"without training": splits.fingerprint})
-    name = hashlib.sha256(said.encode()).hexdigest()
-    return replace(splits, train=WithheldSplit(), fingerprint=name)
+    name, of_any_views = (
+        hashlib.sha256(json.dumps({"without training": each}).encode()).hexdigest()
+        for each in (splits.fingerprint, splits.for_teachers)
+    )
+    return replace(splits, train=WithheldSplit(), fingerprint=name, of_any_views=of_any_views)

@@ -11,8 +11,8 @@ from pydantic import Field
 from kdsweep.data.assembly import (
     WITHOUT_TRAINING,
     Part,
+    assembled,
     digest,
-    fingerprint,
     held_out_in_memory,
     in_memory,
 )
@@ -116,8 +116,8 @@ def load_decoded(
         held = [_read(source, part, threads) for part in parts]
         return in_memory(info, (held[0], held[1], held[2]), treatment)
     splits = [_streamed(source, part, treatment, params) for part in parts]
-    name = fingerprint(info, treatment, [*_said(parts), *contents()])
-    return Splits(info, splits[0], splits[1], splits[2], augment.num_views, name)
+    said = [*_said(parts), *contents()]
+    return assembled(info, (splits[0], splits[1], splits[2]), treatment, said)
 
 
 def load_held_out(
@@ -140,8 +140,8 @@ def load_held_out(
         held = [_read(source, part, threads=0) for part in listings]
         return held_out_in_memory(info, (held[0], held[1]), treatment)
     validation, test = (_streamed(source, part, treatment, params) for part in listings)
-    name = fingerprint(info, treatment, [WITHOUT_TRAINING, *_said(listings), *contents()])
-    return Splits(info, WithheldSplit(), validation, test, augment.num_views, name)
+    said = [WITHOUT_TRAINING, *_said(listings), *contents()]
+    return assembled(info, (WithheldSplit(), validation, test), treatment, said)
 
 
 def _fits(parts: Sequence[Listing], source: ImageSource, params: DecodedSettings) -> bool:

@@ -42,6 +42,10 @@ class Digits(DataSet):
         train = self._cut(labels).train
         return Extent(len(stratified_subset(labels[train], params.limit)), params.augment.num_views)
 
+    def promised_extent(self) -> Extent:
+        """As ``extent``: every machine has them."""
+        return self.extent()
+
     def _cut(self, labels: Index) -> Partition:
         params = self.params
         return stratified(

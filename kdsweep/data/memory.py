@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kdsweep.batch import Batch
-from kdsweep.data.base import Split
 from kdsweep.data.order import batches_of, permutation, rank_batches
 from kdsweep.data.text.table import TextTable
-from kdsweep.data.treatment import Treatment
+from kdsweep.data.treatment import TreatedSplit, Treatment
 
 _CPU = torch.device("cpu")
 
 
-class InMemorySplit(Split):
+class InMemorySplit(TreatedSplit):
     """Images ``[N, D, H, W]`` uint8 and labels ``[N]`` int64, moved whole to the device.
 
     ``texts`` says of each sample, by id, what it shows; empty where the data set does not know.
@@ -63,6 +62,12 @@ class InMemorySplit(Split):
     def piece(self, start: int, stop: int, *, batch_size: int, view: int) -> Iterator[Batch]:
         """A part of ``in_order``; see ``Split.piece``."""
         return self._between(start, stop, batch_size, view)
+
+    @property
+    def num_bytes(self) -> int:
+        """Images, labels and tokens."""
+        tokens = 0 if self.table is None else self.table.num_bytes
+        return self.images.nbytes + self.labels.nbytes + tokens
 
     def _between(self, start: int, stop: int, batch_size: int, view: int | None) -> Iterator[Batch]:
         self.treatment.check_slot(view)

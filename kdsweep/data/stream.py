@@ -8,17 +8,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from kdsweep.batch import Batch
-from kdsweep.data.base import Split
 from kdsweep.data.order import batches_of, permutation, rank_batches
 from kdsweep.data.partition import Index
 from kdsweep.data.source import ImageSource
-from kdsweep.data.treatment import Treatment
+from kdsweep.data.treatment import TreatedSplit, Treatment
 from kdsweep.errors import SpecError
 
 _CPU = torch.device("cpu")
 
 
-class StreamedSplit(Split):
+class StreamedSplit(TreatedSplit):
     """The images of ``source`` at ``index`` ``[N]``, with their labels ``[N]`` int64.
 
     Every epoch starts its own workers, so that any epoch can be read alone, or again.

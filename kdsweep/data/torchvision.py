@@ -76,7 +76,8 @@ class Torchvision(DataSet):
         if params.dataset not in KNOWN or params.options:
             return self.describe()
         self._check()
-        num_classes, own = KNOWN[params.dataset]
+        known = KNOWN[params.dataset]
+        num_classes, own = known.num_classes, known.shape
         size = params.size or (own and own[1:])
         if size is None:
             raise SpecError(
@@ -91,6 +92,18 @@ class Torchvision(DataSet):
     def extent(self) -> Extent:
         """By the labels alone."""
         return extent_of(self._listings()[0], self.params.limit, self._augment)
+
+    def promised_extent(self) -> Extent | None:
+        """Of a well-known set, as if its classes were of one size."""
+        params = self.params
+        if params.dataset not in KNOWN or params.options:
+            return None
+        known, layout = KNOWN[params.dataset], LAYOUTS[params.dataset]
+        held_out = params.validation if layout.validation is None else 0.0
+        held_out += params.test if layout.test is None else 0.0
+        num = known.num_training - round(known.num_training * held_out)
+        augment = self._augment_for(self.promised().image_shape)
+        return Extent(min(num, params.limit or num), augment.num_views)
 
     def _listings(self) -> tuple[Listing, Listing, Listing]:
         labels = {part: self._relabelled(part) for part in self._parts}

@@ -74,24 +74,36 @@ LAYOUTS: Mapping[str, Layout] = {
 }
 """The classification sets by the names of their classes in ``torchvision.datasets``."""
 
-KNOWN: Mapping[str, tuple[int, tuple[int, int, int] | None]] = {
-    "CIFAR10": (10, (3, 32, 32)),
-    "CIFAR100": (100, (3, 32, 32)),
-    "EMNIST": (47, (1, 28, 28)),
-    "EuroSAT": (10, (3, 64, 64)),
-    "FashionMNIST": (10, (1, 28, 28)),
-    "Flowers102": (102, None),
-    "Food101": (101, None),
-    "ImageNet": (1000, None),
-    "KMNIST": (10, (1, 28, 28)),
-    "MNIST": (10, (1, 28, 28)),
-    "OxfordIIITPet": (37, None),
-    "PCAM": (2, (3, 96, 96)),
-    "QMNIST": (10, (1, 28, 28)),
-    "StanfordCars": (196, None),
-    "STL10": (10, (3, 96, 96)),
-    "SVHN": (10, (3, 32, 32)),
-    "USPS": (10, (1, 16, 16)),
+
+@dataclass(frozen=True)
+class Published:
+    """What is known of a set without its files: classes, training images, and their ``(D, H, W)``.
+
+    No shape where images differ in size. Of a set without a test part the images are all it has.
+    """
+
+    num_classes: int
+    num_training: int
+    shape: tuple[int, int, int] | None = None
+
+
+KNOWN: Mapping[str, Published] = {
+    "CIFAR10": Published(10, 50_000, (3, 32, 32)),
+    "CIFAR100": Published(100, 50_000, (3, 32, 32)),
+    "EMNIST": Published(47, 112_800, (1, 28, 28)),
+    "EuroSAT": Published(10, 27_000, (3, 64, 64)),
+    "FashionMNIST": Published(10, 60_000, (1, 28, 28)),
+    "Flowers102": Published(102, 1_020),
+    "Food101": Published(101, 75_750),
+    "ImageNet": Published(1000, 1_281_167),
+    "KMNIST": Published(10, 60_000, (1, 28, 28)),
+    "MNIST": Published(10, 60_000, (1, 28, 28)),
+    "OxfordIIITPet": Published(37, 3_680),
+    "PCAM": Published(2, 262_144, (3, 96, 96)),
+    "QMNIST": Published(10, 60_000, (1, 28, 28)),
+    "StanfordCars": Published(196, 8_144),
+    "STL10": Published(10, 5_000, (3, 96, 96)),
+    "SVHN": Published(10, 73_257, (3, 32, 32)),
+    "USPS": Published(10, 7_291, (1, 16, 16)),
 }
-"""Classes and ``(D, H, W)`` of sets without options, known without files; no shape where images
-differ in size."""
+"""Sets as they are read without options."""

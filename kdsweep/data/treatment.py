@@ -1,7 +1,8 @@
 """What happens to stored pixels on the training device: augment, then normalise."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from kdsweep.batch import Batch
+from kdsweep.data.base import Split
 from kdsweep.data.views import Augment, apply
 from kdsweep.errors import SpecError
 from kdsweep.spec import Settings
@@ -58,6 +60,12 @@ class Treatment:
         """The number among the replayable views that stands for an epoch."""
         return epoch % self.augment.num_views
 
+    def with_views(self, num_views: int) -> "Treatment":
+        """The same with so many views of each sample; itself where nothing is augmented."""
+        if not self.augment.active:
+            return self
+        return replace(self, augment=self.augment.model_copy(update={"views": num_views}))
+
     def check_slot(self, view: int | None) -> None:
         """Refuse a number that no epoch has.
 
@@ -78,6 +86,21 @@ class Treatment:
     def _per_channel(self, values: tuple[float, ...]) -> Tensor:
         scaled = torch.tensor(values, dtype=torch.float64).mul(255).float()
         return scaled.to(self.device).view(1, -1, 1, 1)
+
+
+class TreatedSplit(Split):
+    """A split of stored pixels, the same ones whatever is made of them."""
+
+    treatment: Treatment
+
+    def with_views(self, num_views: int) -> Split:
+        """The same pixels; see ``Split.with_views``."""
+        treatment = self.treatment.with_views(num_views)
+        if treatment is self.treatment:
+            return self
+        other = copy(self)
+        other.treatment = treatment
+        return other
 
 
 def given_normalisation(params: ImageSettings) -> Normalisation:

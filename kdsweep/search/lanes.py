@@ -1,6 +1,7 @@
 """Lanes: Ray Train runs that last as long as the sweep, whose workers train trial after trial."""
 
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,13 +36,22 @@ class Lanes:
     """All lanes of a sweep, in as many Ray Train runs as ``fitted`` says."""
 
     def __init__(
-        self, fitted: Fitted, *, board: str, namespace: str, teachers: Path, storage: Path
+        self,
+        fitted: Fitted,
+        *,
+        board: str,
+        namespace: str,
+        teachers: Path,
+        layers: Mapping[str, Sequence[str]],
+        storage: Path,
     ) -> None:
+        """See ``worker.lane_loop`` for what the lanes are told."""
         self._fitted = fitted
         self._config = {
             "board": board,
             "namespace": namespace,
             "teachers": str(teachers),
+            "layers": {key: tuple(paths) for key, paths in layers.items()},
             "workers_per_trial": fitted.workers_per_trial,
             "threads": fitted.threads,
         }

@@ -132,7 +132,10 @@ def _on_ray(
     name = f"board-{store.meta.sweep_id}"
     board = board_actor(name)
     teachers = (store.directory.parent / "teachers").resolve()
-    lanes = Lanes(fitted, board=name, namespace=NAMESPACE, teachers=teachers, storage=scratch)
+    layers = {key: paths for plan in sweep.outputs for key, paths in plan.layers.items()}
+    lanes = Lanes(
+        fitted, board=name, namespace=NAMESPACE, teachers=teachers, layers=layers, storage=scratch
+    )
     journal.progress.phase(f"starting {fitted.lanes} lane{'s' if fitted.lanes > 1 else ''}")
     lanes.start()
     trial = sweep.spec.trial

@@ -10,7 +10,8 @@ def lane_loop(config: dict[str, Any]) -> None:
     """Serve a lane until the sweep is over. Runs on every worker of the lane's Ray Train run.
 
     ``config`` has ``board`` and ``namespace`` (the switchboard's), ``lane`` (the number of the
-    run's first lane), ``workers_per_trial``, ``threads`` and ``teachers`` (a directory).
+    run's first lane), ``workers_per_trial``, ``threads``, ``teachers`` (a directory) and ``layers``
+    (see ``Session``).
     """
     # Set before torch is imported: its pools read them once.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(config["threads"])
@@ -30,7 +31,8 @@ def lane_loop(config: dict[str, Any]) -> None:
     lane = f"lane-{config['lane'] + (0 if size > 1 else rank):03d}"
     ranks = Ranks(rank, size) if size > 1 else ALONE
     device = _device()
-    session = Session(device=device, teachers=Path(config["teachers"]), ranks=ranks)
+    teachers, layers = Path(config["teachers"]), config["layers"]
+    session = Session(device=device, teachers=teachers, ranks=ranks, layers=layers)
     board = ray.get_actor(config["board"], namespace=config["namespace"])
     if ranks.is_first:
         node = ray.util.get_node_ip_address()

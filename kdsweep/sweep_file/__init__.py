@@ -14,7 +14,14 @@ from kdsweep.sweep_file.load import (
     load_trial,
     sets_student,
 )
-from kdsweep.sweep_file.plan import Plan, check_room, lacking_a_gpu, plan, teacher_words
+from kdsweep.sweep_file.plan import (
+    Plan,
+    at_corners,
+    check_room,
+    lacking_a_gpu,
+    plan,
+    teacher_words,
+)
 from kdsweep.sweep_file.read import to_yaml
 from kdsweep.sweep_file.resolve import defaults, resolved
 
@@ -25,6 +32,7 @@ __all__ = [
     "Sweep",
     "TrialFile",
     "at",
+    "at_corners",
     "check_room",
     "check_trial_file",
     "computing_words",

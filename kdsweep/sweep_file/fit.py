@@ -141,7 +141,7 @@ class FittingElsewhere(Fitting):
         return dataset.promised()
 
     def _counted(self, dataset: DataSet) -> Extent | None:
-        return None
+        return dataset.promised_extent()
 
     def _in_file(self, model: Component, path: Path, info: DataInfo) -> list[str]:
         return []

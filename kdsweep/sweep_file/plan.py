@@ -116,9 +116,13 @@ def lacking_a_gpu(sweep: Sweep, found: Resources) -> list[str]:
     """What the trials of ``sweep`` ask for that needs a GPU, where they get none; with its path."""
     if found.machine is None or found.gpus_per_worker:
         return []
-    points = (point.changes for point in sweep.space.corners())
-    trials = [sweep.spec.trial, *(put(sweep.spec.trial, changes) for changes in points)]
+    trials = [sweep.spec.trial, *at_corners(sweep)]
     return [f"trial.{each}" for each in problems_without_gpu(trials)]
+
+
+def at_corners(sweep: Sweep) -> list[TrialSpec]:
+    """The trials at the ends of the space."""
+    return [put(sweep.spec.trial, point.changes) for point in sweep.space.corners()]
 
 
 def resources(cluster: ClusterSpec, machine: Machine) -> Resources:

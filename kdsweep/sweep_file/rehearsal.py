@@ -103,11 +103,11 @@ def _build(
     main = trial.teacher
 
     def new_student() -> nn.Module:
-        return _without_weights(trial.student, info)
+        return without_weights(trial.student, info)
 
     def new_teacher() -> nn.Module:
         assert main is not None
-        return _without_weights(main.model, info)
+        return without_weights(main.model, info)
 
     reads_data = catalog.find("strategy", trial.strategy.name).needs.data
     probe = probe_of(
@@ -154,7 +154,8 @@ def _components(strategy: Component) -> tuple[Component, ...]:
     return (strategy, *catalog.extras(strategy).values())
 
 
-def _without_weights(component: Component, info: DataInfo) -> nn.Module:
+def without_weights(component: Component, info: DataInfo) -> nn.Module:
+    """A network of no weights, where its class allows that; else of random ones."""
     try:
         with torch.device("meta"):
             return catalog.model_for(component, info)
@@ -165,7 +166,7 @@ def _without_weights(component: Component, info: DataInfo) -> nn.Module:
 def _shapes(component: Component, info: DataInfo) -> Probed:
     """What a network of random weights gives; a large one is never made, as in ``models.size``."""
     with torch.random.fork_rng(devices=[]):
-        network = _without_weights(component, info)
+        network = without_weights(component, info)
         if count_params(network) > LARGE:
             try:
                 return probed(network, blank_batch(info, torch.device("meta")), info)

@@ -1,6 +1,8 @@
 """What is stored of each teacher in a sweep or by a trial, settled before anything runs."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from kdsweep import catalog
@@ -8,6 +10,7 @@ from kdsweep.data.base import Extent
 from kdsweep.spec import Component, Space, TeacherSpec, TrialSpec
 from kdsweep.spec.trial import MAIN_TEACHER, StoredWord
 from kdsweep.sweep_file.asked import LOGITS, Asked, Room, bytes_in_words, storable, views_seen
+from kdsweep.sweep_file.resolve import resolved
 
 _BY_AMOUNT: tuple[StoredWord, ...] = ("none", "logits", "features")
 
@@ -22,36 +25,68 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class StoredPart:
+    """What could be stored of one teacher on one data set.
+
+    ``outputs`` has values for each example in one view, the logits first, then layers by module
+    path; of strategies that can live on logits alone ``logits`` has the same. Both are empty where
+    no strategy can live on them.
+    """
+
+    key: str
+    num_views: int | None
+    num_samples: int | None
+    outputs: Mapping[str, int]
+    logits: Mapping[str, int]
+
+    def num_bytes(self, values: int) -> int | None:
+        """What so many values take; ``None`` where the samples are not counted yet."""
+        if not values:
+            return 0
+        if self.num_views is None or self.num_samples is None:
+            return None
+        return Room(Extent(self.num_samples, self.num_views), values, 0).num_bytes
+
+    def values(self, word: StoredWord) -> int:
+        """For one example in one view, by what is stored."""
+        stored: dict[StoredWord, Mapping[str, int]] = {"none": {}, "logits": self.logits}
+        return sum(stored.get(word, self.outputs).values())
+
+
+@dataclass(frozen=True)
 class StoredPlan:
     """What is stored of one teacher, of all that the strategies ask of it.
 
-    ``outputs`` has values for each example in one view, the logits first, then layers by module
-    path; ``live`` says of strategies, by name, why they ask the teacher itself. Of several data
-    sets, or teachers of that name, it is the one that takes most.
+    ``parts`` are of each data set and each teacher of that name, the one that takes most first;
+    ``live`` says of strategies, by name, why they ask the teacher itself.
     """
 
     teacher: str
     stored: StoredWord
     max_cache_bytes: int
-    num_views: int | None
-    num_samples: int | None
-    outputs: Mapping[str, int]
+    parts: tuple[StoredPart, ...]
     live: Mapping[str, str] = field(default_factory=dict)
     refused: str = ""
     """The sentence on what is asked and has no room; empty where all has."""
 
-    def room(self, values: int) -> Room | None:
-        """What so many values take; ``None`` where the samples are not counted yet."""
-        if self.num_views is None or self.num_samples is None:
-            return None
-        return Room(Extent(self.num_samples, self.num_views), values, self.max_cache_bytes)
-
     @property
     def num_bytes(self) -> int | None:
         """What is stored takes; ``None`` where the samples are not counted yet."""
-        stored = {"none": 0, "logits": self.outputs[LOGITS]}
-        room = self.room(stored.get(self.stored, sum(self.outputs.values())))
-        return None if room is None else room.num_bytes
+        return self.bytes_of(self.stored)
+
+    def bytes_of(self, word: StoredWord) -> int | None:
+        """What all parts together would take."""
+        each = [part.num_bytes(part.values(word)) for part in self.parts]
+        counted = [num for num in each if num is not None]
+        return sum(counted) if len(counted) == len(each) else None
+
+    @property
+    def layers(self) -> dict[str, tuple[str, ...]]:
+        """By ``key`` of a part, the module paths of which all outputs are stored; logits always."""
+        if self.stored != "features" or self.num_bytes is None:
+            return {}
+        found = {part.key: tuple(o for o in part.outputs if o != LOGITS) for part in self.parts}
+        return {key: paths for key, paths in found.items() if paths}
 
 
 def plans(trial: TrialSpec, wanted: Iterable[Wanted], *, epochs: int) -> tuple[StoredPlan, ...]:
@@ -59,11 +94,9 @@ def plans(trial: TrialSpec, wanted: Iterable[Wanted], *, epochs: int) -> tuple[S
     each = list(wanted)
     found = []
     for name in trial.all_teachers:
-        groups = list(_groups(name, each, epochs))
+        groups = _groups(name, each)
         if groups:
-            most = max(groups, key=lambda plan: (bool(plan.refused), plan.num_bytes or 0))
-            least = min((plan.stored for plan in groups), key=_BY_AMOUNT.index)
-            found.append(replace(most, stored=least))
+            found.append(_plan(name, groups, epochs))
     return tuple(found)
 
 
@@ -94,35 +127,76 @@ def most_epochs(trial: TrialSpec, space: Space) -> int:
     return max(found)
 
 
-def _groups(name: str, wanted: Iterable[Wanted], epochs: int) -> Iterator[StoredPlan]:
-    """A plan for each data set and teacher of that name."""
-    by_group: dict[str, list[Wanted]] = {}
+def part_key(trial: TrialSpec, name: str) -> str:
+    """Hash of a trial's data and one of its teachers, as of a trial with all defaults written out.
+
+    The same in a sweep's plan and for its trials where they run.
+    """
+    teacher = trial.all_teachers[name]
+    said = json.dumps([trial.data.model_dump(mode="json"), teacher.identity], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def _groups(name: str, wanted: Iterable[Wanted]) -> list[list[Wanted]]:
+    """The trials that read a teacher of that name, by data set and teacher."""
+    found: dict[str, list[Wanted]] = {}
     for each in wanted:
         if name in each.asked:
             teacher = each.trial.all_teachers[name]
             key = f"{each.trial.data.model_dump_json()} {teacher.model_dump_json()}"
-            by_group.setdefault(key, []).append(each)
-    for group in by_group.values():
-        yield _plan(name, group, epochs)
+            found.setdefault(key, []).append(each)
+    return list(found.values())
 
 
-def _plan(name: str, group: list[Wanted], epochs: int) -> StoredPlan:
-    teacher, extent = group[0].trial.all_teachers[name], group[0].extent
-    outputs = {LOGITS: group[0].asked[name].logits}
+def _plan(name: str, groups: list[list[Wanted]], epochs: int) -> StoredPlan:
+    teachers = [group[0].trial.all_teachers[name] for group in groups]
+    parts = [_part(name, group, epochs) for group in groups]
+    parts.sort(key=lambda part: -(part.num_bytes(part.values("features")) or 0))
+    most = min(teacher.max_cache_bytes for teacher in teachers)
+    plan = StoredPlan(name, "none", most, tuple(parts))
+    words = [_word(plan, teacher) for teacher in teachers]
+    word, refused = min(words, key=lambda each: _BY_AMOUNT.index(each[0]))
     live: dict[str, str] = {}
+    for group in groups:
+        live |= _live(name, group, None if plan.bytes_of("features") is None else word)
+    return replace(plan, stored=word, live=live, refused=refused)
+
+
+def _part(name: str, group: list[Wanted], epochs: int) -> StoredPart:
+    first = group[0]
+    stored, extent = first.trial.all_teachers[name].stored, first.extent
+    outputs: dict[str, int] = {}
+    logits: dict[str, int] = {}
+    for each in group:
+        asked = each.asked[name]
+        if storable("logits" if stored == "logits" else "features", asked):
+            outputs = {LOGITS: asked.logits, **outputs, **asked.layers}
+        if storable("logits", asked):
+            logits = {LOGITS: asked.logits}
+    return StoredPart(
+        _key_of(first.trial, name),
+        None if extent is None else len(views_seen(extent.num_views, epochs)),
+        None if extent is None else extent.num_samples,
+        outputs,
+        logits,
+    )
+
+
+def _key_of(trial: TrialSpec, name: str) -> str:
+    return part_key(TrialSpec.model_validate(resolved(trial)), name)
+
+
+def _live(name: str, group: list[Wanted], word: StoredWord | None) -> dict[str, str]:
+    """The strategies that ask the teacher itself, with the reason; so far as that is settled."""
+    by_word = {"none": "nothing is stored", "logits": "features are not stored"}
+    found: dict[str, str] = {}
     for each in group:
         asked = each.asked[name]
         if not storable("features", asked):
-            live[_named(each.trial)] = asked.obstacle or _first_of(asked.unfit)
-        elif teacher.stored in ("auto", "features"):
-            outputs |= asked.layers
-    views = None if extent is None else len(views_seen(extent.num_views, epochs))
-    samples = None if extent is None else extent.num_samples
-    plan = StoredPlan(name, "none", teacher.max_cache_bytes, views, samples, outputs, live)
-    word, refused = _word(plan, teacher)
-    if extent is not None:
-        live |= _live_by_word(name, group, word, live)
-    return replace(plan, stored=word, refused=refused)
+            found[_named(each.trial)] = asked.obstacle or _first_of(asked.unfit)
+        elif word is not None and not storable(word, asked):
+            found[_named(each.trial)] = by_word[word]
+    return found
 
 
 def _first_of(unfit: Mapping[str, str]) -> str:
@@ -132,32 +206,24 @@ def _first_of(unfit: Mapping[str, str]) -> str:
 
 def _word(plan: StoredPlan, teacher: TeacherSpec) -> tuple[StoredWord, str]:
     """The definite word, and the sentence on what has no room."""
-    if teacher.stored == "none":
+    wanted: StoredWord = "logits" if teacher.stored == "logits" else "features"
+    if teacher.stored == "none" or not any(part.values(wanted) for part in plan.parts):
         return "none", ""
-    whole = plan.room(sum(plan.outputs.values()))
-    if whole is None:
+    whole, logits = plan.bytes_of(wanted), plan.bytes_of("logits")
+    if whole is None or logits is None:
         # By the settings alone, each trial being held to its bytes as it starts.
-        return ("logits" if teacher.stored == "auto" else teacher.stored), ""
-    wanted: StoredWord = "features" if len(plan.outputs) > 1 else "logits"
-    if whole.fits:
+        word: StoredWord = "logits" if teacher.stored == "auto" else teacher.stored
+        return (word if any(part.values(word) for part in plan.parts) else "none"), ""
+    if wanted == "features" and all(set(part.outputs) <= {LOGITS} for part in plan.parts):
+        wanted = "logits"
+    if whole <= plan.max_cache_bytes:
         return wanted, ""
     limit = f"more than max_cache_bytes allows ({bytes_in_words(plan.max_cache_bytes)})"
-    logits = plan.room(plan.outputs[LOGITS])
-    if wanted == "features" and logits is not None and logits.fits:
-        return "logits", f"together {bytes_in_words(whole.num_bytes)}, {limit}: only logits are"
-    return "none", f"{bytes_in_words(whole.num_bytes)}, {limit}: nothing is"
-
-
-def _live_by_word(
-    name: str, group: list[Wanted], word: StoredWord, known: Mapping[str, str]
-) -> dict[str, str]:
-    """The strategies that could live on stored outputs, and by the word do not."""
-    reasons = {"none": "nothing is stored", "logits": "features are not stored"}
-    return {
-        _named(each.trial): reasons[word]
-        for each in group
-        if _named(each.trial) not in known and not storable(word, each.asked[name])
-    }
+    of_all = "together " if sum(len(part.outputs) for part in plan.parts) > 1 else ""
+    if wanted == "features" and 0 < logits <= plan.max_cache_bytes:
+        return "logits", f"{of_all}{bytes_in_words(whole)}, {limit}: only logits are"
+    alone = f" (logits alone {bytes_in_words(logits)})" if 0 < logits < whole else ""
+    return "none", f"{of_all}{bytes_in_words(whole)}{alone}, {limit}: nothing is"
 
 
 def _named(trial: TrialSpec) -> str:

@@ -63,7 +63,7 @@ class Trained:
     raw_weights: dict[str, float]
     stopped: bool
     computed: str = ""
-    """In which precision and so on, in words."""
+    """In which precision and so on, and whether its teachers are stored or live, in words."""
 
 
 def train(
@@ -190,7 +190,7 @@ def _epochs(
     step.end()
     # Told to stop after the last epoch, the student is trained all the same.
     stopped = not go_on and epoch < train.epochs
-    weights, computed = step.objective.raw_weights(), step.running.words
+    weights, computed = step.objective.raw_weights(), step.computed
     return Trained(step.student, tuple(reports), weights, stopped, computed)
 
 

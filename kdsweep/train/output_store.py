@@ -11,7 +11,7 @@ that nobody is making, then waits for the others; the lock of a process that die
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
@@ -41,14 +41,23 @@ _LOGITS = "logits"
 class OutputStore:
     """The stored outputs of one teacher on the training split of one data set.
 
-    ``key`` is of the teacher's weights. ``view`` gives what is stored, and makes it where it is
-    missing, cut short or damaged: all that is missing of a block comes from one forward.
+    ``key`` is of the teacher's weights and of the data. ``view`` gives what is stored, and makes it
+    where it is missing, cut short or damaged: all that is missing of a block comes from one
+    forward. ``layers`` are what others will ask for: a block that is made has them as well.
     """
 
-    def __init__(self, directory: Path, key: str, teacher: Teacher, split: Split) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        key: str,
+        teacher: Teacher,
+        split: Split,
+        layers: Sequence[str] = (),
+    ) -> None:
         said = json.dumps([RECIPE, key])
         self.directory = directory / hashlib.sha256(said.encode()).hexdigest()[:16]
         self._teacher, self.split = teacher, split
+        self._also = ("", *layers)
         self._size = _block_size(split.num_samples)
         self._verified: set[Path] = set()
         self._maps: OrderedDict[tuple[int, str], MappedTable | None] = OrderedDict()
@@ -130,9 +139,9 @@ class OutputStore:
                 folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / f"{number:03d}.lock", timeout=-1 if wait else 0):
                 # Another may have made it before the lock was free.
-                lacking = self._lacking(view, number, outputs)
-                if lacking:
-                    self._make(view, number, lacking)
+                if self._lacking(view, number, outputs):
+                    all_read = dict.fromkeys((*outputs, *self._also))
+                    self._make(view, number, self._lacking(view, number, all_read))
         except Timeout:
             return False
         return True
@@ -156,7 +165,12 @@ class OutputStore:
             for writer in writers.values():
                 writer.commit()
 
-    def _lacking(self, view: int, number: int, outputs: Sequence[str]) -> list[str]:
+    @property
+    def device_bytes(self) -> int:
+        """What its tables take in the memory of a GPU."""
+        return sum(table.num_bytes for table in self._on_device.values())
+
+    def _lacking(self, view: int, number: int, outputs: Iterable[str]) -> list[str]:
         return [each for each in outputs if self._read(view, each, number) is None]
 
     def _mapped(self, view: int, output: str) -> MappedTable | None:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -93,16 +93,35 @@ def chosen(train: TrainSpec, student: nn.Module, shown: Batch, ranks: Ranks) -> 
     device = inputs.device
     if train.compile == "reduce-overhead" and device.type != "cuda":
         raise TrialError(f"train.compile: {ON_A_GPU_ONLY}")
+    side = min(inputs.shape[2:]) if inputs.ndim == 4 else 0
+    plain = foreseen(train, student, side, device)
+    return replace(plain, bf16=_bf16(train, student, shown, ranks))
+
+
+def foreseen(train: TrainSpec, student: nn.Module, side: int, device: torch.device) -> Running:
+    """What ``chosen`` will choose for images of ``side`` (0: no images), before anything is timed.
+
+    ``auto`` may still take bf16 where ``bf16_is_timed``.
+    """
     channels_last = train.memory_format == "channels_last"
     if train.memory_format == "auto":
-        side = min(inputs.shape[2:]) if inputs.ndim == 4 else 0
         channels_last = pays(student, side, device)
     return Running(
         device.type,
-        bf16=_bf16(train, student, shown, ranks),
+        bf16=train.precision == "bf16"
+        or (train.precision == "auto" and device.type == "cuda" and _gpu_has_bf16()),
         channels_last=channels_last,
         compiled="none" if train.compile == "auto" else train.compile,
     )
+
+
+def bf16_is_timed(train: TrainSpec, device: torch.device) -> bool:
+    """Whether ``auto`` is settled by the time that two batches take."""
+    return train.precision == "auto" and device.type == "cpu" and bf16_probe.has_amx()
+
+
+def _gpu_has_bf16() -> bool:
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def _bf16(train: TrainSpec, student: nn.Module, shown: Batch, ranks: Ranks) -> bool:
@@ -110,7 +129,7 @@ def _bf16(train: TrainSpec, student: nn.Module, shown: Batch, ranks: Ranks) -> b
     if train.precision == "float32":
         return False
     if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        native = _gpu_has_bf16()
         if train.precision == "bf16" and not native:
             _log.warning(
                 "train.precision: this GPU does not compute in bf16, but imitates it, slowly: use "
@@ -124,6 +143,7 @@ def _bf16(train: TrainSpec, student: nn.Module, shown: Batch, ranks: Ranks) -> b
                 "were timed): use float32 or auto"
             )
         return True
-    faster = bf16_probe.has_amx() and bf16_probe.gain(student, shown) >= CLEARLY_FASTER
+    timed = bf16_is_timed(train, device)
+    faster = timed and bf16_probe.gain(student, shown) >= CLEARLY_FASTER
     # Workers that share gradients must compute alike, and each has a clock of its own.
     return ranks.agree(faster, device)

@@ -2,11 +2,10 @@
 
 import json
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,9 +17,11 @@ from kdsweep.models.size import count_macs, count_params, measure_latency_ms, si
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import TrialSpec
 from kdsweep.spec.trial import MAIN_TEACHER, called
+from kdsweep.sweep_file.stored import part_key
 from kdsweep.sweep_file.training_data import student_reads, training_data_are_read
 from kdsweep.train.allocator import keep_freed_memory
 from kdsweep.train.device import describe
+from kdsweep.train.kept import AT_LEAST, Kept
 from kdsweep.train.loop import Report, Trained, Verdict, train
 from kdsweep.train.needs import teachers_of
 from kdsweep.train.outcome import Outcome, ended_by
@@ -34,8 +35,8 @@ from kdsweep.train.weights import save_weights
 TeacherReport = Callable[[EpochMetrics, str], Verdict]
 """Hears of an epoch of a teacher, and which of the trial's teachers it is."""
 
-KEPT_DATA_SETS = 2
-KEPT_TEACHERS = 2
+KEPT_DATA_BYTES = KEPT_TEACHER_BYTES = 2**30
+"""A process keeps data sets and teachers up to this size, and the last two of each in any case."""
 LATENCY_BUDGET_S = 0.05
 """Per trial: some hundred runs of a small student, and little beside its training."""
 
@@ -43,16 +44,27 @@ LATENCY_BUDGET_S = 0.05
 class Session:
     """Runs one trial after another on one device; nothing of a trial is left but what is shared.
 
-    The process keeps the memory that its trainings free.
+    The process keeps the memory that its trainings free. ``layers`` are those at which trials to
+    come will read a teacher, by ``part_key``: what is made of its outputs has them all.
     """
 
-    def __init__(self, *, device: torch.device, teachers: Path, ranks: Ranks = ALONE) -> None:
+    def __init__(
+        self,
+        *,
+        device: torch.device,
+        teachers: Path,
+        ranks: Ranks = ALONE,
+        layers: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         keep_freed_memory()
         self.device = device
         self.ranks = ranks
         self._store = TeacherStore(teachers)
-        self._splits: OrderedDict[str, Splits] = OrderedDict()
-        self._teachers: OrderedDict[str, tuple[Source, TeacherCard]] = OrderedDict()
+        self._layers = layers or {}
+        self._splits: Kept[Splits] = Kept(lambda each: each.num_bytes, KEPT_DATA_BYTES)
+        self._teachers: Kept[tuple[Source, TeacherCard]] = Kept(
+            lambda each: each[0].num_bytes, KEPT_TEACHER_BYTES
+        )
         self._told: set[str] = set()
         self._warned: set[str] = set()
 
@@ -66,19 +78,14 @@ class Session:
             return self._whole(trial)
         if training_data_are_read(trial):
             return without_training(self._whole(trial))
-        return _kept(
-            self._splits,
+        return self._splits.get(
             f"without training: {trial.data.model_dump_json()}",
             lambda: catalog.dataset(trial.data).load_without_training(self.device),
-            KEPT_DATA_SETS,
         )
 
     def _whole(self, trial: TrialSpec) -> Splits:
-        return _kept(
-            self._splits,
-            trial.data.model_dump_json(),
-            lambda: catalog.dataset(trial.data).load(self.device),
-            KEPT_DATA_SETS,
+        return self._splits.get(
+            trial.data.model_dump_json(), lambda: catalog.dataset(trial.data).load(self.device)
         )
 
     def teachers(
@@ -107,15 +114,20 @@ class Session:
             except TrialError as error:
                 told = (problem.removeprefix(f"{MAIN_TEACHER}: ") for problem in error.problems)
                 raise TrialError(f"{called(name)}: {each}" for each in told) from error
-            return Source(teacher, self._outputs(teacher, card, splits)), card
+            layers = self._layers.get(part_key(trial, name), ())
+            return Source(teacher, self._outputs(teacher, card, splits, layers)), card
 
-        return _kept(self._teachers, key, make, max(KEPT_TEACHERS, len(trial.all_teachers)))
+        at_least = max(AT_LEAST, len(trial.all_teachers))
+        return self._teachers.get(key, make, at_least=at_least)
 
-    def _outputs(self, teacher: Teacher, card: TeacherCard, splits: Splits) -> OutputStore | None:
+    def _outputs(
+        self, teacher: Teacher, card: TeacherCard, splits: Splits, layers: Sequence[str]
+    ) -> OutputStore | None:
         if isinstance(splits.train, WithheldSplit):
             return None
         place = self._store.place_of(card.digest) / OUTPUTS
-        return OutputStore(place, card.weights_sha256, teacher, splits.train)
+        key = f"{card.weights_sha256} {splits.fingerprint}"
+        return OutputStore(place, key, teacher, splits.train, layers)
 
     def run(
         self,
@@ -233,16 +245,3 @@ class Session:
 def _told(card: TeacherCard, name: str) -> dict[str, Any]:
     """A card as an outcome has it, with the teacher's name in the trial."""
     return {**asdict(card), "teacher": name}
-
-
-T = TypeVar("T")
-
-
-def _kept(cache: "OrderedDict[str, T]", key: str, make: Callable[[], T], most: int) -> T:
-    """From the cache, or made and put there; the one used longest ago goes."""
-    if key not in cache:
-        while len(cache) >= most:
-            cache.popitem(last=False)
-        cache[key] = make()
-    cache.move_to_end(key)
-    return cache[key]

@@ -10,7 +10,7 @@ from kdsweep.batch import UNLABELLED, Batch, Outputs
 from kdsweep.errors import TrialError
 from kdsweep.losses.precision import full_precision
 from kdsweep.models.features import FeatureTap
-from kdsweep.spec.trial import MAIN_TEACHER
+from kdsweep.spec.trial import MAIN_TEACHER, called
 from kdsweep.strategies.base import Seen, Strategy
 from kdsweep.train.memory_format import ChannelsLast
 from kdsweep.train.objective import Objective
@@ -49,6 +49,15 @@ class Step(nn.Module):
         self._labelled = None if labelled is None else [labelled]
         self.kept_equal = _kept_equal(self)
         """Names of the buffers that every worker of a trial changes alike."""
+
+    @property
+    def computed(self) -> str:
+        """How, in words for the record: ``float32, contiguous, teacher stored``."""
+        teachers = (
+            f"{called(name)} {'live' if source.reading is None else 'stored'}"
+            for name, source in self._sources.items()
+        )
+        return ", ".join((self.running.words, *teachers))
 
     def forward(self, batch: Batch | int, progress: float) -> tuple[Tensor, Tensor]:
         """The total of each example ``[N]`` and the sums of ``total``, every term, and of ones.

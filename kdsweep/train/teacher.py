@@ -58,6 +58,13 @@ class Source:
     store: "OutputStore | None" = None
     reading: "StoredReading | None" = None
 
+    @property
+    def num_bytes(self) -> int:
+        """What it keeps in memory, about, with the data that its outputs are of."""
+        store = self.store
+        stored = 0 if store is None else store.device_bytes + store.split.num_bytes
+        return sum(each.nbytes for each in self.teacher.network.parameters()) + stored
+
     def outputs(self, batch: Batch, layers: tuple[str, ...] = ()) -> Outputs:
         """Its logits of one batch, and the maps at ``layers``: stored ones where there are."""
         found = None if self.reading is None else self.reading.outputs(batch)

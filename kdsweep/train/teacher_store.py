@@ -26,7 +26,7 @@ from kdsweep.train.ranks import Ranks
 from kdsweep.train.teacher import Teacher
 from kdsweep.train.weights import load_into, save_weights
 
-RECIPE = 1
+RECIPE = 2
 """Raised when the trainer changes what the same settings give: older teachers are made again."""
 
 _WEIGHTS, _CARD = "teacher.safetensors", "teacher.json"
@@ -121,7 +121,7 @@ class TeacherStore:
             SpecError: the weights file is missing or of another architecture.
             TrialError: its training failed.
         """
-        place = self.place_of(digest_of(teacher, data=splits.fingerprint))
+        place = self.place_of(digest_of(teacher, data=splits.for_teachers))
         place.mkdir(parents=True, exist_ok=True)
         # Of several workers the first holds the lock for all: they go on when it does.
         with FileLock(place / ".lock") if ranks.is_first else nullcontext():
@@ -153,7 +153,7 @@ class TeacherStore:
             card = TeacherCard(
                 digest=place.name,
                 model=described(teacher.model),
-                data=splits.fingerprint,
+                data=splits.for_teachers,
                 accuracy=accuracy,
                 loss=loss,
                 params=count_params(network),
@@ -192,6 +192,8 @@ def _make(
         train=teacher.training,
         seed=teacher.seed,
     )
+    # Another view in each epoch: what students vary must not give each of them another teacher.
+    splits = splits.with_views(teacher.training.epochs)
     try:
         trained = train(alone, report, splits=splits, device=device, ranks=ranks)
     except TrialError as error:

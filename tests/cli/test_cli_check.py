@@ -311,6 +311,10 @@ def test_a_budget_of_replicates_pays_for_points(small, capsys):
          "after epoch 3 and 9 of 20 the best one in 3 of those so far go on"),
         ("epochs: 2", "train.epochs: {choice: [2, 20]}", VARY),
         ("epochs: 20", "train.schedule: {choice: [cosine, per_rung]}", VARY),
+        ("epochs: 20", "train: {choice: [{epochs: 20}, {epochs: 40}]}", VARY),
+        ("epochs: 20, schedule: per_rung",
+         "train: {choice: [{schedule: per_rung, lr: 0.1}, {schedule: per_rung, lr: 0.2}]}",
+         "after epoch 3 and 9 of 20 the best one in 3 of those so far go on"),
     ],
 )  # fmt: skip
 def test_where_trials_may_end_early_is_said(small, capsys, train, varied, said):

@@ -52,7 +52,7 @@ def test_it_says_what_would_be_trained(written, capsys):
     assert "extra.similarity.weight=0.25" in text
     assert "null" not in text
     assert "  training    1 epoch, batches of 64, lr 0.001, sgd, cosine, seed 7" in lines
-    assert "  computing   precision auto, memory format auto, compile auto" in lines
+    assert "  computing   float32, contiguous (auto: precision, memory format, compile)" in lines
     assert lines[-1] == "              stored: 560.6 KiB of at most 4.0 GiB"
 
 

@@ -189,7 +189,7 @@ def test_one_trial_in_this_process(home, capsys):
     assert [line.split(":")[0] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
     assert "hard" in lines[1]
     named = dict(line.split(maxsplit=1) for line in lines[3:])
-    assert named["computed"] == "float32, contiguous"
+    assert named["computed"] == "float32, contiguous, teacher stored"
     assert int(named["params"]) == PARAMS
     assert 0 < float(named["accuracy"]) < 1
     assert 0 < float(named["teacher_accuracy"]) < 1

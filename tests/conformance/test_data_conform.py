@@ -147,6 +147,24 @@ def test_views_differ_where_there_are_several(splits):
         assert not any(one == two for one, two in pairwise(seen))
 
 
+def test_with_other_views_the_samples_are_the_same(splits):
+    two, three = splits.with_views(2), splits.with_views(3)
+    assert two.for_teachers == three.for_teachers == splits.for_teachers
+    for part in ("train", "validation", "test"):
+        assert torch.equal(getattr(three, part).labels, getattr(splits, part).labels)
+    if two is splits:
+        assert three is splits
+        assert splits.num_views == 1
+        return
+    assert (two.num_views, three.num_views) == (2, 3)
+    assert len({splits.fingerprint, two.fingerprint, three.fingerprint}) == 3
+    assert three.num_bytes == splits.num_bytes > 0
+    again = three.with_views(splits.num_views)
+    for view in range(splits.num_views):
+        assert contents(again.train, view) == contents(splits.train, view)
+    assert contents(two.train, 1) != contents(three.train, 1)
+
+
 def test_a_piece_of_a_view_has_the_very_batches_of_the_whole(splits):
     train, view = splits.train, splits.num_views - 1
     whole = list(train.in_order(batch_size=8, view=view))

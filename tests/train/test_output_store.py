@@ -104,6 +104,23 @@ def test_all_that_is_missing_comes_from_one_forward_and_what_is_there_is_left(tm
     }  # fmt: skip
 
 
+def test_a_block_is_made_with_all_that_others_will_ask_for(tmp_path):
+    master = counting()
+    split = splits_of(whole()).train
+    store = OutputStore(tmp_path, "weights", master, split, (LAYER, "stages.0"))
+    rows(store, 0)
+    assert sum(master.asked) == split.num_samples
+    found = rows(store, 0, ("stages.0", LAYER))
+    assert sum(master.asked) == split.num_samples
+    for one, expected in zip(found, live(teacher(), 0, ("stages.0", LAYER)), strict=True):
+        assert torch.equal(one, expected.half().float())
+    # What was there before is not made again for what others may ask for later.
+    another = counting()
+    rows(store_in(tmp_path, teacher(), whole()), 1)
+    rows(OutputStore(tmp_path, "weights", another, split, (LAYER,)), 1)
+    assert another.asked == []
+
+
 def test_other_weights_have_other_outputs(tmp_path):
     split = splits_of(whole()).train
     for key in ("one", "two", "one"):

@@ -1,5 +1,6 @@
 """Trials on stored outputs against the same trials with the live teacher."""
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tiny_trials import (
 )
 
 from kdsweep.spec import TrialSpec
+from kdsweep.sweep_file import at, load, resolved
 from kdsweep.train.loop import Trained
 from kdsweep.train.session import Session
 from kdsweep.train.teacher import Teacher
@@ -171,9 +173,10 @@ def test_logits_too_large_for_float16_are_asked_live_and_said(tmp_path, caplog):
     assert curve(first.epochs) == curve(on_disk(trial, tmp_path, large()).epochs) == expected
 
 
-def taught(**of_teacher: Any) -> TrialSpec:
+def taught(data: dict[str, Any] | None = None, **of_teacher: Any) -> TrialSpec:
     master = {"model": OF_TEACHER, "train": {"epochs": 1, "batch_size": 40}, **of_teacher}
-    return spec("kd", teacher=master, data={"augment": VIEWS}, train={"epochs": 3})
+    data = {"augment": VIEWS} if data is None else data
+    return spec("kd", teacher=master, data=data, train={"epochs": 3})
 
 
 def forwards(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -205,6 +208,41 @@ def test_the_next_session_reads_what_the_first_has_stored_and_asks_no_teacher(
     assert {path.name for path in digest.iterdir() if path.name[0] != "."} == {
         "teacher.safetensors", "teacher.json", "outputs",
     }  # fmt: skip
+
+
+def test_a_sweep_asks_its_teacher_once_for_all_that_its_strategies_read(tmp_path, monkeypatch):
+    """The first trial reads logits; what it makes has the layers of the others."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("sweep.yaml")
+    strategies = ["kd", "fitnet", "attention_transfer"]
+    trial = taught().model_dump(mode="json", exclude_unset=True)
+    space = {"strategy": {"choice": strategies}, "train.lr": {"loguniform": [0.001, 0.01]}}
+    path.write_text(json.dumps({"name": "once", "trial": trial, "space": space}))
+    sweep = load(path)
+    (plan,) = sweep.outputs
+    asked = forwards(monkeypatch)
+    session = Session(device=CPU, teachers=tmp_path, layers=plan.layers)
+    for strategy in strategies:
+        # As it comes to a lane: with all defaults written out.
+        job = resolved(at(sweep.spec, {"strategy": {"name": strategy}}))
+        done = session.run(TrialSpec.model_validate(job), go_on)
+        assert (done.status, done.warnings) == ("complete", ())
+        assert done.computed == "float32, contiguous, teacher stored"
+        assert asked == [96] * 3
+
+
+def test_trials_that_differ_in_their_views_have_one_teacher_and_outputs_of_their_own(
+    tmp_path, monkeypatch
+):
+    asked = forwards(monkeypatch)
+    session = Session(device=CPU, teachers=tmp_path)
+    for number, views in enumerate((3, 2, 3)):
+        trial = taught(data={"augment": {"crop": 1, "views": views}})
+        done = session.run(trial, go_on, on_teacher=never if number else go_on)
+        assert done.status == "complete", done.error
+        assert asked == [96] * (3, 5, 5)[number]
+    (teachers,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    assert len(list((teachers / "outputs").iterdir())) == 2
 
 
 def test_what_is_stored_of_a_teacher_does_not_make_it_another(tmp_path):

@@ -70,9 +70,23 @@ def test_it_is_what_the_trainer_makes_of_the_same_trial(tmp_path):
     assert card.seconds == pytest.approx(sum(epoch.seconds for epoch in epochs))
 
 
+def test_it_sees_another_view_in_each_epoch_whatever_its_students_see(tmp_path):
+    two, four = (
+        taught(train={**TRAIN, "epochs": 4}, data={"augment": {"crop": 1, "views": n}})
+        for n in (2, 4)
+    )
+    master, card = get_teacher(tmp_path, two)
+    alone = trained(
+        spec("none", student=OF_TEACHER, train={"epochs": 4}, data=four.data.settings, seed=0)
+    )
+    assert same_state(state(master.network), state(alone.student))
+    _, found = get_teacher(tmp_path, four, report=never)
+    assert (found.reused, found.data) == (True, card.data)
+
+
 def digest(trial: TrialSpec) -> str:
     assert trial.teacher is not None
-    return digest_of(trial.teacher, data=splits_of(trial).fingerprint)
+    return digest_of(trial.teacher, data=splits_of(trial).for_teachers)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +107,8 @@ def test_what_makes_another_teacher_gives_another_digest(other):
 
 
 def test_what_makes_no_difference_gives_the_same_digest():
+    views = [taught(train=TRAIN, data={"augment": {"crop": 1, "views": n}}) for n in (2, 5)]
+    assert digest(views[0]) == digest(views[1]) != digest(TAUGHT)
     spelled = taught(train=TRAIN, model={**OF_TEACHER, "depth": 1, "dropout": 0.0})
     student = TAUGHT.model_copy(update={"seed": 9, "train": spec(train={"lr": 0.5}).train})
     assert digest(spelled) == digest(student) == digest(TAUGHT)

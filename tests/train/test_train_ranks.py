@@ -253,7 +253,7 @@ def test_workers_store_the_outputs_of_the_very_same_teacher(both):
 
 def test_workers_compute_alike_whatever_their_clocks_say(both):
     first, second = (each["train_by_the_first_workers_clock"] for each in both)
-    said = "bf16, channels_last, compiled (default)"
+    said = "bf16, channels_last, compiled (default), teacher live"
     assert first["computed"] == second["computed"] == said
     assert all(torch.equal(first["state"][name], second["state"][name]) for name in first["state"])
     plainly = {"precision": "float32", "memory_format": "contiguous", "compile": "none"}

@@ -31,7 +31,7 @@ def test_a_session_tells_of_a_warning_once(odd, tmp_path):
     session = Session(device=CPU, teachers=tmp_path)
     assert session.run(odd, go_on).warnings == ("only 3 of 5 pieces",)
     # Read again, as other data came between: it has been told.
-    session._splits.clear()
+    session._splits._things.clear()
     assert session.run(odd, go_on).warnings == ()
     assert session.run(spec(), go_on).warnings == ()
 

@@ -49,6 +49,11 @@ class TextSplit(Split):
         """A part of ``in_order``; see ``Split.piece``."""
         return self._between(start, stop, batch_size)
 
+    @property
+    def num_bytes(self) -> int:
+        """Tokens and labels."""
+        return self.table.num_bytes + self.labels.nbytes
+
     def _between(self, start: int, stop: int, batch_size: int) -> Iterator[Batch]:
         ids = torch.arange(start, stop, device=self.device)
         on_host = torch.arange(start, stop)

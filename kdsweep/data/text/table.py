@@ -24,6 +24,11 @@ class TextTable:
         self.ids = torch.from_numpy(ids).to(device)
         self._widths = _rounded_up(lengths(ids), ids.shape[1])
 
+    @property
+    def num_bytes(self) -> int:
+        """Of the ids, on the device."""
+        return self.ids.nbytes
+
     def widths(self, batches: Iterable[Tensor]) -> Iterator[int]:
         """For each batch of positions on the host, that of its longest text in steps of eight."""
         for positions in batches:
