@@ -1,16 +1,16 @@
 """Optuna's TPE with the work that it repeats in an ask done once; its proposals are the same.
 
-In a space with branches Optuna models each group of dimensions by itself. For every group it ranks
-all trials anew, though the ranking is the same, and reads what all trials have drawn, though of a
-trial that has ended it is the same in each ask; and to find the groups it walks over the spaces of
-all trials, though only those of the new ones can change anything. With 1,000 trials and seven
-groups that was more than half of an ask. All this is internal to Optuna: a test holds the proposals
-against those of its own sampler.
+In a space with branches Optuna models each group of dimensions by itself. For every group it lists
+and ranks all trials anew, though list and ranking are the same; it reads what all trials have drawn
+and whether they broke a bound, though of a trial that has ended both are the same in each ask; and
+to find the groups it walks over the spaces of all trials, though only those of the new ones can
+change anything. With 1,000 trials and seven groups that was more than half of an ask. All this is
+internal to Optuna: a test holds the proposals against those of its own sampler.
 """
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,47 +21,60 @@ from optuna.samplers._tpe import sampler as tpe
 from optuna.search_space import group_decomposed
 from optuna.trial import FrozenTrial, TrialState
 
-_Halves = tuple[list[FrozenTrial], list[FrozenTrial]]
-_split = tpe._split_trials
+_Trials = list[FrozenTrial]
+_Split = Callable[[_Trials, int], tuple[_Trials, _Trials]]
+_Kind = Literal["complete", "pruned", "out of bounds", "running"]
 
 
-class _OneAsk:
-    """The split of the trials into better and worse, for as long as an ask lasts."""
+class _Half:
+    """The better or the worse of the trials, in the order of their numbers ``[N]``."""
+
+    def __init__(self, trials: _Trials) -> None:
+        self.trials = sorted(trials, key=lambda trial: trial.number)
+        self.numbers = np.fromiter(
+            (trial.number for trial in self.trials), dtype=np.intp, count=len(trials)
+        )
+
+
+class _Halves:
+    """Splits the trials of a study into better and worse."""
 
     def __init__(self) -> None:
-        self._is_open = False
-        self._forget()
+        self._ended: dict[int, _Kind] = {}
 
-    def _forget(self) -> None:
-        self._of: tuple[int, int] | None = None
-        self._halves: _Halves = ([], [])
-        self._numbers: list[tuple[list[FrozenTrial], NDArray[np.intp]]] = []
+    def of(self, study: Study, asking: FrozenTrial) -> tuple[_Half, _Half]:
+        """As Optuna does for each group: all but the trial that asks, those that failed apart."""
+        by_kind: dict[_Kind, _Trials] = {
+            "complete": [], "pruned": [], "out of bounds": [], "running": []
+        }  # fmt: skip
+        states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+        for trial in study._get_trials(deepcopy=False, states=states, use_cache=False):
+            if trial.number != asking.number:
+                by_kind[self._ended.get(trial.number) or self._kind(trial)].append(trial)
+        num_ended = sum(len(trials) for kind, trials in by_kind.items() if kind != "running")
+        several = study._is_multi_objective()
+        gamma = tpe.default_gamma_multiobjective if several else tpe.default_gamma
+        most: int = gamma(num_ended)
+        better: _Trials = []
+        worse = by_kind["running"]
+        in_turn: tuple[tuple[_Kind, _Split], ...] = (
+            ("complete", lambda trials, num: tpe._split_complete_trials(trials, study, num)),
+            ("pruned", lambda trials, num: tpe._split_pruned_trials(trials, study, num)),
+            ("out of bounds", tpe._split_infeasible_trials),
+        )
+        for kind, split in in_turn:
+            good, bad = split(by_kind[kind], max(0, most - len(better)))
+            better, worse = better + good, worse + bad
+        return _Half(better), _Half(worse)
 
-    def __enter__(self) -> None:
-        self._is_open = True
-
-    def __exit__(self, *error: object) -> None:
-        self._is_open = False
-        self._forget()
-
-    def __call__(self, study: Study, trials: Sequence[FrozenTrial], n_below: int) -> _Halves:
-        """As Optuna's own; within an ask no trial begins or ends."""
-        if not self._is_open:
-            return _split(study, trials, n_below)  # type: ignore[no-any-return]
-        if self._of != (len(trials), n_below):
-            self._of, self._halves = (len(trials), n_below), _split(study, trials, n_below)
-            self._numbers = [(half, _numbers(half)) for half in self._halves]
-        return self._halves
-
-    def numbers(self, trials: list[FrozenTrial]) -> NDArray[np.intp]:
-        """The numbers ``[N]`` of one half of the trials."""
-        known = (numbers for half, numbers in self._numbers if half is trials)
-        found = next(known, None)
-        return _numbers(trials) if found is None else found
-
-
-def _numbers(trials: Sequence[FrozenTrial]) -> NDArray[np.intp]:
-    return np.fromiter((trial.number for trial in trials), dtype=np.intp, count=len(trials))
+    def _kind(self, trial: FrozenTrial) -> _Kind:
+        if trial.state == TrialState.RUNNING:
+            return "running"
+        kind: _Kind = "complete" if trial.state == TrialState.COMPLETE else "pruned"
+        if any(value > 0 for value in trial.constraints.values()):
+            kind = "out of bounds"
+        self._ended[trial.number] = kind
+        return kind
 
 
 class _Groups(group_decomposed._GroupDecomposedSearchSpace):  # type: ignore[misc]
@@ -134,26 +147,55 @@ class GroupedTpe(TPESampler):  # type: ignore[misc]
         super().__init__(seed=seed, multivariate=True, group=True, constant_liar=True)
         self._group_decomposed_search_space = _Groups()
         self._drawn: dict[tuple[str, ...], _Drawn] = {}
+        self._halves = _Halves()
+        # While an ask lasts no trial begins or ends.
+        self._of_this_ask: tuple[_Half, _Half] | None = None
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """As Optuna's own."""
-        with _one_ask:
+        self._of_this_ask = self._halves.of(study, trial)
+        try:
             drawn: dict[str, Any] = super().sample_relative(study, trial, search_space)
+        finally:
+            self._of_this_ask = None
         return drawn
 
+    def _sample(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The likelier among the better of some draws from a model of the better trials."""
+        better, worse = (
+            self._model(study, search_space, half, handle_below=is_better)
+            for half, is_better in zip(
+                self._of_this_ask or self._halves.of(study, trial), (True, False), strict=True
+            )
+        )
+        draws = better.sample(self._rng.rng, self._n_ei_candidates)
+        gains = self._compute_acquisition_func(draws, better, worse)
+        best = TPESampler._compare(draws, gains)
+        return {name: each.to_external_repr(best[name]) for name, each in search_space.items()}
+
+    def _model(
+        self,
+        study: Study,
+        search_space: dict[str, BaseDistribution],
+        half: _Half,
+        *,
+        handle_below: bool,
+    ) -> Any:
+        self._modelled = half
+        return self._build_parzen_estimator(
+            study, search_space, half.trials, handle_below=handle_below
+        )
+
     def _get_internal_repr(
-        self, trials: list[FrozenTrial], search_space: dict[str, BaseDistribution], study: Study
+        self, trials: _Trials, search_space: dict[str, BaseDistribution], study: Study
     ) -> dict[str, NDArray[Any]]:
-        """As Optuna's own."""
+        """As Optuna's own, of the half that is being modelled."""
         group = tuple(search_space)
         if group not in self._drawn:
             self._drawn[group] = _Drawn(search_space)
-        numbers = _one_ask.numbers(trials)
+        numbers = self._modelled.numbers
         return self._drawn[group].of(trials, numbers, lambda each: self._get_params(each, study))
-
-
-# Only the driver's thread asks.
-_one_ask = _OneAsk()
-tpe._split_trials = _one_ask

@@ -24,9 +24,9 @@ def objectives(trial):
     return error, width**2
 
 
-def proposed(sampler, *, num_trials=60, in_flight=3):
+def proposed(sampler, *, num_trials=60, in_flight=3, num_objectives=2):
     """The trials of a study in which some are always running, some fail and some break a bound."""
-    study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+    study = optuna.create_study(directions=["minimize"] * num_objectives, sampler=sampler)
     running = []
     for number in range(num_trials):
         trial = study.ask()
@@ -38,16 +38,16 @@ def proposed(sampler, *, num_trials=60, in_flight=3):
             study.tell(ended, state=optuna.trial.TrialState.FAIL)
             continue
         ended.set_constraint("width.max", ended.params["width"] - 8)
-        study.tell(ended, values)
+        study.tell(ended, values[:num_objectives])
     return [trial.params for trial in study.trials]
 
 
-@pytest.mark.parametrize("seed", [0, 7])
-def test_the_proposals_are_those_of_optuna(seed):
+@pytest.mark.parametrize(("seed", "num_objectives"), [(0, 2), (7, 2), (0, 1)])
+def test_the_proposals_are_those_of_optuna(seed, num_objectives):
     settings = {"multivariate": True, "group": True, "constant_liar": True}
     own = optuna.samplers.TPESampler(seed=seed, **settings)
-    found = proposed(GroupedTpe(seed=seed))
-    assert found == proposed(own)
+    found = proposed(GroupedTpe(seed=seed), num_objectives=num_objectives)
+    assert found == proposed(own, num_objectives=num_objectives)
     assert len({params["kind"] for params in found}) == 3
 
 
