@@ -85,11 +85,13 @@ class Watch:
                 if self._over.is_set():
                     return
                 self.stopped = True
+                self._say_that_the_teacher_is_lost()
                 self._end("the sweep was stopped")
                 return
             try:
                 if (why := self._budget.used_up) is not None:
                     self.ended_by = why
+                    self._say_that_the_teacher_is_lost()
                     self._end(why)
                     return
                 self._look()
@@ -169,6 +171,19 @@ class Watch:
             self._progress.phase("training")
         elif not self._wanted_stop.is_set():
             self._fail(f"the teacher could not be made: {outcome['error']}{self._logged(outcome)}")
+
+    def _say_that_the_teacher_is_lost(self) -> None:
+        """A teacher in training when the sweep ends is nobody's: the next sweep begins it anew."""
+        if not self._teacher_pending:
+            return
+        with suppress(ray.exceptions.RayError):
+            last = ray.get(self._board.look.remote(TEACHER_KEY))["last_teacher_epoch"]
+            if last is not None:
+                whole = self._trial.all_teachers[last["teacher"]].training.epochs
+                self._progress.message(
+                    f"{called(last['teacher'])}: cut short in epoch {last['epoch']} of {whole}; "
+                    "it is not kept"
+                )
 
     def _logged(self, outcome: Mapping[str, Any]) -> str:
         """Where the traceback is, if there is one: a teacher that failed has no record."""

@@ -260,6 +260,18 @@ def test_a_stop_is_no_failure_though_the_teacher_is_cut_short(scene):
     assert scene.board.calls == [("abort", "the sweep was stopped")]
 
 
+LOST = "teacher: cut short in epoch 1 of 1; it is not kept"
+
+
+def test_a_teacher_that_a_stop_cuts_short_is_told(scene):
+    scene.board.up = {"lane-000": {}}
+    scene.board.teacher["last_teacher_epoch"] = {"teacher": "teacher", "epoch": 1, "accuracy": 0.25}
+    watch = scene.watch(TRIAL)
+    watch.stop()
+    assert scene.ends(watch) is None
+    assert scene.heard.messages == [LOST]
+
+
 def test_a_cluster_that_is_gone_ends_the_sweep(scene, monkeypatch):
     def gone(answer):
         raise ray.exceptions.RayActorError(error_msg="The actor died.\nMore of it.")
@@ -274,10 +286,15 @@ def test_a_cluster_that_is_gone_ends_the_sweep(scene, monkeypatch):
     assert watch.stopped
 
 
-def test_a_budget_that_is_spent_ends_the_sweep_as_one_that_is_complete(scene):
-    spent = Budget(BudgetSpec(hours=1), cost_per_hour=None, spent=Spent(seconds=3600.0))
-    watch = scene.watch(budget=spent)
+SPENT = Budget(BudgetSpec(hours=1), cost_per_hour=None, spent=Spent(seconds=3600.0))
+
+
+@pytest.mark.parametrize(("trial", "told"), [(NO_TEACHER, []), (TRIAL, [LOST])])
+def test_a_budget_that_is_spent_ends_the_sweep_as_one_that_is_complete(scene, trial, told):
+    scene.board.teacher["last_teacher_epoch"] = {"teacher": "teacher", "epoch": 1, "accuracy": 0.25}
+    watch = scene.watch(trial, budget=SPENT)
     assert scene.ends(watch) is None
     assert watch.ended_by == "the budget of 1 h is spent"
     assert not watch.stopped
     assert scene.board.calls == [("abort", watch.ended_by)]
+    assert scene.heard.messages == told
