@@ -80,6 +80,7 @@ def as_data(sweep: "Sweep", plan: "Plan") -> dict[str, object]:
         "total": plan.total,
         "clashes": list(sweep.pairing.clashes),
         "outputs": check_stored.as_data(sweep.outputs),
+        "computing": _computing(sweep, plan),
         **planned,
     }
 

@@ -24,6 +24,7 @@ def as_data(checked: "CheckedTrial") -> dict[str, object]:
         "teacher": teacher_words(checked.trial),
         "student": student,
         "outputs": check_stored.as_data(checked.outputs),
+        "computing": _computing(checked),
         "trial": resolved(checked.trial),
     }
 
@@ -32,7 +33,6 @@ def as_text(checked: "CheckedTrial") -> list[str]:
     """What would be trained, in lines of at most 80 columns, long names apart."""
     from kdsweep.batch import in_words
     from kdsweep.sweep_file import teacher_words
-    from kdsweep.sweep_file.plan import this_machine
     from kdsweep.train.needs import teachers_of
 
     trial, student, train = checked.trial, checked.student, checked.trial.train
@@ -51,9 +51,7 @@ def as_text(checked: "CheckedTrial") -> list[str]:
         "training": f"{num} epoch{'' if num == 1 else 's'}, batches of {train.batch_size}, "
         f"lr {train.lr:.3g}, {train.optimizer.name}, {train.schedule.name}, "
         f"seed {trial.seed}",
-        "computing": check_computing.in_words(
-            train, {"student": trial.student}, checked.info, gpu=this_machine().gpus > 0
-        ),
+        "computing": _computing(checked),
     }
     lines = [f"{checked.path}: good"]
     for label, text in rows.items():
@@ -62,3 +60,10 @@ def as_text(checked: "CheckedTrial") -> list[str]:
             break_long_words=False, break_on_hyphens=False, replace_whitespace=False,
         )  # fmt: skip
     return [*lines, *check_stored.as_text(checked.outputs)]
+
+
+def _computing(checked: "CheckedTrial") -> str:
+    from kdsweep.sweep_file.plan import this_machine
+
+    trial, gpu = checked.trial, this_machine().gpus > 0
+    return check_computing.in_words(trial.train, {"student": trial.student}, checked.info, gpu=gpu)
