@@ -22,7 +22,7 @@ from kdsweep.sweep_file import (
     resolved,
 )
 from kdsweep.sweep_file.asked import Room, bytes_in_words, views_seen
-from kdsweep.sweep_file.stored import part_key
+from kdsweep.sweep_file.parts import model_key, part_key
 
 NUM = 1079
 """Training samples of digits at the default shares."""
@@ -191,8 +191,8 @@ def test_each_of_several_teachers_has_a_word(file):
     assert (trial.teacher.stored, trial.teachers["other"].stored) == ("logits", "none")
     assert refusals(sweep.outputs) == [
         "teacher other: 105.4 KiB, more than max_cache_bytes allows (9 bytes): nothing is stored, "
-        "and the teacher is asked for each batch in place of the rest; raise max_cache_bytes of "
-        "the teacher to store it"
+        "and the teacher is asked for each batch; to store all of it set max_cache_bytes of the "
+        "teacher to 107900 or more"
     ]
 
 
@@ -206,10 +206,10 @@ def test_of_several_data_sets_all_are_counted(file):
     assert (plan.num_bytes, plan.stored) == (most, "logits")
     assert short.spec.trial.teacher.stored == "none"
     assert as_text(fits.outputs) == [
-        "  outputs     the largest of 3 data sets or teachers: 5 views x 1,079 samples x",
-        "              values x 2 bytes:",
-        "                     10 values       105.4 KiB  logits",
-        "              stored: 231.8 KiB (3 of them) of at most 231.8 KiB",
+        "  outputs     5 + 4 + 2 views x 1,079 samples x values x 2 bytes:",
+        "                     10 values       231.8 KiB  logits",
+        "              stored: 231.8 KiB for 3 data sets or teachers, of at most 231.8",
+        "              KiB",
     ]
 
 
@@ -218,6 +218,39 @@ def test_of_several_teachers_of_a_name_all_are_counted(file):
     (plan,) = load(file("[kd, fitnet]", space=space)).outputs
     assert [sum(part.outputs.values()) for part in plan.parts] == [10 + 8 * 64, 10 + 4 * 64]
     assert plan.num_bytes == 5 * NUM * (10 + 8 * 64 + 10 + 4 * 64) * 2
+
+
+@pytest.mark.parametrize(
+    ("space", "unseen"),
+    [
+        # Of the twelve pairs four are at corners, beside those of the file's own views.
+        ("data.augment.views: {choice: [2, 3, 4]}\nteacher.seed: {choice: [0, 1, 2, 3]}\n", 8),
+        # Of four pairs the one that is nowhere at a corner.
+        ("data.augment.views: {choice: [2, 8]}\nteacher.seed: {choice: [0, 1]}\n", 1),
+        ("data.augment.views: {int: [1, 8]}\n", 6),
+        # Not more than there are trials.
+        ("data.augment.views: {int: [1, 1000]}\n", 40),
+        ("data.validation: {uniform: [0.1, 0.3]}\n", 40),
+        ("student.width: {choice: [2, 4]}\ntrain.epochs: {int: [3, 5]}\n", 0),
+    ],
+)
+def test_what_lies_between_the_corners_is_counted_as_if_it_were_largest(space, unseen, file):
+    sweep = load(file("[kd, fitnet]", space=space))
+    (plan,) = sweep.outputs
+    assert sweep.num_trials == 40
+    assert plan.unseen == unseen
+    known = sum(part.num_bytes(part.values("features")) for part in plan.parts)
+    largest = max(part.num_bytes(part.values("features")) for part in plan.parts)
+    assert plan.num_bytes == known + unseen * largest
+    assert ("stored: up to" in "".join(as_text([plan]))) == (unseen > 0)
+
+
+def test_the_limit_holds_for_what_lies_between_the_corners(file):
+    space = "data.augment.views: {int: [1, 8]}\n"
+    most = load(file("[kd]", space=space)).outputs[0].num_bytes
+    words = [load(file("[kd]", f"max_cache_bytes: {n}", space)).outputs[0].stored
+             for n in (most, most - 1)]  # fmt: skip
+    assert words == ["logits", "none"]
 
 
 def test_strategies_that_can_live_on_nothing_have_nothing_stored(file):
@@ -246,7 +279,8 @@ def test_the_layers_of_a_teacher_are_those_that_all_strategies_read(file):
     sweep = load(file("[kd, fitnet, attention_transfer]"))
     trial = TrialSpec.model_validate(resolved(at(sweep.spec, {"train.lr": 0.002})))
     (plan,) = sweep.outputs
-    assert plan.layers == {part_key(trial, "teacher"): ("stages.0", "stages.1")}
+    paths = ("stages.0", "stages.1")
+    assert plan.layers == {part_key(trial, "teacher"): paths, model_key(trial, "teacher"): paths}
     assert load(file("[kd]")).outputs[0].layers == {}
     assert load(file("[kd, fitnet]", "stored: logits")).outputs[0].layers == {}
     other = load(file("[kd, fitnet]", "seed: 1")).outputs[0].layers
@@ -306,6 +340,7 @@ def test_check_shows_the_arithmetic(file, capsys):
         "stored": "features",
         "max_cache_bytes": 4 * 2**30,
         "num_bytes": 5 * NUM * 266 * 2,
+        "unseen": 0,
         "parts": [
             {
                 "num_views": 5,
@@ -324,8 +359,8 @@ def test_check_says_what_has_no_room(file, capsys):
     out = " ".join(capsys.readouterr().out.split())
     assert (
         "together 2.7 MiB, more than max_cache_bytes allows (195.3 KiB): only logits are stored, "
-        "and the teacher is asked for each batch in place of the rest; raise max_cache_bytes of "
-        "the teacher to store it live: fitnet (features are not stored)"
+        "and the teacher is asked for each batch in place of the rest; to store all of it set "
+        f"max_cache_bytes of the teacher to {ALL} or more live: fitnet (features are not stored)"
     ) in out
     assert run("check", file("[kd]", "stored: none").name) == 0
     assert "nothing is stored: the teacher is asked for each batch" in capsys.readouterr().out

@@ -18,6 +18,7 @@ def as_data(plans: "Sequence[StoredPlan]") -> list[dict[str, object]]:
             "stored": plan.stored,
             "max_cache_bytes": plan.max_cache_bytes,
             "num_bytes": plan.num_bytes,
+            "unseen": plan.unseen,
             "parts": [
                 {
                     "num_views": part.num_views,
@@ -55,15 +56,28 @@ def refusals(plans: "Sequence[StoredPlan]") -> list[str]:
 def _head(plan: "StoredPlan", *, several: bool) -> str:
     from kdsweep.spec.trial import called
 
-    part, num = plan.parts[0], len(plan.parts)
     whose = f"of {called(plan.teacher)}, " if several else ""
-    whose += f"the largest of {num} data sets or teachers: " if num > 1 else ""
+    part, num = plan.parts[0], len(plan.parts)
     if not part.outputs:
         return f"{whose}none is stored: no strategy here can live on them"
     if part.num_views is None or part.num_samples is None:
         return f"{whose}views x samples x values x 2 bytes; the samples are not counted yet"
-    views = f"{part.num_views:,} view{'s' * (part.num_views != 1)}"
+    shown = _views(plan) if _is_one_table(plan) else [part.num_views]
+    if not _is_one_table(plan):
+        whose += f"the largest of {num} data sets or teachers: "
+    views = " + ".join(f"{each:,}" for each in shown)
+    views += f" view{'s' * (shown != [1])}"
     return f"{whose}{views} x {part.num_samples:,} samples x values x 2 bytes:"
+
+
+def _is_one_table(plan: "StoredPlan") -> bool:
+    """Whether all that is stored differs in the number of views alone."""
+    alike = {(part.num_samples, tuple(part.outputs.items())) for part in plan.parts}
+    return len(alike) == 1 and len(plan.parts) <= _SHOWN
+
+
+def _views(plan: "StoredPlan") -> list[int]:
+    return [part.num_views or 0 for part in plan.parts]
 
 
 def _rows(plan: "StoredPlan") -> list[str]:
@@ -78,7 +92,9 @@ def _rows(plan: "StoredPlan") -> list[str]:
         shown.append(("together", sum(part.outputs.values())))
     rows = []
     for name, values in shown:
-        num_bytes = part.num_bytes(values)
+        counted = plan.parts if _is_one_table(plan) else (part,)
+        each = [one.num_bytes(values) for one in counted]
+        num_bytes = None if None in each else sum(one for one in each if one is not None)
         size = (
             f"{bytes_in_words(BYTES_PER_VALUE * values)} each"
             if num_bytes is None
@@ -102,8 +118,10 @@ def _verdicts(plan: "StoredPlan") -> Iterator[str]:
         also = "" if plan.stored == "features" else ", features only where samples are counted"
         yield f"stored up to {most} for each trial{also}"
     else:
-        of_all = f" ({len(plan.parts)} of them)" if len(plan.parts) > 1 else ""
-        yield f"stored: {bytes_in_words(plan.num_bytes)}{of_all} of at most {most}"
+        num = len(plan.parts) + plan.unseen
+        of_all = f" for {num} data sets or teachers," if num > 1 else ""
+        up_to = "up to " if plan.unseen else ""
+        yield f"stored: {up_to}{bytes_in_words(plan.num_bytes)}{of_all} of at most {most}"
     by_reason: dict[str, list[str]] = {}
     for strategy, reason in plan.live.items():
         # Where nothing is stored it has been said already of all that could have lived on it.
@@ -121,7 +139,9 @@ def _wrapped(sentence: str, label: str = "") -> list[str]:
 
 
 def _refusal(plan: "StoredPlan") -> str:
+    needed = plan.bytes_of("features")
     return (
-        f"{plan.refused} stored, and the teacher is asked for each batch in place of the rest; "
-        "raise max_cache_bytes of the teacher to store it"
+        f"{plan.refused} stored, and the teacher is asked for each batch"
+        f"{' in place of the rest' if plan.stored != 'none' else ''}; "
+        f"to store all of it set max_cache_bytes of the teacher to {needed} or more"
     )

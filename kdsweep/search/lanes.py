@@ -1,6 +1,7 @@
 """Lanes: Ray Train runs that last as long as the sweep, whose workers train trial after trial."""
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 RESTARTS = 3
 """How often the workers of a run are started again after one of them died."""
 
+LEFT_WITHIN_S = 10.0
+"""A controller that was told to leave does so when it next waits, after a call of Ray's."""
+
 POLL_S = 0.2
 """How often a run's workers are looked at, at least; with many runs the driver looks less often."""
 
@@ -27,6 +31,7 @@ class _Run:
     """One Ray Train run and the lanes on it."""
 
     lanes: list[str]
+    trainer: Any
     thread: threading.Thread
     error: BaseException | None = None
     ended: bool = False
@@ -63,8 +68,8 @@ class Lanes:
         for first in range(0, self._fitted.lanes, self._fitted.lanes_per_run):
             last = min(first + self._fitted.lanes_per_run, self._fitted.lanes)
             lanes = [f"lane-{number:03d}" for number in range(first, last)]
-            run = _Run(lanes, threading.Thread(target=lambda: None))
             trainer = self._trainer(first, len(lanes))
+            run = _Run(lanes, trainer, threading.Thread(target=lambda: None))
             run.thread = threading.Thread(
                 target=_fit, args=(trainer, run), name=f"kdsweep-{lanes[0]}", daemon=True
             )
@@ -86,9 +91,16 @@ class Lanes:
         return sum(len(run.lanes) for run in self._runs if run.error is None)
 
     def join(self, timeout_s: float) -> None:
-        """Wait for the runs to end, at most so long; call it when the switchboard is closed."""
+        """Wait for the runs to end, at most so long; call it when the switchboard is closed.
+
+        Lanes that are in the middle of an epoch by then are left alone, and end with Ray.
+        """
+        until = time.monotonic() + timeout_s
         for run in self._runs:
-            run.thread.join(timeout_s / max(1, len(self._runs)))
+            run.thread.join(max(0.0, until - time.monotonic()))
+            run.trainer.leave()
+        for run in self._runs:
+            run.thread.join(LEFT_WITHIN_S)
 
     def _trainer(self, first: int, num_lanes: int) -> Any:
         fitted = self._fitted

@@ -10,6 +10,7 @@ project's range of Ray versions is one minor release for that reason.
 import asyncio
 import os
 import threading
+from contextlib import suppress
 from typing import Any
 
 from kdsweep.search import environment  # noqa: F401  # before ray
@@ -105,6 +106,20 @@ class _DriverControlled:
     poll_s: float = 0.2
     """How often the workers are looked at: what a dead one is noticed by."""
 
+    _look: tuple[asyncio.AbstractEventLoop, "asyncio.Task[Any]"] | None = None
+    _left = False
+
+    def leave(self) -> None:
+        """Look at the workers no more, from any thread: they end with Ray.
+
+        A controller that is still there when Ray goes would start another one.
+        """
+        self._left = True
+        if self._look is not None:
+            loop, task = self._look
+            with suppress(RuntimeError):  # the loop has just ended by itself
+                loop.call_soon_threadsafe(task.cancel)
+
     def _create_default_callbacks(self) -> list[Any]:
         unused = (DatasetsCallback, PlacementGroupCleanerCallback)
         callbacks = super()._create_default_callbacks()  # type: ignore[misc]
@@ -115,6 +130,9 @@ class _DriverControlled:
         arguments["scaling_policy"] = _NoAutoscalingActor(scaling)
 
         async def control() -> Any:
+            task = asyncio.current_task()
+            assert task is not None
+            self._look = asyncio.get_running_loop(), task
             with _construction:
                 # Read by the constructor alone; left in the environment they would give every
                 # worker an environment of its own, and with it a process that is not yet started.
@@ -124,6 +142,8 @@ class _DriverControlled:
                 controller = _Controller(**arguments)
                 for name in unset:
                     del os.environ[name]
+            if self._left:
+                raise asyncio.CancelledError
             await controller.run()
             return controller.get_result()
 

@@ -54,15 +54,19 @@ class Space:
         """Every dimension, conditional ones included, in the order of the file."""
         return [found for _, node in self.entries for found in branch.dimensions(node)]
 
-    def under(self, path: str) -> "Space":
-        """The part of the space that sets ``path`` or something below it.
+    def under(self, *paths: str) -> "Space":
+        """The part of the space that sets one of ``paths`` or something below it.
 
         What sets other paths together with it is kept whole.
         """
         kept = (
             (name, node)
             for name, node in self.entries
-            if any(each == path or each.startswith(path + ".") for each in paths_of(name, node))
+            if any(
+                each == path or each.startswith(path + ".")
+                for each in paths_of(name, node)
+                for path in paths
+            )
         )
         return Space(tuple(kept))
 

@@ -26,6 +26,9 @@ from kdsweep.sweep_file.read import parse_yaml, read_text
 from kdsweep.sweep_file.resolve import defaults, resolved
 from kdsweep.sweep_file.stored import StoredPlan, most_epochs, plans, settled
 
+MANY_TRIALS = 1000
+"""How many a sweep is taken to have at most where only a budget ends it."""
+
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -173,7 +176,9 @@ def _load(path: Path, fitting: Fitting) -> Sweep:
     unmet = unmet_bounds(spec, space, measured)
     if unmet:
         raise SpecError(unmet, source=path)
-    outputs = plans(spec.trial, fitting.wanted, epochs=epochs)
+    search = spec.search
+    most = search.trials if search.has_most_trials else MANY_TRIALS
+    outputs = plans(spec.trial, fitting.wanted, epochs=epochs, space=space, num_trials=most)
     spec = spec.model_copy(update={"trial": settled(spec.trial, outputs)})
     return Sweep(spec, space, text, path, info, measured, pairing, outputs, fitting)
 

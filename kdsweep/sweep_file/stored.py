@@ -1,8 +1,6 @@
 """What is stored of each teacher in a sweep or by a trial, settled before anything runs."""
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kdsweep import catalog
@@ -10,7 +8,9 @@ from kdsweep.data.base import Extent
 from kdsweep.spec import Component, Space, TeacherSpec, TrialSpec
 from kdsweep.spec.trial import MAIN_TEACHER, StoredWord
 from kdsweep.sweep_file.asked import LOGITS, Asked, Room, bytes_in_words, storable, views_seen
+from kdsweep.sweep_file.parts import model_key, part_key
 from kdsweep.sweep_file.resolve import resolved
+from kdsweep.sweep_file.unseen_parts import num_unseen
 
 _BY_AMOUNT: tuple[StoredWord, ...] = ("none", "logits", "features")
 
@@ -30,10 +30,11 @@ class StoredPart:
 
     ``outputs`` has values for each example in one view, the logits first, then layers by module
     path; of strategies that can live on logits alone ``logits`` has the same. Both are empty where
-    no strategy can live on them.
+    no strategy can live on them. ``key`` and ``model`` are its ``part_key`` and ``model_key``.
     """
 
     key: str
+    model: str
     num_views: int | None
     num_samples: int | None
     outputs: Mapping[str, int]
@@ -57,14 +58,16 @@ class StoredPart:
 class StoredPlan:
     """What is stored of one teacher, of all that the strategies ask of it.
 
-    ``parts`` are of each data set and each teacher of that name, the one that takes most first;
-    ``live`` says of strategies, by name, why they ask the teacher itself.
+    ``parts`` are of the data sets and the teachers of that name at the corners of the space, the
+    one that takes most first, and there may be as many more as ``unseen`` says; ``live`` says of
+    strategies, by name, why they ask the teacher itself.
     """
 
     teacher: str
     stored: StoredWord
     max_cache_bytes: int
     parts: tuple[StoredPart, ...]
+    unseen: int = 0
     live: Mapping[str, str] = field(default_factory=dict)
     refused: str = ""
     """The sentence on what is asked and has no room; empty where all has."""
@@ -75,28 +78,56 @@ class StoredPlan:
         return self.bytes_of(self.stored)
 
     def bytes_of(self, word: StoredWord) -> int | None:
-        """What all parts together would take."""
+        """What all parts together would take; those that are not seen as if they were largest."""
         each = [part.num_bytes(part.values(word)) for part in self.parts]
         counted = [num for num in each if num is not None]
-        return sum(counted) if len(counted) == len(each) else None
+        if len(counted) < len(each):
+            return None
+        return sum(counted) + self.unseen * self._largest(word)
+
+    def _largest(self, word: StoredWord) -> int:
+        views = max(part.num_views or 0 for part in self.parts)
+        samples = max(part.num_samples or 0 for part in self.parts)
+        values = max(part.values(word) for part in self.parts)
+        return Room(Extent(samples, views), values, 0).num_bytes
 
     @property
     def layers(self) -> dict[str, tuple[str, ...]]:
-        """By ``key`` of a part, the module paths of which all outputs are stored; logits always."""
+        """By ``part_key``, the module paths of which all outputs are stored; logits always.
+
+        By ``model_key`` the same for those that are not seen, with all that any of them may have.
+        """
         if self.stored != "features" or self.num_bytes is None:
             return {}
-        found = {part.key: tuple(o for o in part.outputs if o != LOGITS) for part in self.parts}
-        return {key: paths for key, paths in found.items() if paths}
+        found: dict[str, dict[str, None]] = {}
+        for part in self.parts:
+            paths = dict.fromkeys(output for output in part.outputs if output != LOGITS)
+            for key in (part.key, part.model):
+                found.setdefault(key, {}).update(paths)
+        return {key: tuple(paths) for key, paths in found.items()}
 
 
-def plans(trial: TrialSpec, wanted: Iterable[Wanted], *, epochs: int) -> tuple[StoredPlan, ...]:
-    """What is stored of each teacher that is read, if a training has up to ``epochs`` epochs."""
+def plans(
+    trial: TrialSpec,
+    wanted: Iterable[Wanted],
+    *,
+    epochs: int,
+    space: Space | None = None,
+    num_trials: int = 1,
+) -> tuple[StoredPlan, ...]:
+    """What is stored of each teacher that is read, if a training has up to ``epochs`` epochs.
+
+    There may be up to ``num_trials`` trials in ``space``, of whose corners ``wanted`` are.
+    """
     each = list(wanted)
     found = []
     for name in trial.all_teachers:
         groups = _groups(name, each)
         if groups:
-            found.append(_plan(name, groups, epochs))
+            parts = [_part(name, group, epochs) for group in groups]
+            seen = {part.key for part in parts}
+            unseen = num_unseen(name, trial, space or Space(), seen=seen, num_trials=num_trials)
+            found.append(_plan(name, groups, parts, unseen))
     return tuple(found)
 
 
@@ -127,16 +158,6 @@ def most_epochs(trial: TrialSpec, space: Space) -> int:
     return max(found)
 
 
-def part_key(trial: TrialSpec, name: str) -> str:
-    """Hash of a trial's data and one of its teachers, as of a trial with all defaults written out.
-
-    The same in a sweep's plan and for its trials where they run.
-    """
-    teacher = trial.all_teachers[name]
-    said = json.dumps([trial.data.model_dump(mode="json"), teacher.identity], sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()[:16]
-
-
 def _groups(name: str, wanted: Iterable[Wanted]) -> list[list[Wanted]]:
     """The trials that read a teacher of that name, by data set and teacher."""
     found: dict[str, list[Wanted]] = {}
@@ -148,12 +169,13 @@ def _groups(name: str, wanted: Iterable[Wanted]) -> list[list[Wanted]]:
     return list(found.values())
 
 
-def _plan(name: str, groups: list[list[Wanted]], epochs: int) -> StoredPlan:
+def _plan(
+    name: str, groups: list[list[Wanted]], parts: Sequence[StoredPart], unseen: int
+) -> StoredPlan:
     teachers = [group[0].trial.all_teachers[name] for group in groups]
-    parts = [_part(name, group, epochs) for group in groups]
-    parts.sort(key=lambda part: -(part.num_bytes(part.values("features")) or 0))
+    parts = sorted(parts, key=lambda part: -(part.num_bytes(part.values("features")) or 0))
     most = min(teacher.max_cache_bytes for teacher in teachers)
-    plan = StoredPlan(name, "none", most, tuple(parts))
+    plan = StoredPlan(name, "none", most, tuple(parts), unseen)
     words = [_word(plan, teacher) for teacher in teachers]
     word, refused = min(words, key=lambda each: _BY_AMOUNT.index(each[0]))
     live: dict[str, str] = {}
@@ -173,17 +195,15 @@ def _part(name: str, group: list[Wanted], epochs: int) -> StoredPart:
             outputs = {LOGITS: asked.logits, **outputs, **asked.layers}
         if storable("logits", asked):
             logits = {LOGITS: asked.logits}
+    whole = TrialSpec.model_validate(resolved(first.trial))
     return StoredPart(
-        _key_of(first.trial, name),
+        part_key(whole, name),
+        model_key(whole, name),
         None if extent is None else len(views_seen(extent.num_views, epochs)),
         None if extent is None else extent.num_samples,
         outputs,
         logits,
     )
-
-
-def _key_of(trial: TrialSpec, name: str) -> str:
-    return part_key(TrialSpec.model_validate(resolved(trial)), name)
 
 
 def _live(name: str, group: list[Wanted], word: StoredWord | None) -> dict[str, str]:

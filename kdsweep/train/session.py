@@ -17,7 +17,7 @@ from kdsweep.models.size import count_macs, count_params, measure_latency_ms, si
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import TrialSpec
 from kdsweep.spec.trial import MAIN_TEACHER, called
-from kdsweep.sweep_file.stored import part_key
+from kdsweep.sweep_file.parts import model_key, part_key
 from kdsweep.sweep_file.training_data import student_reads, training_data_are_read
 from kdsweep.train.allocator import keep_freed_memory
 from kdsweep.train.device import describe
@@ -45,7 +45,8 @@ class Session:
     """Runs one trial after another on one device; nothing of a trial is left but what is shared.
 
     The process keeps the memory that its trainings free. ``layers`` are those at which trials to
-    come will read a teacher, by ``part_key``: what is made of its outputs has them all.
+    come will read a teacher, by ``part_key`` or ``model_key``: what is made of its outputs has
+    them all.
     """
 
     def __init__(
@@ -114,11 +115,19 @@ class Session:
             except TrialError as error:
                 told = (problem.removeprefix(f"{MAIN_TEACHER}: ") for problem in error.problems)
                 raise TrialError(f"{called(name)}: {each}" for each in told) from error
-            layers = self._layers.get(part_key(trial, name), ())
+            layers = self._layers_of(teacher.network, trial, name)
             return Source(teacher, self._outputs(teacher, card, splits, layers)), card
 
         at_least = max(AT_LEAST, len(trial.all_teachers))
         return self._teachers.get(key, make, at_least=at_least)
+
+    def _layers_of(self, network: nn.Module, trial: TrialSpec, name: str) -> tuple[str, ...]:
+        known = self._layers.get(part_key(trial, name))
+        if known is None:
+            modules = dict(network.named_modules())
+            those_of_its_kind = self._layers.get(model_key(trial, name), ())
+            known = [each for each in those_of_its_kind if each.split(":")[0] in modules]
+        return tuple(known)
 
     def _outputs(
         self, teacher: Teacher, card: TeacherCard, splits: Splits, layers: Sequence[str]
