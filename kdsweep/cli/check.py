@@ -11,7 +11,7 @@ import typer
 from kdsweep.cli import check_computing, check_stored
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from kdsweep.sweep_file import Measured, Plan, Sweep
     from kdsweep.sweep_file.pairs import Pairing
@@ -107,7 +107,7 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
         f"  trials      {_trials(plan, times, sweep.sampler.name)} + {_controls(plan)}",
         f"  sampler     {sweep.sampler.name}: {sweep.sampler.why}",
         *([f"  budget      {budget_words(sweep)}"] if spec.search.budget is not None else []),
-        f"  rungs       {rung_words(sweep, plan)}",
+        *_wrapped("rungs", rung_words(sweep, plan)),
     ]
     lines += bound_lines(sweep, some=True)
     lines += check_stored.as_text(sweep.outputs)
@@ -150,7 +150,9 @@ def budget_words(sweep: "Sweep") -> str:
     """What the sweep may spend: ``8 hours, 500 epochs of students (25 whole trials)``."""
     budget, price = sweep.spec.search.budget, sweep.spec.cluster.cost_per_hour
     assert budget is not None
-    said = [] if budget.hours is None else [f"{budget.hours:g} hour{'s' * (budget.hours != 1)}"]
+    said = []
+    if budget.hours is not None:
+        said.append(f"{budget.hours:g} hour{'s' * (budget.hours != 1)} from the command on")
     if budget.epochs is not None:
         epochs, replicates = sweep.spec.trial.train.epochs, sweep.spec.search.replicates
         num = budget.epochs // (epochs * replicates)
@@ -159,6 +161,17 @@ def budget_words(sweep: "Sweep") -> str:
         said.append(f"{budget.epochs:,} epochs of students ({whole})")
     said += [] if budget.cost is None else [f"{budget.cost:g} in money at {price:g} an hour"]
     return ", ".join(said)
+
+
+def epochs_in_words(epochs: "Sequence[int]") -> str:
+    """``3, 9 and 27``."""
+    *others, last = map(str, epochs)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _epochs(epochs: "Sequence[int]") -> str:
+    said = epochs_in_words(epochs)
+    return f"epochs {said} are" if len(epochs) > 1 else f"epoch {said} is"
 
 
 def schedules_of(sweep: "Sweep") -> set[str]:
@@ -171,20 +184,27 @@ def schedules_of(sweep: "Sweep") -> set[str]:
 
 def rung_words(sweep: "Sweep", plan: "Plan") -> str:
     """Where trials may end early, or why they do not."""
+    from kdsweep.spec.rungs import rung_epochs
+
     search, train = sweep.spec.search, sweep.spec.trial.train
     if search.ends_early is not None and len(schedules_of(sweep)) > 1:
         return "where the epochs and the schedule of each trial, which vary, have a place for one"
     if plan.rungs and search.rungs is not None:
-        *others, last = map(str, plan.rungs)
-        epochs = f"{', '.join(others)} and {last}" if others else last
-        best = f"one in {search.rungs.eta:g}"
-        return f"after epoch {epochs} of {train.epochs} the best {best} of those so far go on"
+        epochs, eta = epochs_in_words(plan.rungs), search.rungs.eta
+        return (
+            f"after epoch {epochs} of {train.epochs} the best one in {eta:g} of those so far go on "
+            "for their size, and the best of each octave of size"
+        )
+    none_spared = search.rungs and search.rungs.model_copy(update={"grace": 1})
+    earlier = rung_epochs(train, none_spared) if none_spared else ()
     why = (
         "search.rungs is null" if search.rungs is None
         else "replicates are judged together at their end" if search.replicates > 1
         else "search.batch wants a fixed order" if search.batch is not None
         else "the cosine schedule has no place for one, per_rung has"
         if train.schedule.name == "cosine"
+        else f"{_epochs(earlier)} before grace ({search.rungs.grace})"
+        if earlier and train.epochs > search.rungs.grace
         else f"{train.epochs} epochs are too few for one"
     )  # fmt: skip
     return f"none: {why}"

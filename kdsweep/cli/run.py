@@ -93,9 +93,10 @@ def resume(
 
     store = RunStore.open(directory)
     if store.meta.status == "complete":
+        ended = f" ({store.meta.ended_by})" if store.meta.ended_by else ""
         raise ResultError(
-            f"is complete; look at it with `kdsweep front {directory}`, or run its sweep file "
-            "again with --name",
+            f"is complete{ended}; look at it with `kdsweep front {directory}`, or run its sweep "
+            "file again with --name",
             source=directory,
         )
     sweep = _at(load(directory / SWEEP_FILE), address)
@@ -221,7 +222,7 @@ def _print_front(store: "RunStore", results: "list[TrialResult]") -> None:
     found = front(results, meta.objectives, constraints=meta.constraints)
     if not found:
         some = front(results, meta.objectives)
-        why = "no complete trial meets the constraints" if some else "no trial is complete yet"
+        why = "no complete trial meets the constraints" if some else "no trial is complete"
         typer.echo(f"{store.directory}: {why}, so there is no front")
         return
     console.print(
@@ -243,6 +244,12 @@ def _print_spent(store: "RunStore", results: "list[TrialResult]") -> None:
     from kdsweep.report.labels import spent_words
 
     typer.echo(f"spent: {spent_words(store.meta)}")
+    pruned = [each for each in results if each.status == "pruned"]
+    if pruned:
+        left_out = sum(each.trial["train"]["epochs"] - len(each.epochs) for each in pruned)
+        typer.echo(
+            f"rungs: {len(pruned)} trial{'s' * (len(pruned) != 1)} pruned, {left_out:,} epochs less"
+        )
     ways = Counter(each.computed for each in results if each.role != "teacher" and each.computed)
     if ways:
         found = (f"{num} trial{'s' * (num != 1)} in {way}" for way, num in ways.most_common())

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from kdsweep.results.meta import RunStatus
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
 from kdsweep.search import environment  # noqa: F401  # before ray
-from kdsweep.search.budget import Budget, Spent
+from kdsweep.search.budget import Budget, Spent, epochs_in
 from kdsweep.search.cluster import NAMESPACE, Fitted, connected
 from kdsweep.search.journal import Journal
 from kdsweep.search.quiet import chatter_in, hushed
@@ -81,7 +82,7 @@ def _recorded(
         uri = uri_of(tracking, store.directory.parent)
         tracker = Tracker(uri, tracking.experiment, store, warn=progress.message)
     journal = Journal(store, progress, tracker, done=done)
-    spent = Spent(store.meta.wall_seconds, store.meta.student_epochs)
+    spent = Spent(store.meta.wall_seconds, max(store.meta.student_epochs, epochs_in(done)))
     price = sweep.spec.cluster.cost_per_hour
     limits = sweep.spec.search.budget
     budget = Budget(limits, cost_per_hour=price, spent=spent, began=began)
@@ -95,9 +96,8 @@ def _recorded(
     finally:
         journal.end_open("the sweep ended before this trial did")
         spent = budget.spent
-        store.update_meta(
-            status=status, wall_seconds=spent.seconds, student_epochs=spent.epochs, cost=spent.cost
-        )
+        store.update_meta(status=status)
+        _keep_spent(store, spent)
         progress.phase("writing the front")
         write_front(store, journal.results, journal.front)
         if tracker is not None and not in_a_hurry:
@@ -107,8 +107,12 @@ def _recorded(
             tracker.close()
         # The files of the front and MLflow have taken time as well.
         spent = budget.spent
-        store.update_meta(wall_seconds=spent.seconds, cost=spent.cost)
+        _keep_spent(store, spent)
     return store.meta.status
+
+
+def _keep_spent(store: RunStore, spent: Spent) -> None:
+    store.update_meta(wall_seconds=spent.seconds, student_epochs=spent.epochs, cost=spent.cost)
 
 
 def _on_ray(
@@ -161,6 +165,7 @@ def _on_ray(
         close_search=searcher.close,
         # Making MLflow's tables takes seconds that the lanes need to come up.
         on_up=tracker.start if tracker is not None else lambda: None,
+        keep_spent=partial(_keep_spent, store),
     )
     with _interrupts(watch.stop), watch:
         _tune(searcher, FrontScheduler(rungs, board), fitted, scratch)

@@ -9,7 +9,7 @@ from typing import Any
 
 import ray
 
-from kdsweep.search.budget import Budget
+from kdsweep.search.budget import Budget, Spent
 from kdsweep.search.cluster import Fitted, arithmetic, waits_for_room
 from kdsweep.search.journal import Journal
 from kdsweep.search.lanes import Lanes
@@ -25,6 +25,9 @@ LOOK_WHEN_SETTLED_EVERY_S = 1.0
 
 NO_LANE_AFTER_S = 55.0
 """A lane is up in ten to thirty seconds; where there is no room for it, it never will be."""
+
+KEEP_SPENT_EVERY_S = 20.0
+"""What was spent is written down so often: a driver that dies cannot do it any more."""
 
 LANES_STUCK_AFTER_S = 600.0
 """Lanes that have their room are up by then, or something is wrong with the nodes."""
@@ -48,11 +51,13 @@ class Watch:
         budget: Budget,
         close_search: Callable[[], None],
         on_up: Callable[[], None] = lambda: None,
+        keep_spent: Callable[[Spent], None] = lambda spent: None,
     ) -> None:
-        """``on_up`` is called once, when the first lane is up."""
+        """``on_up`` is called once, when the first lane is up; ``keep_spent`` now and then."""
         self._board, self._lanes, self._fitted = board, lanes, fitted
         self._journal, self._progress, self._trial = journal, journal.progress, trial
         self._budget, self._close_search, self._on_up = budget, close_search, on_up
+        self._keep_spent, self._spent_kept_at = keep_spent, time.monotonic()
         self._wanted_stop = threading.Event()
         self._over = threading.Event()
         self._teacher_pending = trial.teacher is not None
@@ -95,13 +100,19 @@ class Watch:
                     self._end(why)
                     return
                 self._look()
+                self._keep_what_is_spent()
             except ray.exceptions.RayError as error:
                 if not self._over.is_set():
                     self._fail(f"the sweep lost its cluster: {str(error).splitlines()[0]}")
             except OSError as error:
-                self._fail(f"the teacher's record cannot be written: {error}")
+                self._fail(f"the records cannot be written: {error}")
             if self.failure is not None:
                 return
+
+    def _keep_what_is_spent(self) -> None:
+        if time.monotonic() - self._spent_kept_at >= KEEP_SPENT_EVERY_S:
+            self._spent_kept_at = time.monotonic()
+            self._keep_spent(self._budget.spent)
 
     def _pause_s(self) -> float:
         settled = not self._teacher_pending and self._num_lanes_up >= self._fitted.lanes
@@ -178,12 +189,15 @@ class Watch:
             return
         with suppress(ray.exceptions.RayError):
             last = ray.get(self._board.look.remote(TEACHER_KEY))["last_teacher_epoch"]
-            if last is not None:
-                whole = self._trial.all_teachers[last["teacher"]].training.epochs
-                self._progress.message(
-                    f"{called(last['teacher'])}: cut short in epoch {last['epoch']} of {whole}; "
-                    "it is not kept"
-                )
+            if last is None:
+                if self._num_lanes_up:
+                    self._progress.message("teacher: cut short before it was there")
+                return
+            whole = self._trial.all_teachers[last["teacher"]].training.epochs
+            self._progress.message(
+                f"{called(last['teacher'])}: cut short in epoch {last['epoch']} of {whole}; it is "
+                "not kept"
+            )
 
     def _logged(self, outcome: Mapping[str, Any]) -> str:
         """Where the traceback is, if there is one: a teacher that failed has no record."""

@@ -196,12 +196,25 @@ class SweepSpec(Settings):
             for p in _varied(others)
         )
         if not moved and not rung_epochs(trial.train, search.rungs):
+            earlier = rung_epochs(trial.train, search.rungs.model_copy(update={"grace": 1}))
+            instead = "a smaller grace" if earlier else "the schedule per_rung"
             raise ValueError(
                 f"rungs do nothing: in {trial.train.epochs} epochs of the schedule "
                 f"{trial.train.schedule.name!r} there is no place for one after "
-                f"{search.rungs.grace}; use the schedule per_rung, more epochs, or rungs: null"
+                f"{search.rungs.grace}; use {instead}, more epochs, or rungs: null"
             )
         return search
+
+    @field_validator("constraints")
+    @classmethod
+    def _accuracy_is_a_share(cls, constraints: dict[Metric, Bound]) -> dict[Metric, Bound]:
+        bound = constraints.get("accuracy", Bound(min=0))
+        for end, value in (("min", bound.min), ("max", bound.max)):
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(
+                    f"accuracy.{end} is {value:g}: must be between 0 and 1, 0.95 is 95 %"
+                )
+        return constraints
 
     @field_validator("cluster")
     @classmethod

@@ -175,7 +175,7 @@ def test_a_sweep_that_was_stopped_ends_with_130_and_names_resume(home, monkeypat
     assert run("run", "small.yaml") == 130
     out, err = capsys.readouterr()
     assert out.startswith("sampler random: each of the 2 points of the space once\nspent: 0s, ")
-    assert out.endswith("runs/small: no trial is complete yet, so there is no front\n")
+    assert out.endswith("runs/small: no trial is complete, so there is no front\n")
     small = home / "runs" / "small"
     assert err == f"stopped; `kdsweep resume {small}` goes on\n"
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from kdsweep.results.record import EpochMetrics, TrialResult
 from kdsweep.search import budget as budget_module
-from kdsweep.search.budget import Budget, Spent
+from kdsweep.search.budget import Budget, Spent, epochs_in
 from kdsweep.spec.sweep import BudgetSpec
 
 
@@ -64,3 +65,17 @@ def test_money_is_spent_by_the_hour(clock):
     clock[0] += 1
     assert budget.used_up == "the budget of 3 in money is spent"
     assert budget.spent.cost == pytest.approx(3.0)
+
+
+def test_what_a_driver_that_died_spent_is_in_the_records_of_its_students():
+    epoch = EpochMetrics(epoch=1, accuracy=0.5, loss=1.0, train={}, lr=0.1, seconds=1.0)
+    told = (("trial", "running", 3), ("control", "complete", 2), ("teacher", "complete", 9))
+    records = [
+        TrialResult(
+            trial_id=f"{number:05d}", number=number, role=role, status=status, name="", trial={},
+            epochs=(epoch,) * num_epochs,
+        )
+        for number, (role, status, num_epochs) in enumerate(told)
+    ]  # fmt: skip
+    assert epochs_in(records) == 5
+    assert epochs_in([]) == 0

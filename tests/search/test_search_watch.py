@@ -213,7 +213,7 @@ def test_a_full_disk_ends_the_sweep(scene):
     scene.board.up = {"lane-000": {}}
     scene.board.teacher["outcome"] = {"status": "complete", "teachers": [CARD]}
     failure = scene.ends(scene.watch(TRIAL))
-    assert failure == ("the teacher's record cannot be written: [Errno 28] No space left on device")
+    assert failure == ("the records cannot be written: [Errno 28] No space left on device")
 
 
 def test_the_epochs_of_the_teacher_are_shown(scene):
@@ -284,6 +284,27 @@ def test_a_cluster_that_is_gone_ends_the_sweep(scene, monkeypatch):
     watch.stop()
     assert stopped.ends(watch) is None
     assert watch.stopped
+
+
+def test_a_teacher_of_which_no_epoch_has_ended_is_told_too(scene):
+    scene.board.up = {"lane-000": {}}
+    watch = scene.watch(TRIAL)
+    scene.ends(watch, then=lambda: (until(lambda: "teacher" in scene.heard.phases), watch.stop()))
+    assert scene.heard.messages == ["teacher: cut short before it was there"]
+
+
+def test_what_is_spent_is_written_down_while_the_sweep_runs(scene, monkeypatch):
+    monkeypatch.setattr(watch_module, "KEEP_SPENT_EVERY_S", 0.0)
+    kept = []
+    budget = Budget(None, cost_per_hour=36.0, spent=Spent(100.0, 7))
+    watch = Watch(
+        scene.board, scene.lanes, FITTED, scene.heard, NO_TEACHER,
+        budget=budget, close_search=scene.closed.set, keep_spent=kept.append,
+    )  # fmt: skip
+    scene.ends(watch, then=lambda: (until(lambda: len(kept) >= 2), watch.stop()))
+    assert kept[0].epochs == 7
+    assert 100.0 < kept[0].seconds < kept[1].seconds
+    assert kept[0].cost == pytest.approx(kept[0].seconds / 100)
 
 
 SPENT = Budget(BudgetSpec(hours=1), cost_per_hour=None, spent=Spent(seconds=3600.0))

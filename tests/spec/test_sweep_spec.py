@@ -141,6 +141,22 @@ def test_rungs_and_budgets_that_could_do_nothing_are_refused(search, cluster, se
     assert refusals(search=search, cluster=cluster) == [sentence]
 
 
+def test_rungs_that_grace_leaves_out_ask_for_a_smaller_one():
+    trial = {**SWEEP["trial"], "train": {"schedule": "per_rung"}}
+    assert refusals(trial=trial, search={"rungs": {"grace": 20}}) == [
+        "search: rungs do nothing: in 20 epochs of the schedule 'per_rung' there is no place for "
+        "one after 20; use a smaller grace, more epochs, or rungs: null"
+    ]
+
+
+@pytest.mark.parametrize("bound", [{"min": 1.5}, {"max": 95}, {"min": -0.1}])
+def test_an_accuracy_is_a_share(bound):
+    ((end, value),) = bound.items()
+    assert refusals(constraints={"accuracy": bound}) == [
+        f"constraints: accuracy.{end} is {value:g}: must be between 0 and 1, 0.95 is 95 %"
+    ]
+
+
 def test_a_price_that_is_wanted_where_the_file_has_no_cluster_at_all():
     (sentence,) = refusals(search={"budget": {"cost": 3}})
     assert sentence.startswith("cluster: search.budget.cost is 3, and cost_per_hour is not given")
