@@ -22,7 +22,7 @@ from kdsweep.sweep_file import (
     resolved,
 )
 from kdsweep.sweep_file.asked import Room, bytes_in_words, views_seen
-from kdsweep.sweep_file.parts import model_key, part_key
+from kdsweep.sweep_file.parts import model_key
 
 NUM = 1079
 """Training samples of digits at the default shares."""
@@ -221,28 +221,48 @@ def test_of_several_teachers_of_a_name_all_are_counted(file):
 
 
 @pytest.mark.parametrize(
-    ("space", "unseen"),
+    ("space", "listed", "unseen"),
     [
-        # Of the twelve pairs four are at corners, beside those of the file's own views.
-        ("data.augment.views: {choice: [2, 3, 4]}\nteacher.seed: {choice: [0, 1, 2, 3]}\n", 8),
-        # Of four pairs the one that is nowhere at a corner.
-        ("data.augment.views: {choice: [2, 8]}\nteacher.seed: {choice: [0, 1]}\n", 1),
-        ("data.augment.views: {int: [1, 8]}\n", 6),
+        # Twelve pairs, of which four are at corners, and the four of the file's own views.
+        ("data.augment.views: {choice: [2, 3, 4]}\nteacher.seed: {choice: [0, 1, 2, 3]}\n", 16, 0),
+        # Four pairs, of which one is nowhere at a corner.
+        ("data.augment.views: {choice: [2, 8]}\nteacher.seed: {choice: [0, 1]}\n", 4, 0),
+        ("data.augment.views: {int: [1, 8]}\n", 8, 0),
         # Not more than there are trials.
-        ("data.augment.views: {int: [1, 1000]}\n", 40),
-        ("data.validation: {uniform: [0.1, 0.3]}\n", 40),
-        ("student.width: {choice: [2, 4]}\ntrain.epochs: {int: [3, 5]}\n", 0),
+        ("data.augment.views: {int: [1, 1000]}\n", 3, 40),
+        ("data.validation: {uniform: [0.1, 0.3]}\n", 3, 40),
+        ("student.width: {choice: [2, 4]}\ntrain.epochs: {int: [3, 5]}\n", 1, 0),
     ],
 )
-def test_what_lies_between_the_corners_is_counted_as_if_it_were_largest(space, unseen, file):
+def test_what_lies_between_the_corners_is_counted_as_if_it_were_largest(
+    space, listed, unseen, file
+):
     sweep = load(file("[kd, fitnet]", space=space))
     (plan,) = sweep.outputs
     assert sweep.num_trials == 40
-    assert plan.unseen == unseen
-    known = sum(part.num_bytes(part.values("features")) for part in plan.parts)
-    largest = max(part.num_bytes(part.values("features")) for part in plan.parts)
-    assert plan.num_bytes == known + unseen * largest
-    assert ("stored: up to" in "".join(as_text([plan]))) == (unseen > 0)
+    assert (len(plan.parts), plan.unseen) == (listed, unseen)
+    each = [part.num_bytes(part.values("features")) for part in plan.parts]
+    assert plan.num_bytes == sum(each) + unseen * max(each)
+    assert ("stored: up to" in "".join(as_text([plan]))) == plan.is_bound == (listed != 1)
+
+
+def test_a_pair_that_is_larger_than_every_corner_is_counted_as_it_is(file):
+    """Widths and stages that multiply: the widest of most stages is at no corner."""
+    space = "teacher.model.width: {choice: [4, 32]}\nteacher.model.stages: {choice: [3, 1]}\n"
+    sweep = load(file("[{name: fitnet, hint: all}]", space=space))
+    (plan,) = sweep.outputs
+    widest = plan.parts[0].outputs
+    # The student has two stages to be taught at.
+    assert widest == {"logits": 10, "stages.0": 32 * 64, "stages.1": 64 * 16}
+
+
+def test_what_is_read_with_some_students_is_counted_for_every_teacher(file):
+    """A middle member of a choice is at a corner with the sweep's own student alone."""
+    space = "teacher.seed: {choice: [0, 1, 2, 3]}\nstudent.stages: {int: [1, 2]}\n"
+    path = file("[{name: fitnet, hint: all}]", space=space)
+    path.write_text(path.read_text().replace("width: 2, stages: 2", "width: 2, stages: 1"))
+    (plan,) = load(path).outputs
+    assert [sorted(part.outputs) for part in plan.parts] == [["logits", "stages.0", "stages.1"]] * 4
 
 
 def test_the_limit_holds_for_what_lies_between_the_corners(file):
@@ -280,11 +300,9 @@ def test_the_layers_of_a_teacher_are_those_that_all_strategies_read(file):
     trial = TrialSpec.model_validate(resolved(at(sweep.spec, {"train.lr": 0.002})))
     (plan,) = sweep.outputs
     paths = ("stages.0", "stages.1")
-    assert plan.layers == {part_key(trial, "teacher"): paths, model_key(trial, "teacher"): paths}
+    assert plan.layers == {model_key(trial, "teacher"): paths}
     assert load(file("[kd]")).outputs[0].layers == {}
     assert load(file("[kd, fitnet]", "stored: logits")).outputs[0].layers == {}
-    other = load(file("[kd, fitnet]", "seed: 1")).outputs[0].layers
-    assert list(other) != list(plan.layers)
 
 
 def test_samples_that_are_elsewhere_are_counted_where_they_are_known(file):
@@ -358,8 +376,9 @@ def test_check_says_what_has_no_room(file, capsys):
     assert run("check", file("[kd, fitnet]", "max_cache_bytes: 200000").name) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert (
-        "together 2.7 MiB, more than max_cache_bytes allows (195.3 KiB): only logits are stored, "
-        "and the teacher is asked for each batch in place of the rest; to store all of it set "
+        "together 2.7 MiB, more than max_cache_bytes allows (195.3 KiB): only logits (105.4 KiB) "
+        "are stored, and the teacher is asked for each batch in place of the rest; to store all of "
+        "it set "
         f"max_cache_bytes of the teacher to {ALL} or more live: fitnet (features are not stored)"
     ) in out
     assert run("check", file("[kd]", "stored: none").name) == 0

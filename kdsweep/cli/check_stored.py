@@ -72,7 +72,7 @@ def _head(plan: "StoredPlan", *, several: bool) -> str:
 
 def _is_one_table(plan: "StoredPlan") -> bool:
     """Whether all that is stored differs in the number of views alone."""
-    alike = {(part.num_samples, tuple(part.outputs.items())) for part in plan.parts}
+    alike = {(part.teacher, part.num_samples, tuple(part.outputs.items())) for part in plan.parts}
     return len(alike) == 1 and len(plan.parts) <= _SHOWN
 
 
@@ -120,7 +120,7 @@ def _verdicts(plan: "StoredPlan") -> Iterator[str]:
     else:
         num = len(plan.parts) + plan.unseen
         of_all = f" for {num} data sets or teachers," if num > 1 else ""
-        up_to = "up to " if plan.unseen else ""
+        up_to = "up to " if plan.is_bound else ""
         yield f"stored: {up_to}{bytes_in_words(plan.num_bytes)}{of_all} of at most {most}"
     by_reason: dict[str, list[str]] = {}
     for strategy, reason in plan.live.items():

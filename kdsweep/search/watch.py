@@ -195,8 +195,8 @@ class Watch:
                 return
             whole = self._trial.all_teachers[last["teacher"]].training.epochs
             self._progress.message(
-                f"{called(last['teacher'])}: cut short in epoch {last['epoch']} of {whole}; it is "
-                "not kept"
+                f"{called(last['teacher'])}: cut short after epoch {last['epoch']} of {whole}; it "
+                "is not kept"
             )
 
     def _logged(self, outcome: Mapping[str, Any]) -> str:

@@ -74,8 +74,8 @@ def asked_of_main(
     maps = {path: teacher.features.get(path) for path in layers}
     unfit = {path: _unfitness(m, num_probed, reads_tokens) for path, m in maps.items()}
     return Asked(
-        _values(teacher.logits),
-        {path: _values(map_) for path, map_ in maps.items() if map_ is not None},
+        num_values(teacher.logits),
+        {path: num_values(map_) for path, map_ in maps.items() if map_ is not None},
         _obstacle(each),
         {path: reason for path, reason in unfit.items() if reason},
     )
@@ -83,7 +83,7 @@ def asked_of_main(
 
 def asked_of_other(strategies: Iterable[Strategy], teacher: Outputs) -> Asked:
     """What is read of a further teacher: its logits."""
-    return Asked(_values(teacher.logits), {}, _obstacle(list(strategies)))
+    return Asked(num_values(teacher.logits), {}, _obstacle(list(strategies)))
 
 
 def storable(word: StoredWord, asked: Asked) -> bool:
@@ -108,7 +108,8 @@ def bytes_in_words(num: int) -> str:
     return f"{num:,} bytes" if unit == "bytes" else f"{size:,.1f} {unit}"
 
 
-def _values(map_: Tensor) -> int:
+def num_values(map_: Tensor) -> int:
+    """Of one example of ``map_`` ``[N, ...]``."""
     return prod(map_.shape[1:])
 
 

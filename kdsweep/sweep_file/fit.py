@@ -1,6 +1,7 @@
 """Whether the networks of a trial take its images, and how large they are: nothing is trained."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,7 @@ class Fitting:
         self._networks: dict[tuple[str, str], Measured | list[str]] = {}
         self._weights: dict[tuple[str, str, str], list[str]] = {}
         self._extents: dict[str, Extent | None] = {}
+        self._values: dict[str, Mapping[str, int]] = {}
         self._rehearsal = Rehearsal()
         self.wanted: list[Wanted] = []
         """Of every trial without ``strategy_problems``, what it asks of its teachers."""
@@ -80,6 +82,22 @@ class Fitting:
             extent = self._extents.get(_key(trial.data))
             self.wanted.append(Wanted(trial, self._rehearsal.asked(trial), extent))
         return problems
+
+    def teacher_values(self, trial: TrialSpec, name: str) -> Mapping[str, int]:
+        """Values for each example of one of the trial's teachers, by module path, and its logits.
+
+        Nothing where it cannot be built.
+        """
+        info, model = self.info(trial.data), trial.all_teachers[name].model
+        if isinstance(info, list):
+            return {}
+        key = f"{_key(model)} {info.identity}"
+        if key not in self._values:
+            try:
+                self._values[key] = self._rehearsal.values(model, trial, info)
+            except SpecError:
+                self._values[key] = {}
+        return self._values[key]
 
     def info(self, data: Component) -> DataInfo | list[str]:
         """What the data set says of itself, or why it cannot be used."""

@@ -178,7 +178,10 @@ def _load(path: Path, fitting: Fitting) -> Sweep:
         raise SpecError(unmet, source=path)
     search = spec.search
     most = search.trials if search.has_most_trials else MANY_TRIALS
-    outputs = plans(spec.trial, fitting.wanted, epochs=epochs, space=space, num_trials=most)
+    outputs = plans(
+        spec.trial, fitting.wanted, epochs=epochs, values_of=fitting.teacher_values,
+        space=space, num_trials=most,
+    )  # fmt: skip
     spec = spec.model_copy(update={"trial": settled(spec.trial, outputs)})
     return Sweep(spec, space, text, path, info, measured, pairing, outputs, fitting)
 
@@ -210,7 +213,9 @@ def check_trial_file(path: str | Path, *, elsewhere: bool = False) -> CheckedTri
     # Both have been made already: what is wrong with them has been raised.
     assert isinstance(info, DataInfo)
     assert isinstance(student, Measured)
-    outputs = plans(trial, fitting.wanted, epochs=trial.train.epochs)
+    outputs = plans(
+        trial, fitting.wanted, epochs=trial.train.epochs, values_of=fitting.teacher_values
+    )
     return CheckedTrial(trial, path, info, student, outputs)
 
 

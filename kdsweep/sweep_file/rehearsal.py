@@ -24,7 +24,13 @@ from kdsweep.probing import (
 from kdsweep.spec import Component, TrialSpec
 from kdsweep.spec.trial import MAIN_TEACHER
 from kdsweep.strategies.base import Strategy
-from kdsweep.sweep_file.asked import Asked, asked_of_main, asked_of_other
+from kdsweep.sweep_file.asked import (
+    LOGITS,
+    Asked,
+    asked_of_main,
+    asked_of_other,
+    num_values,
+)
 
 _NUM_SAMPLES = 2
 """How many training examples there are is not known before the data are loaded."""
@@ -43,6 +49,16 @@ class Rehearsal:
     def asked(self, trial: TrialSpec) -> Mapping[str, Asked]:
         """What a trial without ``problems``, of which it was asked, reads of each teacher."""
         return self._asked.get(_key(trial), {})
+
+    def values(self, model: Component, trial: TrialSpec, info: DataInfo) -> Mapping[str, int]:
+        """What a network gives for each example, at every module path, and its logits.
+
+        Raises:
+            SpecError: it cannot be built.
+        """
+        outputs = self._network(model, trial, info).outputs
+        return {LOGITS: num_values(outputs.logits),
+                **{path: num_values(map_) for path, map_ in outputs.features.items()}}  # fmt: skip
 
     def problems(self, trial: TrialSpec, info: DataInfo) -> list[str]:
         """Why the trial's strategies cannot be built for its networks, which suit its data."""

@@ -1,6 +1,6 @@
 """What is stored of each teacher in a sweep or by a trial, settled before anything runs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kdsweep import catalog
@@ -8,9 +8,18 @@ from kdsweep.data.base import Extent
 from kdsweep.spec import Component, Space, TeacherSpec, TrialSpec
 from kdsweep.spec.trial import MAIN_TEACHER, StoredWord
 from kdsweep.sweep_file.asked import LOGITS, Asked, Room, bytes_in_words, storable, views_seen
-from kdsweep.sweep_file.parts import model_key, part_key
+from kdsweep.sweep_file.parts import (
+    StoredPart,
+    identity_of,
+    layers_by_model,
+    model_key,
+    not_at_a_corner,
+    part_key,
+    size_of,
+    with_all_layers,
+)
 from kdsweep.sweep_file.resolve import resolved
-from kdsweep.sweep_file.unseen_parts import num_unseen
+from kdsweep.sweep_file.unseen_parts import unseen_parts
 
 _BY_AMOUNT: tuple[StoredWord, ...] = ("none", "logits", "features")
 
@@ -25,42 +34,14 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class StoredPart:
-    """What could be stored of one teacher on one data set.
-
-    ``outputs`` has values for each example in one view, the logits first, then layers by module
-    path; of strategies that can live on logits alone ``logits`` has the same. Both are empty where
-    no strategy can live on them. ``key`` and ``model`` are its ``part_key`` and ``model_key``.
-    """
-
-    key: str
-    model: str
-    num_views: int | None
-    num_samples: int | None
-    outputs: Mapping[str, int]
-    logits: Mapping[str, int]
-
-    def num_bytes(self, values: int) -> int | None:
-        """What so many values take; ``None`` where the samples are not counted yet."""
-        if not values:
-            return 0
-        if self.num_views is None or self.num_samples is None:
-            return None
-        return Room(Extent(self.num_samples, self.num_views), values, 0).num_bytes
-
-    def values(self, word: StoredWord) -> int:
-        """For one example in one view, by what is stored."""
-        stored: dict[StoredWord, Mapping[str, int]] = {"none": {}, "logits": self.logits}
-        return sum(stored.get(word, self.outputs).values())
-
-
-@dataclass(frozen=True)
 class StoredPlan:
     """What is stored of one teacher, of all that the strategies ask of it.
 
-    ``parts`` are of the data sets and the teachers of that name at the corners of the space, the
-    one that takes most first, and there may be as many more as ``unseen`` says; ``live`` says of
-    strategies, by name, why they ask the teacher itself.
+    ``parts`` are of the data sets and the teachers of that name in the space, the one that takes
+    most first. Where they are too many to list they are those at its corners, and there may be as
+    many more as ``unseen`` says. With ``is_bound`` some are counted as if they were the largest.
+    ``live`` says of strategies, by name, why they ask the teacher
+    itself.
     """
 
     teacher: str
@@ -68,6 +49,7 @@ class StoredPlan:
     max_cache_bytes: int
     parts: tuple[StoredPart, ...]
     unseen: int = 0
+    is_bound: bool = False
     live: Mapping[str, str] = field(default_factory=dict)
     refused: str = ""
     """The sentence on what is asked and has no room; empty where all has."""
@@ -93,18 +75,17 @@ class StoredPlan:
 
     @property
     def layers(self) -> dict[str, tuple[str, ...]]:
-        """By ``part_key``, the module paths of which all outputs are stored; logits always.
-
-        By ``model_key`` the same for those that are not seen, with all that any of them may have.
-        """
+        """By ``model_key``, the module paths at which all outputs are stored where a teacher has
+        them; logits always."""
         if self.stored != "features" or self.num_bytes is None:
             return {}
-        found: dict[str, dict[str, None]] = {}
-        for part in self.parts:
-            paths = dict.fromkeys(output for output in part.outputs if output != LOGITS)
-            for key in (part.key, part.model):
-                found.setdefault(key, {}).update(paths)
-        return {key: tuple(paths) for key, paths in found.items()}
+        return {
+            model: tuple(paths) for model, paths in layers_by_model(self.parts).items() if paths
+        }
+
+
+ValuesOf = Callable[[TrialSpec, str], Mapping[str, int]]
+"""Values for each example of a trial's teacher: at each module path, and of its logits."""
 
 
 def plans(
@@ -112,6 +93,7 @@ def plans(
     wanted: Iterable[Wanted],
     *,
     epochs: int,
+    values_of: ValuesOf,
     space: Space | None = None,
     num_trials: int = 1,
 ) -> tuple[StoredPlan, ...]:
@@ -126,8 +108,22 @@ def plans(
         if groups:
             parts = [_part(name, group, epochs) for group in groups]
             seen = {part.key for part in parts}
-            unseen = num_unseen(name, trial, space or Space(), seen=seen, num_trials=num_trials)
-            found.append(_plan(name, groups, parts, unseen))
+            others, num_others = unseen_parts(
+                name, trial, space or Space(), seen=seen, num_trials=num_trials
+            )
+            paths = layers_by_model(parts)
+            parts = [
+                with_all_layers(part, paths, values_of(group[0].trial, name))
+                for part, group in zip(parts, groups, strict=True)
+            ]
+            more = [
+                not_at_a_corner(name, other, parts, paths, values_of(other, name))
+                for other in others
+            ]
+            more = sorted(more, key=size_of, reverse=True)[:num_others]
+            unseen = 0 if others else num_others
+            plan = _plan(name, groups, [*parts, *more], unseen)
+            found.append(replace(plan, is_bound=num_others > 0))
     return tuple(found)
 
 
@@ -173,7 +169,7 @@ def _plan(
     name: str, groups: list[list[Wanted]], parts: Sequence[StoredPart], unseen: int
 ) -> StoredPlan:
     teachers = [group[0].trial.all_teachers[name] for group in groups]
-    parts = sorted(parts, key=lambda part: -(part.num_bytes(part.values("features")) or 0))
+    parts = sorted(parts, key=size_of, reverse=True)
     most = min(teacher.max_cache_bytes for teacher in teachers)
     plan = StoredPlan(name, "none", most, tuple(parts), unseen)
     words = [_word(plan, teacher) for teacher in teachers]
@@ -199,6 +195,7 @@ def _part(name: str, group: list[Wanted], epochs: int) -> StoredPart:
     return StoredPart(
         part_key(whole, name),
         model_key(whole, name),
+        identity_of(whole, name),
         None if extent is None else len(views_seen(extent.num_views, epochs)),
         None if extent is None else extent.num_samples,
         outputs,
@@ -241,7 +238,8 @@ def _word(plan: StoredPlan, teacher: TeacherSpec) -> tuple[StoredWord, str]:
     limit = f"more than max_cache_bytes allows ({bytes_in_words(plan.max_cache_bytes)})"
     of_all = "together " if sum(len(part.outputs) for part in plan.parts) > 1 else ""
     if wanted == "features" and 0 < logits <= plan.max_cache_bytes:
-        return "logits", f"{of_all}{bytes_in_words(whole)}, {limit}: only logits are"
+        some = f"only logits ({bytes_in_words(logits)}) are"
+        return "logits", f"{of_all}{bytes_in_words(whole)}, {limit}: {some}"
     alone = f" (logits alone {bytes_in_words(logits)})" if 0 < logits < whole else ""
     return "none", f"{of_all}{bytes_in_words(whole)}{alone}, {limit}: nothing is"
 

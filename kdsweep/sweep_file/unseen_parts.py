@@ -9,28 +9,28 @@ from kdsweep.sweep_file.changes import put
 from kdsweep.sweep_file.parts import part_key
 from kdsweep.sweep_file.resolve import resolved
 
-_MOST_LISTED = 512
+_MOST_LISTED = 256
 
 
-def num_unseen(
+def unseen_parts(
     name: str, trial: TrialSpec, space: Space, *, seen: Collection[str], num_trials: int
-) -> int:
-    """How many data sets with a teacher of that name trials may have that are not among ``seen``.
+) -> tuple[list[TrialSpec], int]:
+    """Trials of the data sets with a teacher of that name that are not among ``seen``.
 
-    At most one for each of ``num_trials``; ``seen`` are their ``part_key``.
+    ``seen`` are their ``part_key``. With them comes how many of them can be, one for each of
+    ``num_trials`` at most; where they are too many to list there is the number alone.
     """
     path = MAIN_TEACHER if name == MAIN_TEACHER else f"teachers.{name}"
     own = space.under("data", path)
     num_points = own.num_points
-    if num_points is None:
-        return num_trials
-    if num_points > _MOST_LISTED:
-        return min(num_points, num_trials)
-    keys: set[str] = set()
+    if num_points is None or num_points > _MOST_LISTED:
+        return [], num_trials if num_points is None else min(num_points, num_trials)
+    found: dict[str, TrialSpec] = {}
     for point in own.points():
         try:
-            changed = put(trial, point.changes)
-            keys.add(part_key(TrialSpec.model_validate(resolved(changed)), name))
+            changed = TrialSpec.model_validate(resolved(put(trial, point.changes)))
+            found.setdefault(part_key(changed, name), changed)
         except (SpecError, KeyError):
             continue  # fails as it starts, or has no teacher of that name
-    return min(len(keys - set(seen)), num_trials)
+    left = [each for key, each in found.items() if key not in seen]
+    return left, min(len(left), num_trials)

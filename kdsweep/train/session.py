@@ -17,7 +17,7 @@ from kdsweep.models.size import count_macs, count_params, measure_latency_ms, si
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import TrialSpec
 from kdsweep.spec.trial import MAIN_TEACHER, called
-from kdsweep.sweep_file.parts import model_key, part_key
+from kdsweep.sweep_file.parts import model_key
 from kdsweep.sweep_file.training_data import student_reads, training_data_are_read
 from kdsweep.train.allocator import keep_freed_memory
 from kdsweep.train.device import describe
@@ -45,8 +45,7 @@ class Session:
     """Runs one trial after another on one device; nothing of a trial is left but what is shared.
 
     The process keeps the memory that its trainings free. ``layers`` are those at which trials to
-    come will read a teacher, by ``part_key`` or ``model_key``: what is made of its outputs has
-    them all.
+    come will read a teacher, by ``model_key``: what is made of its outputs has them all.
     """
 
     def __init__(
@@ -122,12 +121,10 @@ class Session:
         return self._teachers.get(key, make, at_least=at_least)
 
     def _layers_of(self, network: nn.Module, trial: TrialSpec, name: str) -> tuple[str, ...]:
-        known = self._layers.get(part_key(trial, name))
-        if known is None:
-            modules = dict(network.named_modules())
-            those_of_its_kind = self._layers.get(model_key(trial, name), ())
-            known = [each for each in those_of_its_kind if each.split(":")[0] in modules]
-        return tuple(known)
+        """Those that any teacher of its kind is read at, and that it has."""
+        modules = dict(network.named_modules())
+        known = self._layers.get(model_key(trial, name), ())
+        return tuple(each for each in known if each.split(":")[0] in modules)
 
     def _outputs(
         self, teacher: Teacher, card: TeacherCard, splits: Splits, layers: Sequence[str]

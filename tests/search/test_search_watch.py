@@ -260,7 +260,7 @@ def test_a_stop_is_no_failure_though_the_teacher_is_cut_short(scene):
     assert scene.board.calls == [("abort", "the sweep was stopped")]
 
 
-LOST = "teacher: cut short in epoch 1 of 1; it is not kept"
+LOST = "teacher: cut short after epoch 1 of 1; it is not kept"
 
 
 def test_a_teacher_that_a_stop_cuts_short_is_told(scene):
