@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kdsweep.cli import ended
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -93,9 +95,9 @@ def resume(
 
     store = RunStore.open(directory)
     if store.meta.status == "complete":
-        ended = f" ({store.meta.ended_by})" if store.meta.ended_by else ""
+        spent_up = f" ({store.meta.ended_by})" if store.meta.ended_by else ""
         raise ResultError(
-            f"is complete{ended}; look at it with `kdsweep front {directory}`, or run its sweep "
+            f"is complete{spent_up}; look at it with `kdsweep front {directory}`, or run its sweep "
             "file again with --name",
             source=directory,
         )
@@ -204,58 +206,11 @@ def _drive(
             progress.message("stopped at once")
             raise typer.Exit(INTERRUPTED) from None
     results = store.read()
-    _print_spent(store, results)
-    _print_front(store, results)
+    ended.print_spent(store, results)
+    ended.print_front(store, results)
     if status == "stopped":
         typer.echo(f"stopped; `kdsweep resume {store.directory}` goes on", err=True)
         raise typer.Exit(INTERRUPTED)
-
-
-def _print_front(store: "RunStore", results: "list[TrialResult]") -> None:
-    from rich.console import Console
-
-    from kdsweep.report.table import trial_table
-    from kdsweep.results.pareto import front
-
-    meta = store.meta
-    console = Console()
-    found = front(results, meta.objectives, constraints=meta.constraints)
-    if not found:
-        some = front(results, meta.objectives)
-        why = "no complete trial meets the constraints" if some else "no trial is complete"
-        typer.echo(f"{store.directory}: {why}, so there is no front")
-        return
-    console.print(
-        trial_table(found, meta.objectives, title=f"{meta.name}: the front", width=console.width)
-    )
-    console.print(
-        f"{store.directory}: the records; kdsweep ui: browse them; "
-        f"kdsweep select {store.directory} --help: choose",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
-
-
-def _print_spent(store: "RunStore", results: "list[TrialResult]") -> None:
-    """What the sweep has spent since its first process began, on what, and what ended it."""
-    from collections import Counter
-
-    from kdsweep.report.labels import spent_words
-
-    typer.echo(f"spent: {spent_words(store.meta)}")
-    pruned = [each for each in results if each.status == "pruned"]
-    if pruned:
-        left_out = sum(each.trial["train"]["epochs"] - len(each.epochs) for each in pruned)
-        typer.echo(
-            f"rungs: {len(pruned)} trial{'s' * (len(pruned) != 1)} pruned, {left_out:,} epochs less"
-        )
-    ways = Counter(each.computed for each in results if each.role != "teacher" and each.computed)
-    if ways:
-        found = (f"{num} trial{'s' * (num != 1)} in {way}" for way, num in ways.most_common())
-        typer.echo(f"computed: {'; '.join(found)}")
-    if store.meta.ended_by:
-        typer.echo(f"ended: {store.meta.ended_by}")
 
 
 def _at(sweep: "Sweep", address: str | None) -> "Sweep":

@@ -1,0 +1,57 @@
+"""What ``run`` and ``resume`` print when a sweep has ended: what it spent, and the front."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from kdsweep.results.record import TrialResult
+    from kdsweep.results.store import RunStore
+
+
+def print_front(store: "RunStore", results: "list[TrialResult]") -> None:
+    """The table of the front, or why there is none."""
+    from rich.console import Console
+
+    from kdsweep.report.table import trial_table
+    from kdsweep.results.pareto import front
+
+    meta = store.meta
+    console = Console()
+    found = front(results, meta.objectives, constraints=meta.constraints)
+    if not found:
+        some = front(results, meta.objectives)
+        why = "no complete trial meets the constraints" if some else "no trial is complete"
+        typer.echo(f"{store.directory}: {why}, so there is no front")
+        return
+    console.print(
+        trial_table(found, meta.objectives, title=f"{meta.name}: the front", width=console.width)
+    )
+    console.print(
+        f"{store.directory}: the records; kdsweep ui: browse them; "
+        f"kdsweep select {store.directory} --help: choose",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def print_spent(store: "RunStore", results: "list[TrialResult]") -> None:
+    """What the sweep has spent since its first process began, on what, and what ended it."""
+    from collections import Counter
+
+    from kdsweep.report.labels import spent_words
+
+    typer.echo(f"spent: {spent_words(store.meta)}")
+    pruned = [each for each in results if each.status == "pruned"]
+    if pruned:
+        left_out = sum(each.trial["train"]["epochs"] - len(each.epochs) for each in pruned)
+        typer.echo(
+            f"rungs: {len(pruned)} trial{'s' * (len(pruned) != 1)} pruned, {left_out:,} epochs less"
+        )
+    ways = Counter(each.computed for each in results if each.role != "teacher" and each.computed)
+    if ways:
+        found = (f"{num} trial{'s' * (num != 1)} in {way}" for way, num in ways.most_common())
+        typer.echo(f"computed: {'; '.join(found)}")
+    if store.meta.ended_by:
+        typer.echo(f"ended: {store.meta.ended_by}")
