@@ -1,7 +1,6 @@
 """``kdsweep check``: every mistake of a file, or what it would run."""
 
 import json
-import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kdsweep.cli import check_computing, check_stored
+from kdsweep.cli.wrapped import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kdsweep.sweep_file.pairs import Pairing
     from kdsweep.sweep_file.plan import Resources
 
-_SHOWN_CLASHES, _WIDTH = 4, 80
+_SHOWN_CLASHES = 4
 _NEXT_LINE = "\n" + " " * 14
 
 
@@ -107,7 +107,7 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
         f"  trials      {_trials(plan, times, sweep.sampler.name)} + {_controls(plan)}",
         f"  sampler     {sweep.sampler.name}: {sweep.sampler.why}",
         *([f"  budget      {budget_words(sweep)}"] if spec.search.budget is not None else []),
-        *_wrapped("rungs", rung_words(sweep, plan)),
+        *wrapped(rung_words(sweep, plan), "rungs"),
     ]
     lines += bound_lines(sweep, some=True)
     lines += check_stored.as_text(sweep.outputs)
@@ -118,14 +118,9 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
             "raise search.trials"
         )
     return [*lines, *_resource_lines(plan.resources, spec.cluster.address),
-            *_wrapped("computing", _computing(sweep, plan)),
+            *wrapped(_computing(sweep, plan), "computing"),
             *(f"              {each}" for each in lacking_a_gpu(sweep, plan.resources)),
             f"  results     {results_at(sweep)}"]  # fmt: skip
-
-
-def _wrapped(label: str, text: str) -> list[str]:
-    return textwrap.wrap(f"  {label:<12}{text}", _WIDTH, subsequent_indent=_NEXT_LINE[1:],
-                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
 
 
 def _computing(sweep: "Sweep", plan: "Plan") -> str:

@@ -1,13 +1,14 @@
 """What ``kdsweep check`` says of the teachers' outputs on disk."""
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
+
+from kdsweep.cli.wrapped import LABEL, wrapped
 
 if TYPE_CHECKING:
     from kdsweep.sweep_file.stored import StoredPlan
 
-_LABEL, _WIDTH, _SHOWN = 14, 80, 6
+_SHOWN = 6
 
 
 def as_data(plans: "Sequence[StoredPlan]") -> list[dict[str, object]]:
@@ -39,10 +40,10 @@ def as_text(plans: "Sequence[StoredPlan]") -> list[str]:
     """The arithmetic of each teacher, in lines of at most 80 columns, long names apart."""
     lines: list[str] = []
     for plan in plans:
-        lines += _wrapped(_head(plan, several=len(plans) > 1), "" if lines else "  outputs")
+        lines += wrapped(_head(plan, several=len(plans) > 1), "" if lines else "outputs")
         lines += _rows(plan)
         for sentence in _verdicts(plan):
-            lines += _wrapped(sentence)
+            lines += wrapped(sentence)
     return lines
 
 
@@ -100,7 +101,7 @@ def _rows(plan: "StoredPlan") -> list[str]:
             if num_bytes is None
             else bytes_in_words(num_bytes)
         )
-        rows.append(f"{'':<{_LABEL}}{values:>9,} values {size:>15}  {name}")
+        rows.append(f"{'':<{LABEL}}{values:>9,} values {size:>15}  {name}")
     return rows
 
 
@@ -129,13 +130,6 @@ def _verdicts(plan: "StoredPlan") -> Iterator[str]:
             by_reason.setdefault(reason, []).append(strategy)
     for reason, names in by_reason.items():
         yield f"live: {', '.join(names)} ({reason})"
-
-
-def _wrapped(sentence: str, label: str = "") -> list[str]:
-    return textwrap.wrap(
-        f"{label:<{_LABEL}}{sentence}", _WIDTH, subsequent_indent=" " * _LABEL,
-        break_long_words=False, break_on_hyphens=False, drop_whitespace=True,
-    )  # fmt: skip
 
 
 def _refusal(plan: "StoredPlan") -> str:

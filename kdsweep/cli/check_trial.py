@@ -1,16 +1,14 @@
 """What ``kdsweep check`` says of the file of one trial."""
 
-import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from kdsweep.cli import check_computing, check_stored
 from kdsweep.cli.check import setting_words
+from kdsweep.cli.wrapped import wrapped
 
 if TYPE_CHECKING:
     from kdsweep.sweep_file import CheckedTrial
-
-_LABEL, _WIDTH = 14, 80
 
 
 def as_data(checked: "CheckedTrial") -> dict[str, object]:
@@ -55,10 +53,7 @@ def as_text(checked: "CheckedTrial") -> list[str]:
     }
     lines = [f"{checked.path}: good"]
     for label, text in rows.items():
-        lines += textwrap.wrap(
-            f"  {label:<{_LABEL - 2}}{text}", _WIDTH, subsequent_indent=" " * _LABEL,
-            break_long_words=False, break_on_hyphens=False, replace_whitespace=False,
-        )  # fmt: skip
+        lines += wrapped(text, label)
     return [*lines, *check_stored.as_text(checked.outputs)]
 
 

@@ -12,10 +12,7 @@ from kdsweep.sweep_file.asked import LOGITS, Room
 
 
 def part_key(trial: TrialSpec, name: str) -> str:
-    """Hash of a trial's data and one of its teachers, as of a trial with all defaults written out.
-
-    The same in a sweep's plan and for its trials where they run.
-    """
+    """Hash of the data of a trial, with all defaults written out, and of one of its teachers."""
     teacher = trial.all_teachers[name]
     said = json.dumps([trial.data.model_dump(mode="json"), teacher.identity], sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()[:16]
