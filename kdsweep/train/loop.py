@@ -26,8 +26,10 @@ from kdsweep.train.batches import (
     TrainingData,
     first_batches,
 )
+from kdsweep.train.checkpoint import Checkpoints
 from kdsweep.train.device import forked_random
 from kdsweep.train.evaluate import chance, evaluate
+from kdsweep.train.going_on import Keeper, identity_of
 from kdsweep.train.labels import labelled
 from kdsweep.train.needs import needs_of
 from kdsweep.train.objective import Objective
@@ -45,10 +47,14 @@ _FAR = 1_000_003
 
 
 class Verdict(StrEnum):
-    """What the listener answers to an epoch's report."""
+    """What the listener answers to an epoch's report.
+
+    ``STOP`` cuts a training short that may go on another time, ``PRUNE`` ends it for good.
+    """
 
     CONTINUE = "continue"
     STOP = "stop"
+    PRUNE = "prune"
 
 
 Report = Callable[[EpochMetrics], Verdict]
@@ -76,12 +82,14 @@ def train(
     stored: OutputStore | None = None,
     others: Mapping[str, Source] | None = None,
     ranks: Ranks = ALONE,
+    checkpoints: Checkpoints | None = None,
 ) -> Trained:
     """Train the trial's student; ``report`` hears of every epoch and may end the training.
 
     ``stored`` is where the teacher's outputs are kept, for strategies that can live on them;
     ``others`` are the further teachers that the strategy reads. The same trial gives the same
-    numbers on the same machine, whatever ran before.
+    numbers on the same machine, whatever ran before, and also where it goes on from one of
+    ``checkpoints``: of the epochs before that ``report`` does not hear again.
 
     Raises:
         SpecError: student and teacher cannot be paired as the strategy asks.
@@ -101,7 +109,8 @@ def train(
                 if ranks.rank:
                     # Drawn alike so far; what is drawn in training must differ between workers.
                     torch.manual_seed(trial.seed + ranks.rank * _FAR)
-                return _epochs(trial, report, step, splits, device, ranks)
+                identity = identity_of(trial, splits.fingerprint, sources, ranks)
+                return _epochs(trial, report, step, splits, device, ranks, checkpoints, identity)
         finally:
             for source in sources.values():
                 source.teacher.detach()
@@ -144,6 +153,8 @@ def _epochs(
     splits: Splits,
     device: torch.device,
     ranks: Ranks,
+    checkpoints: Checkpoints | None,
+    identity: str,
 ) -> Trained:
     train, step = trial.train, step.to(device).train()
     batches: Batches = (
@@ -159,9 +170,9 @@ def _epochs(
     )
     shared = ranks.share_gradients(step, step.kept_equal)
     by_chance = chance(splits.validation)
-    reports: list[EpochMetrics] = []
-    go_on = True
-    for epoch in range(1, train.epochs + 1):
+    keeper = Keeper(checkpoints, identity, step, optimizers, ranks, device)
+    reports, verdict, go_on = keeper.resumed(), Verdict.CONTINUE, True
+    for epoch in range(len(reports) + 1, train.epochs + 1):
         started, lr = time.perf_counter(), optimizers.lr
         sums = _one_epoch(batches, epoch, shared, optimizers, ranks)
         means = _means(sums, step.objective, epoch)
@@ -182,8 +193,10 @@ def _epochs(
                     epoch=epoch, accuracy=accuracy, loss=loss, train=means, lr=lr, seconds=seconds
                 )
             )
-            go_on = report(reports[-1]) is Verdict.CONTINUE
-        go_on = ranks.agree(go_on, device)
+            verdict = report(reports[-1])
+        go_on = ranks.agree(verdict is Verdict.CONTINUE, device)
+        if epoch < train.epochs:
+            keeper.keep(reports, cut_short=verdict is Verdict.STOP)
         if not go_on:
             break
     step.student.eval()

@@ -112,6 +112,18 @@ class Optimizers:
         """The student's learning rate at the next step."""
         return float(self._optimizers[0].param_groups[0]["lr"])
 
+    def state(self) -> list[list[dict[str, Any]]]:
+        """What the next step depends on: of each optimizer its own state and its schedule's."""
+        pairs = zip(self._optimizers, self._rates, strict=True)
+        return [[each.state_dict(), rate.state_dict()] for each, rate in pairs]
+
+    def load(self, state: Sequence[Sequence[dict[str, Any]]]) -> None:
+        """Go on from what ``state`` gave."""
+        for each, rate, (own, of_rate) in zip(self._optimizers, self._rates, state, strict=True):
+            each.load_state_dict(own)
+            _lay_as_parameters(each)
+            rate.load_state_dict(of_rate)
+
     def step(self, loss: Tensor) -> None:
         """One step of every optimizer down the gradient of ``loss``."""
         # `zero_grad` opens a section for the profiler: of a small step a part that can be seen.
@@ -124,6 +136,14 @@ class Optimizers:
                 nn.utils.clip_grad_norm_(parameters, self._clip_norm)
             each.step()
             rate.step()
+
+
+def _lay_as_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """Averages in the memory format of their parameters: fused kernels go by the memory alone."""
+    for parameter, own in optimizer.state.items():
+        for name, value in own.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                own[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def steps_in_epoch(num_samples: int, batch_size: int, num_ranks: int = 1) -> int:

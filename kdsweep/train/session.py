@@ -20,6 +20,7 @@ from kdsweep.spec.trial import MAIN_TEACHER, called
 from kdsweep.sweep_file.parts import model_key
 from kdsweep.sweep_file.training_data import student_reads, training_data_are_read
 from kdsweep.train.allocator import keep_freed_memory
+from kdsweep.train.checkpoint import EVERY_S, Checkpoints
 from kdsweep.train.device import describe
 from kdsweep.train.kept import AT_LEAST, Kept
 from kdsweep.train.loop import Report, Trained, Verdict, train
@@ -55,11 +56,12 @@ class Session:
         teachers: Path,
         ranks: Ranks = ALONE,
         layers: Mapping[str, Sequence[str]] | None = None,
+        checkpoint_every_s: float = EVERY_S,
     ) -> None:
         keep_freed_memory()
         self.device = device
         self.ranks = ranks
-        self._store = TeacherStore(teachers)
+        self._store = TeacherStore(teachers, checkpoint_every_s=checkpoint_every_s)
         self._layers = layers or {}
         self._splits: Kept[Splits] = Kept(lambda each: each.num_bytes, KEPT_DATA_BYTES)
         self._teachers: Kept[tuple[Source, TeacherCard]] = Kept(
@@ -142,23 +144,29 @@ class Session:
         *,
         weights: Path | None = None,
         on_teacher: TeacherReport = lambda epoch, name: Verdict.CONTINUE,
+        checkpoints: Checkpoints | None = None,
     ) -> Outcome:
         """Run a trial to its end, whatever that is: a failure is an outcome, not an exception.
 
         The student's weights go to ``weights`` if it trained to its end; ``on_teacher`` hears of
-        the epochs of a teacher that had to be trained first.
+        the epochs of a teacher that had to be trained first; it goes on from ``checkpoints``.
         """
         with warnings_heard() as heard:
-            outcome = self._run(trial, report, weights=weights, on_teacher=on_teacher)
+            outcome = self._run(trial, report, weights, on_teacher, checkpoints)
         return self._with_warnings(outcome, heard)
 
     def _run(
-        self, trial: TrialSpec, report: Report, *, weights: Path | None, on_teacher: TeacherReport
+        self,
+        trial: TrialSpec,
+        report: Report,
+        weights: Path | None,
+        on_teacher: TeacherReport,
+        checkpoints: Checkpoints | None,
     ) -> Outcome:
         started = time.perf_counter()
         device = describe(self.device)
         try:
-            trained, cards = self._train(trial, report, on_teacher)
+            trained, cards = self._train(trial, report, on_teacher, checkpoints)
             # Of a student that nobody will take, the time is not worth knowing well.
             budget_s = 0.0 if trained.stopped else LATENCY_BUDGET_S
             student = trained.student
@@ -199,7 +207,11 @@ class Session:
         return Outcome("complete", teachers=told, device=device, seconds=seconds)
 
     def _train(
-        self, trial: TrialSpec, report: Report, on_teacher: TeacherReport
+        self,
+        trial: TrialSpec,
+        report: Report,
+        on_teacher: TeacherReport,
+        checkpoints: Checkpoints | None,
     ) -> tuple[Trained, dict[str, TeacherCard]]:
         splits = self.splits(trial)
         known = self.teachers(trial, on_teacher)
@@ -214,6 +226,7 @@ class Session:
             stored=None if main is None else main.store,
             others=sources,
             ranks=self.ranks,
+            checkpoints=checkpoints,
         )
         return trained, {name: card for name, (_, card) in known.items()}
 

@@ -19,6 +19,7 @@ from kdsweep.results.atomic import write_bytes
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import Component, TeacherSpec, TrialSpec
 from kdsweep.sweep_file.weights import load_state
+from kdsweep.train.checkpoint import EVERY_S, Checkpoints
 from kdsweep.train.device import describe
 from kdsweep.train.evaluate import evaluate
 from kdsweep.train.loop import Report, train
@@ -31,8 +32,8 @@ RECIPE = 2
 
 _WEIGHTS, _CARD = "teacher.safetensors", "teacher.json"
 
-OUTPUTS = "outputs"
-"""The directory beside a teacher's weights in which its outputs are stored."""
+OUTPUTS, CHECKPOINTS = "outputs", "checkpoints"
+"""The directories beside a teacher's weights: its stored outputs, and those of its training."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,9 @@ def described(model: Component) -> dict[str, Any]:
 class TeacherStore:
     """A directory of teachers, shared by all sweeps under one root and by all their lanes."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, checkpoint_every_s: float = EVERY_S) -> None:
         self.directory = directory
+        self._every_s = checkpoint_every_s
 
     def get(
         self,
@@ -148,7 +150,10 @@ class TeacherStore:
             load_into(network, state, source=place / _WEIGHTS)
             network.to(device)
         else:
-            network, epochs, seconds = _make(trial, teacher, splits, device, report, ranks)
+            checkpoints = Checkpoints(place / CHECKPOINTS, every_s=self._every_s)
+            network, epochs, seconds = _make(
+                trial, teacher, splits, device, report, ranks, checkpoints
+            )
             accuracy, loss = evaluate(network, splits.validation)
             card = TeacherCard(
                 digest=place.name,
@@ -165,6 +170,7 @@ class TeacherStore:
             )
             if ranks.is_first:
                 card = _write(network, card, place)
+                checkpoints.clear()
             if ranks.size > 1:
                 card = _as_first(network, card, place, ranks, device)
         return Teacher(network, digest=card.digest, accuracy=card.accuracy), card
@@ -177,6 +183,7 @@ def _make(
     device: torch.device,
     report: Report,
     ranks: Ranks,
+    checkpoints: Checkpoints,
 ) -> tuple[nn.Module, tuple[EpochMetrics, ...], float]:
     """The teacher's network, loaded or trained; its epochs, and the seconds they took."""
     info = splits.info
@@ -195,7 +202,9 @@ def _make(
     # Another view in each epoch: what students vary must not give each of them another teacher.
     splits = splits.with_views(teacher.training.epochs)
     try:
-        trained = train(alone, report, splits=splits, device=device, ranks=ranks)
+        trained = train(
+            alone, report, splits=splits, device=device, ranks=ranks, checkpoints=checkpoints
+        )
     except TrialError as error:
         raise TrialError(f"teacher: {problem}" for problem in error.problems) from error
     if trained.stopped:

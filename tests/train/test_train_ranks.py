@@ -30,8 +30,9 @@ from torch import Tensor, nn
 
 from kdsweep.errors import TrialError
 from kdsweep.results.record import EpochMetrics
-from kdsweep.spec import TrialSpec
+from kdsweep.spec import Component, TrialSpec
 from kdsweep.train import bf16_probe
+from kdsweep.train.checkpoint import Checkpoints
 from kdsweep.train.loop import Trained, Verdict
 from kdsweep.train.ranks import ALONE, Ranks
 from kdsweep.train.session import Session
@@ -180,6 +181,18 @@ def train_by_the_first_workers_clock(ranks: Ranks, folder: Path) -> dict[str, An
     return {**plain(done), "computed": done.computed}
 
 
+def train_in_two_parts(ranks: Ranks, folder: Path) -> dict[str, Any]:
+    """Cut short after the second epoch, then gone on with; each worker draws on its own."""
+    trial = shared().model_copy(update={"student": Component(**OF_TEACHER, dropout=0.5)})
+    parts = {"whole": trained(trial, teacher=teacher(), ranks=ranks)}
+    for name, report in (("cut", second_epoch), ("rest", go_on)):
+        checkpoints = Checkpoints(folder / "checkpoints", every_s=0.0)
+        parts[name] = trained(
+            trial, report, teacher=teacher(), ranks=ranks, checkpoints=checkpoints
+        )
+    return {name: plain(done) for name, done in parts.items()}
+
+
 TOGETHER: dict[str, Callable[[Ranks, Path], Any]] = {
     each.__name__: each
     for each in (
@@ -189,6 +202,7 @@ TOGETHER: dict[str, Callable[[Ranks, Path], Any]] = {
         train_no_number,
         train_at_chance,
         train_stopping,
+        train_in_two_parts,
         train_by_the_first_workers_clock,
         get_teacher,
         get_hidden_teacher,
@@ -280,6 +294,16 @@ def test_the_first_worker_stops_both(both):
     assert len(first["numbers"]) == len(alone.epochs) == 2
     for each in (first, second):
         assert_close_states(each["state"], state(alone.student))
+
+
+def test_two_workers_go_on_to_the_numbers_of_an_uninterrupted_training(both):
+    first, second = (each["train_in_two_parts"] for each in both)
+    assert first["cut"]["stopped"]
+    assert len(first["cut"]["numbers"]) == 2
+    assert torch.equal(first["rest"]["numbers"], first["whole"]["numbers"])
+    for each in (first, second):
+        whole, rest = each["whole"]["state"], each["rest"]["state"]
+        assert all(torch.equal(rest[name], whole[name]) for name in whole)
 
 
 def test_a_validation_that_fails_on_the_first_worker_ends_the_trial_on_both(both):

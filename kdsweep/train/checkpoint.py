@@ -1,0 +1,141 @@
+"""Checkpoints of a training: the last two in a directory, each whole or recognised as damaged.
+
+checkpoints/00012-9f86d081884c7d65.safetensors      after epoch 12, and the start of its SHA-256
+"""
+
+import hashlib
+import logging
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kdsweep.results.atomic import write_bytes
+from kdsweep.results.record import EpochMetrics
+from kdsweep.train.state_file import packed, unpacked
+
+_log = logging.getLogger(__name__)
+
+EVERY_S = 30.0
+"""How much training a worker that dies may take with it, epochs that take longer aside."""
+_DEAREST = 0.05
+"""The share of a training's time that its checkpoints may take."""
+_KEPT = 2
+_NAME = re.compile(r"(\d{5,})-([0-9a-f]{16})\.safetensors")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A training after some of its epochs; ``state`` is what goes on from there."""
+
+    epochs: tuple[EpochMetrics, ...]
+    state: Any
+
+
+class Checkpoints:
+    """Where one training keeps its checkpoints.
+
+    There is one after an epoch if the last one is ``every_s`` ago, and so long that saving takes no
+    more than a twentieth of all time; with zero there is one after each epoch. ``on_resume`` hears
+    of the epochs that need not be trained again.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        every_s: float = EVERY_S,
+        on_resume: Callable[[Sequence[EpochMetrics]], object] = lambda epochs: None,
+    ) -> None:
+        self.directory = directory
+        self.on_resume = on_resume
+        self._every_s, self._cost_s = every_s, 0.0
+        self._last = time.monotonic()
+        self._refused = False
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there should be one now."""
+        pause_s = max(self._every_s, self._cost_s / _DEAREST) if self._every_s else 0.0
+        return not self._refused and time.monotonic() - self._last >= pause_s
+
+    def save(self, identity: str, saved: Saved) -> None:
+        """Keep ``saved``, and of those before it one. ``identity`` is of what is trained.
+
+        A disk that is full costs the checkpoint, not the training: it is warned of, once.
+        """
+        started = time.monotonic()
+        epochs = [epoch.model_dump(mode="json") for epoch in saved.epochs]
+        try:
+            data = packed({"identity": identity, "epochs": epochs, "state": saved.state})
+            digest = hashlib.sha256(data).hexdigest()[:16]
+            self.directory.mkdir(parents=True, exist_ok=True)
+            name = f"{len(epochs):05d}-{digest}.safetensors"
+            write_bytes(self.directory / name, data)
+            older = [each for each in self._names() if _epoch_of(each) < len(epochs)]
+            for each in set(self._names()) - {name, *older[: _KEPT - 1]}:
+                (self.directory / each).unlink(missing_ok=True)
+        except (OSError, TypeError) as error:
+            if not self._refused:
+                _log.warning("no checkpoint can be kept in %s: %s", self.directory, error)
+            # What cannot be saved now cannot be saved later; a disk may have room again.
+            self._refused = isinstance(error, TypeError)
+        self._last = time.monotonic()
+        self._cost_s = self._last - started
+
+    def latest(self, identity: str) -> Saved | None:
+        """The newest that is whole and of ``identity``; damaged ones are warned of and removed."""
+        for name in self._names():
+            saved = self._read(name, identity)
+            if saved is not None:
+                return saved
+        return None
+
+    def at(self, epoch: int, identity: str) -> Saved | None:
+        """The one after ``epoch`` epochs, as another worker of the trial has found it."""
+        for name in self._names():
+            if _epoch_of(name) == epoch and (saved := self._read(name, identity)) is not None:
+                return saved
+        return None
+
+    def clear(self) -> None:
+        """Keep nothing: the training has ended."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _names(self) -> list[str]:
+        """Newest first."""
+        try:
+            found = [each.name for each in self.directory.iterdir() if _NAME.fullmatch(each.name)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(found, key=lambda name: (-_epoch_of(name), name))
+
+    def _read(self, name: str, identity: str) -> Saved | None:
+        path = self.directory / name
+        try:
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest()[:16] != name.partition("-")[2].partition(".")[0]:
+                raise ValueError("its checksum is wrong")
+            found = unpacked(data)
+            if found["identity"] != identity:
+                # Of other settings, as after a file was changed: nobody will ask for it again.
+                path.unlink(missing_ok=True)
+                return None
+            epochs = tuple(EpochMetrics.model_validate(each) for each in found["epochs"])
+            return Saved(epochs, found["state"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            _log.warning(
+                "checkpoint %s is damaged and not used (%s): the training goes on from the one "
+                "before, or from its first epoch", path, error,
+            )  # fmt: skip
+            path.unlink(missing_ok=True)
+            return None
+
+
+def _epoch_of(name: str) -> int:
+    return int(name.partition("-")[0])
