@@ -7,7 +7,16 @@ import uuid
 from pathlib import Path
 
 import pytest
-from finished_sweeps import TWO_LANES, command, environment, finished, kdsweep, records, until
+from finished_sweeps import (
+    TWO_LANES,
+    command,
+    environment,
+    finished,
+    kdsweep,
+    marked,
+    records,
+    until,
+)
 from mlflow import MlflowClient
 
 from kdsweep.tracking.where import default_uri
@@ -30,18 +39,6 @@ space:
 search: {sampler: random, trials: 8, seed: 1}
 """
 PLANNED = 9
-
-
-def marked(mark):
-    """The processes that were started, however indirectly, with ``mark`` in their environment."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if mark.encode() in path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
 
 
 def statuses(run):
