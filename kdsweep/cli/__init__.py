@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kdsweep import __version__
-from kdsweep.cli import check, failing, results, run, sync
+from kdsweep.cli import check, failing, going_on, results, run, sync
 from kdsweep.errors import KdsweepError, in_own_code
 
 _HELP = """Sweep students and ways of distilling them; get the Pareto front.
@@ -69,6 +69,7 @@ def _root(
 
 app.command()(check.check)
 run.register(app)
+going_on.register(app)
 results.register(app)
 app.command()(sync.sync)
 

@@ -1,16 +1,16 @@
-"""``kdsweep run``, ``resume`` and ``trial``: the commands that train."""
+"""``kdsweep run`` and ``trial``: the commands that train."""
 
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kdsweep.cli import ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from kdsweep.results.meta import RunMeta
     from kdsweep.results.record import EpochMetrics, TrialResult
@@ -58,52 +58,19 @@ def run(
     run_name = _checked_name(sweep.spec.name if name is None else name)
     directory = runs_dir / run_name
     RunStore.refuse(directory, run_name)
-    sweep = _at(sweep, address)
+    sweep = at_address(sweep, address)
     check_room(sweep)
     typer.echo(f"sampler {sweep.sampler.name}: {sweep.sampler.why}")
     told = (*bound_lines(sweep), *clash_lines(sweep.pairing), *refusals(sweep.outputs))
     for line in told:
         typer.echo(line, err=True)
     meta = describe_run(sweep, name=run_name, tracking_uri=_tracking_uri(sweep, runs_dir))
-    _drive(
+    drive(
         sweep,
         meta,
         lambda: RunStore.create(directory, meta=meta, sweep_text=sweep.text),
         done=[],
     )
-
-
-def resume(
-    directory: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
-    address: Annotated[
-        str | None, typer.Option("--address", help="A running Ray cluster: auto, or HOST:PORT.")
-    ] = None,
-) -> None:
-    """Go on with a sweep that was cut short.
-
-    Trials that are complete or failed are kept; the others are trained again from
-    their first epoch, under their own numbers. Call it from the directory where
-    the sweep was started: relative paths in its file are meant from there.
-
-    \b
-    Example:
-      kdsweep resume runs/digits
-    """
-    from kdsweep.errors import ResultError
-    from kdsweep.results.store import SWEEP_FILE, RunStore
-    from kdsweep.sweep_file import check_room, load
-
-    store = RunStore.open(directory)
-    if store.meta.status == "complete":
-        spent_up = f" ({store.meta.ended_by})" if store.meta.ended_by else ""
-        raise ResultError(
-            f"is complete{spent_up}; look at it with `kdsweep front {directory}`, or run its sweep "
-            "file again with --name",
-            source=directory,
-        )
-    sweep = _at(load(directory / SWEEP_FILE), address)
-    check_room(sweep)
-    _drive(sweep, store.meta, lambda: store, done=store.read())
 
 
 def trial(
@@ -186,14 +153,19 @@ def trial(
         typer.echo(f"{'weights':16} {weights}")
 
 
-def _drive(
+def drive(
     sweep: "Sweep",
     meta: "RunMeta",
     open_store: "Callable[[], RunStore]",
     *,
     done: "list[TrialResult]",
+    expected: "Mapping[str, Any] | None" = None,
 ) -> None:
-    """Run what is left of a sweep, show how it goes, and print the front."""
+    """Run what is left of a sweep, show how it goes, and print the front.
+
+    ``expected`` is what its lanes must find as it was: see ``Session.prepare``.
+    """
+    from kdsweep.errors import TrialError
     from kdsweep.report.progress import Progress
     from kdsweep.results.record import ENDED
     from kdsweep.search.run import run as run_sweep
@@ -201,19 +173,26 @@ def _drive(
     num_done = sum(r.role != "teacher" and r.status in ENDED for r in done)
     with Progress(meta.name, meta.trials, sweep.spec.objectives, done=num_done) as progress:
         try:
-            status, store = run_sweep(sweep, open_store, progress=progress, done=done, began=BEGAN)
+            status, store = run_sweep(
+                sweep, open_store, progress=progress, done=done, began=BEGAN, expected=expected
+            )
         except KeyboardInterrupt:
             progress.message("stopped at once")
             raise typer.Exit(INTERRUPTED) from None
     results = store.read()
     ended.print_spent(store, results)
     ended.print_front(store, results)
+    trials = [each for each in results if each.role != "teacher"]
+    if trials and all(each.status == "failed" for each in trials):
+        raise TrialError(
+            f"every trial has failed; the first one: {trials[0].error}", source=store.directory
+        )
     if status == "stopped":
         typer.echo(f"stopped; `kdsweep resume {store.directory}` goes on", err=True)
         raise typer.Exit(INTERRUPTED)
 
 
-def _at(sweep: "Sweep", address: str | None) -> "Sweep":
+def at_address(sweep: "Sweep", address: str | None) -> "Sweep":
     """The sweep on the cluster at ``address``, if one is given."""
     if address is None:
         return sweep
@@ -252,5 +231,4 @@ def _checked_name(name: str) -> str:
 def register(app: typer.Typer) -> None:
     """Put the commands of this file into the application."""
     app.command()(run)
-    app.command()(resume)
     app.command()(trial)

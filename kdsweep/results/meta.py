@@ -76,6 +76,8 @@ class RunMeta(BaseModel):
     """Epochs that students trained, those of trials that did not come to their end included."""
     cost: float | None = None
     """At ``cluster.cost_per_hour``; none where that is not given."""
+    extended: dict[str, float] = Field(default_factory=dict)
+    """Added to the limits of the sweep file: ``trials``, ``epochs``, ``hours``, ``cost``."""
     ended_by: str = ""
     """Why it ended before its last trial, in words: a budget."""
 

@@ -67,6 +67,8 @@ class TrialResult(BaseModel):
     """Why it failed or was stopped, in a sentence."""
     traceback: str = ""
     """Of an error that was not foreseen, as in a class of one's own."""
+    interruptions: tuple[str, ...] = ()
+    """Lanes or sweeps that ended while they trained it, each with the epoch and the reason."""
     device: str = ""
     computed: str = ""
     """How the networks ran: ``float32, channels_last``; empty where nothing was trained."""

@@ -143,6 +143,14 @@ class RunStore:
         """Where a trial's student keeps its weights."""
         return self.trial_dir(trial_id) / "student.safetensors"
 
+    def checkpoints_of(self, trial_id: str) -> Path:
+        """Where a trial that has not ended keeps what it goes on from."""
+        return self.trial_dir(trial_id) / "checkpoints"
+
+    def drop_checkpoints(self, trial_id: str) -> None:
+        """A trial has ended: nobody goes on with it."""
+        shutil.rmtree(self.checkpoints_of(trial_id), ignore_errors=True)
+
     def write(self, result: TrialResult) -> None:
         """Keep a trial's record, in place of its last one."""
         directory = self.trial_dir(result.trial_id)

@@ -7,39 +7,12 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
-Job = dict[str, Any]
-"""What a lane is asked to do: ``key`` names it, ``trial`` is the resolved trial.
-
-``after`` may name a job that must have ended before; others are handed out meanwhile. ``rungs``
-are the epochs after which its lane waits to hear whether the job goes on.
-"""
-
-Answer = dict[str, Any]
-"""Whether a job ``goes_on`` after a rung, and ``why`` not."""
+from kdsweep.search.job import Answer, Job, JobState, Loss
 
 HEARTBEAT_S = 30.0
 """A trial without news says at least this often that it is still there."""
-
-
-@dataclass
-class _Progress:
-    """What is known of one job, and who waits to hear more."""
-
-    job: Job
-    lane: str | None = None
-    epochs: list[dict[str, Any]] = field(default_factory=list)
-    teacher_epochs: list[dict[str, Any]] = field(default_factory=list)
-    outcome: dict[str, Any] | None = None
-    stopped: bool = False
-    attempts: int = 0
-    at_rung: dict[str, Any] | None = None
-    rung_told: bool = False
-    answers: dict[int, Answer] = field(default_factory=dict)
-    answered: asyncio.Event = field(default_factory=asyncio.Event)
-    news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Switchboard:
@@ -52,11 +25,13 @@ class Switchboard:
     def __init__(self, *, max_failures: int = 2) -> None:
         self._max_failures = max_failures
         self._waiting: deque[str] = deque()
-        self._jobs: dict[str, _Progress] = {}
+        self._jobs: dict[str, JobState] = {}
         self._lanes: dict[str, dict[str, Any]] = {}
         self._assigned: dict[str, list[str]] = {}
         self._lives: dict[str, int] = {}
         self._forgotten: set[str] = set()
+        self._ended: dict[str, int] = {}
+        self._events: list[str] = []
         self._changed = asyncio.Event()
         self._closed = False
         self._why_closed = "the sweep has ended"
@@ -66,7 +41,8 @@ class Switchboard:
     async def hello(self, lane: str, about: dict[str, Any]) -> None:
         """A lane is up; what it had in hand when it was lost goes to the front of the queue."""
         self._lanes[lane] = about
-        self._give_back(lane, "its worker died")
+        self._ended.setdefault(lane, 0)
+        self._give_back(lane, Loss("its worker died"))
         self._wake()
 
     async def take(self, lane: str, after: int) -> tuple[int, Job] | None:
@@ -88,6 +64,8 @@ class Switchboard:
             elif (key := self._first_ready()) is not None:
                 self._waiting.remove(key)
                 self._jobs[key].lane = lane
+                about = self._lanes.get(lane, {})
+                self._jobs[key].log = f"{about['node']}:{about['log']}" if "log" in about else ""
                 had.append(key)
                 self._wake()
             else:
@@ -105,6 +83,17 @@ class Switchboard:
         progress.news.set()
         return not (progress.stopped or self._closed)
 
+    async def resumed(self, key: str, epochs: Sequence[dict[str, Any]]) -> None:
+        """A lane goes on with a job after these epochs, which it has not trained."""
+        progress = self._jobs.get(key)
+        if progress is not None:
+            progress.epochs.extend(epochs)
+            progress.resumed_after = epochs[-1]["epoch"]
+            progress.news.set()
+            self._events.append(
+                f"trial {key} goes on after epoch {progress.resumed_after}, on {progress.lane}"
+            )
+
     async def reach(self, key: str, epochs: list[dict[str, Any]]) -> Answer:
         """As ``report``, where the last of the epochs is at a rung: waits for the answer.
 
@@ -113,7 +102,7 @@ class Switchboard:
         progress = self._jobs.get(key)
         if progress is None:
             return {"goes_on": False, "why": None}
-        epoch, life = epochs[-1], progress.attempts
+        epoch, life = epochs[-1], progress.lives
         progress.epochs.extend(epochs)
         if epoch["epoch"] not in progress.answers:
             progress.at_rung, progress.rung_told = epoch, False
@@ -121,7 +110,7 @@ class Switchboard:
         while epoch["epoch"] not in progress.answers:
             # A call outlives the worker that made it; and nobody answers at the end of a sweep.
             over = progress.stopped or self._closed or progress.outcome is not None
-            if over or progress.attempts != life:
+            if over or progress.lives != life:
                 return {"goes_on": False, "why": None}
             progress.answered.clear()
             await progress.answered.wait()
@@ -137,6 +126,8 @@ class Switchboard:
             progress.outcome = outcome
             progress.news.set()
             progress.answered.set()
+            if progress.lane is not None:
+                self._ended[progress.lane] = self._ended.get(progress.lane, 0) + 1
             self._wake()
 
     async def finish_and_take(
@@ -168,7 +159,7 @@ class Switchboard:
                 # The actor that was told of a rung may be the one that died.
                 self._jobs[job["key"]].rung_told = False
             return
-        progress = self._jobs[job["key"]] = _Progress(job)
+        progress = self._jobs[job["key"]] = JobState(job)
         if self._closed:
             progress.outcome = {"status": "stopped", "error": self._why_closed}
             return
@@ -177,7 +168,7 @@ class Switchboard:
 
     async def look(self, key: str) -> dict[str, Any]:
         """What is known of a job now, all its epochs included."""
-        return self._told(self._jobs[key], 0)
+        return self._jobs[key].told(0)
 
     async def news(self, key: str, seen: int, every_s: float) -> dict[str, Any]:
         """What happened to a job after its first ``seen`` epochs.
@@ -196,7 +187,7 @@ class Switchboard:
             with suppress(TimeoutError):
                 await asyncio.wait_for(progress.news.wait(), left)
         progress.rung_told = True
-        return self._told(progress, seen)
+        return progress.told(seen)
 
     async def forget(self, key: str) -> None:
         """Drop a finished job."""
@@ -223,14 +214,23 @@ class Switchboard:
     # --- what the driver calls
 
     async def lanes(self) -> dict[str, dict[str, Any]]:
-        """What every lane that is up said of itself."""
-        return dict(self._lanes)
+        """What every lane that is up said of itself, and how many jobs have ended on it."""
+        return {lane: {**about, "ended": self._ended[lane]} for lane, about in self._lanes.items()}
 
-    async def lost(self, lanes: list[str], why: str) -> None:
-        """These lanes will not come back: what they had in hand goes to others."""
+    async def events(self) -> list[str]:
+        """What a person should know and has not been told, a sentence each."""
+        events, self._events = self._events, []
+        return events
+
+    async def lost(self, lanes: list[str], loss: Loss) -> None:
+        """These lanes are no more, at least for now: what they had in hand goes to others."""
         for lane in lanes:
+            had = [key for key in self._assigned.get(lane, ()) if self._is_with(key, lane)]
+            if lane in self._lanes or had:
+                goes_on = f": trial {', '.join(had)} goes on elsewhere" if had else ""
+                self._events.append(f"{lane} was lost ({loss.why}){goes_on}")
             self._lanes.pop(lane, None)
-            self._give_back(lane, why)
+            self._give_back(lane, loss)
         self._wake()
 
     async def close(self) -> None:
@@ -250,38 +250,18 @@ class Switchboard:
                 progress.news.set()
         await self.close()
 
-    @staticmethod
-    def _told(progress: _Progress, seen: int) -> dict[str, Any]:
-        return {
-            "epochs": progress.epochs[seen:],
-            "last_teacher_epoch": progress.teacher_epochs[-1] if progress.teacher_epochs else None,
-            "outcome": progress.outcome,
-            "lane": progress.lane,
-            "at_rung": progress.at_rung,
-        }
+    def _is_with(self, key: str, lane: str) -> bool:
+        job = self._jobs.get(key)
+        return job is not None and job.outcome is None and job.lane == lane
 
-    def _give_back(self, lane: str, why: str) -> None:
+    def _give_back(self, lane: str, loss: Loss) -> None:
         """What a lane had in hand goes back to the queue; whoever asked for more is sent away."""
         self._lives[lane] = self._lives.get(lane, 0) + 1
         for key in self._assigned.pop(lane, []):
-            progress = self._jobs.get(key)
-            if progress is not None and progress.outcome is None and progress.lane == lane:
-                self._lost(key, progress, why)
-
-    def _lost(self, key: str, progress: _Progress, why: str) -> None:
-        progress.attempts += 1
-        progress.lane = None
-        progress.epochs.clear()
-        progress.at_rung = None
-        progress.answered.set()
-        if progress.attempts > self._max_failures:
-            progress.outcome = {
-                "status": "failed",
-                "error": f"given up after {progress.attempts} attempts: {why}",
-            }
-            progress.news.set()
-        else:
-            self._waiting.appendleft(key)
+            if self._is_with(key, lane):
+                again = self._jobs[key].lost(loss, max_failures=self._max_failures)
+                if again:
+                    self._waiting.appendleft(key)
 
     def _first_ready(self) -> str | None:
         """The first job in the queue that need not come after one that has not ended."""

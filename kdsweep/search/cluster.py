@@ -16,9 +16,6 @@ from kdsweep.sweep_file.plan import Resources, gpu_shares, resources, this_machi
 import ray  # isort: skip
 from ray._private import parameter  # isort: skip
 
-LANES_PER_RUN_ON_A_CLUSTER = 1
-"""Lanes whose workers restart together when one of them dies: where machines come and go, none."""
-
 NAMESPACE = "kdsweep"
 
 KNOCK_TIMEOUT_S = 10.0
@@ -156,12 +153,9 @@ def fit(cluster: ClusterSpec) -> Fitted:
             "cpus_per_worker or gpus_per_worker"
         )
     lanes = found.lanes or 1
-    together = cluster.lanes_per_run or (
-        lanes if cluster.address is None else LANES_PER_RUN_ON_A_CLUSTER
-    )
     return Fitted(
         lanes=lanes,
-        lanes_per_run=1 if found.workers_per_trial > 1 else min(together, lanes),
+        lanes_per_run=min(cluster.lanes_per_run, lanes),
         workers_per_trial=found.workers_per_trial,
         cpus_per_worker=found.cpus_per_worker,
         gpus_per_worker=found.gpus_per_worker,

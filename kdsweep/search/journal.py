@@ -39,11 +39,13 @@ class Journal:
         self._store, self.progress, self._tracker = store, progress, tracker
         self._lock = threading.RLock()
         self._open: dict[str, TrialResult] = {}
+        self._num_kept: dict[str, int] = {}
         self._tracked_at: dict[str, float] = {}
         self._said_where = False
         self._warned: set[str] = set()
         self.earlier = tuple(done)
         """Records of an earlier process, those of trials that were cut short among them."""
+        self._cut_short = {r.trial_id: r for r in done if r.status not in ENDED}
         # What ended in this process is kept without its epochs.
         self.results: list[TrialResult] = [r for r in done if r.status in ENDED]
         self._gathering = Gathering(self.results)
@@ -72,7 +74,7 @@ class Journal:
         replicates: int = 1,
     ) -> TrialResult:
         """A trial was proposed: it has a record from now on, whatever dies."""
-        plain = resolved(trial)
+        plain, before = resolved(trial), self._cut_short.get(key)
         result = TrialResult(
             trial_id=key,
             number=number,
@@ -86,12 +88,35 @@ class Journal:
             changes=dict(changes),
             params=dict(params),
             started=time.time(),
+            interruptions=() if before is None else _with_cut(before),
         )
         with self._lock:
             self._store.write(result)
             self._open[key] = result
         self.progress.trial_started(key, result.label)
         return result
+
+    def epochs_before(self, key: str) -> tuple[EpochMetrics, ...]:
+        """What an earlier process has noted down of a trial that was cut short with it."""
+        before = self._cut_short.get(key)
+        return () if before is None else before.epochs
+
+    def interrupted(self, key: str, how: Sequence[str]) -> None:
+        """How often a running trial has lost its lane in this process, and how."""
+        with self._lock:
+            before = self._cut_short.get(key)
+            all_of_them = (*(() if before is None else _with_cut(before)), *how)
+            self._open[key] = self._open[key].model_copy(update={"interruptions": all_of_them})
+
+    def keep_running(self) -> None:
+        """Write down how far the running trials are: a driver that dies cannot do it any more."""
+        for key in list(self._open):
+            with self._lock:
+                result = self._open.get(key)
+                # One at a time: meanwhile another may end.
+                if result is not None and len(result.epochs) > self._num_kept.get(key, 0):
+                    self._store.write(result)
+                    self._num_kept[key] = len(result.epochs)
 
     def epochs(self, key: str, reported: Sequence[Mapping[str, Any]], lane: str | None) -> None:
         """Epochs of a running trial; one that is already known is a repeat after a restart."""
@@ -133,6 +158,9 @@ class Journal:
                 }
             )
             self._store.write(result)
+            self._num_kept.pop(key, None)
+            if result.status in ENDED:
+                self._store.drop_checkpoints(key)
             # The epochs of thousands of trials are on disk, and would fill the memory.
             ended = result.model_copy(update={"epochs": ()})
             self.results.append(ended)
@@ -166,8 +194,25 @@ class Journal:
         for key in list(self._open):
             self.end(key, {"status": "stopped", "error": why})
 
+    def data(self, fingerprint: str) -> None:
+        """The data that all trials share, once they were read."""
+        if self._store.meta.data_fingerprint is None:
+            self._store.update_meta(data_fingerprint=fingerprint)
+
     def teacher(self, card: Mapping[str, Any], trial: TrialSpec) -> None:
-        """A teacher as a record of its own; the sweep's own teacher also goes into ``run.json``."""
+        """A teacher that the sweep's own trial names; the first of them goes into ``run.json``."""
+        with self._lock:
+            if self._store.meta.teacher is None:
+                self._store.update_meta(teacher=_teacher_meta(card))
+        self._record_teacher(card, trial)
+
+    def teacher_of(self, key: str, card: Mapping[str, Any]) -> None:
+        """The one that a running trial learns from, where that is not the sweep's."""
+        with self._lock:
+            trial = TrialSpec.model_validate(self._open[key].trial)
+        self._record_teacher(card, trial)
+
+    def _record_teacher(self, card: Mapping[str, Any], trial: TrialSpec) -> None:
         name, whole = card["model"]["name"], resolved(trial)
         # The record holds the teacher that it is of, also where the trial has several.
         whole["teacher"] = {**(whole["teacher"] or {}), "model": card["model"]}
@@ -194,30 +239,8 @@ class Journal:
             )
             self._store.write(result)
             self.results.append(result)
-            if self._store.meta.teacher is None:
-                self._store.update_meta(
-                    teacher=TeacherMeta(
-                        hash=card["digest"],
-                        name=name,
-                        accuracy=card["accuracy"],
-                        loss=card["loss"],
-                        params=card["params"],
-                        macs=card["macs"],
-                        size_bytes=card["size_bytes"],
-                        seconds=card["seconds"],
-                        reused=card["reused"],
-                        weights=f"../teachers/{card['digest']}/teacher.safetensors",
-                    ),
-                    data_fingerprint=card["data"],
-                )
         if self._tracker is not None:
             self._tracker.log(result)
-
-    def teacher_of(self, key: str, card: Mapping[str, Any]) -> None:
-        """As ``teacher``, for the one that a running trial learns from."""
-        with self._lock:
-            trial = TrialSpec.model_validate(self._open[key].trial)
-        self.teacher(card, trial)
 
     def _front_of(self, results: Sequence[TrialResult]) -> list[TrialResult]:
         meta = self._store.meta
@@ -229,6 +252,22 @@ class Journal:
         if self._tracker is not None and now - last >= TRACK_RUNNING_EVERY_S:
             self._tracked_at[result.trial_id] = now
             self._tracker.log(result)
+
+
+def _teacher_meta(card: Mapping[str, Any]) -> TeacherMeta:
+    told = ("accuracy", "loss", "params", "macs", "size_bytes", "seconds", "reused")
+    return TeacherMeta(
+        hash=card["digest"],
+        name=card["model"]["name"],
+        weights=f"../teachers/{card['digest']}/teacher.safetensors",
+        **{key: card[key] for key in told},
+    )
+
+
+def _with_cut(record: TrialResult) -> tuple[str, ...]:
+    after = record.epochs[-1].epoch if record.epochs else 0
+    where = f"{record.lane or 'waiting'}, after epoch {after}"
+    return (*record.interruptions, f"{where}: the sweep was cut short")
 
 
 def _relative(path: Path, directory: Path) -> str:

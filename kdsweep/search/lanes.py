@@ -2,22 +2,22 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kdsweep.search import environment  # noqa: F401  # before ray
 from kdsweep.search.cluster import Fitted
+from kdsweep.search.job import Loss
 from kdsweep.search.lean_train import WorkersTrainer, group_trainer
+from kdsweep.search.lost_lanes import LanePolicy
 from kdsweep.search.worker import lane_loop
 
 # isort: split
 import ray
-from ray.train import FailureConfig, RunConfig, ScalingConfig
-
-RESTARTS = 3
-"""How often the workers of a run are started again after one of them died."""
+from ray.train import RunConfig, ScalingConfig
 
 LEFT_WITHIN_S = 10.0
 """A controller that was told to leave does so when it next waits, after a call of Ray's."""
@@ -32,7 +32,9 @@ class _Run:
 
     lanes: list[str]
     trainer: Any
+    policy: LanePolicy
     thread: threading.Thread
+    num_ended: int = 0
     error: BaseException | None = None
     ended: bool = False
 
@@ -48,10 +50,16 @@ class Lanes:
         namespace: str,
         teachers: Path,
         layers: Mapping[str, Sequence[str]],
-        storage: Path,
+        checkpoint_every_s: float,
+        scratch: Path,
+        on_loss: Callable[[list[str], Loss], object],
     ) -> None:
-        """See ``worker.lane_loop`` for what the lanes are told."""
-        self._fitted = fitted
+        """See ``worker.lane_loop`` for what the lanes are told.
+
+        ``on_loss`` hears of lanes whose workers died before they are started again, from a thread
+        of its own; ``scratch`` is for what Ray wants to write.
+        """
+        self._fitted, self._on_loss = fitted, on_loss
         self._config = {
             "board": board,
             "namespace": namespace,
@@ -59,8 +67,9 @@ class Lanes:
             "layers": {key: tuple(paths) for key, paths in layers.items()},
             "workers_per_trial": fitted.workers_per_trial,
             "threads": fitted.threads,
+            "checkpoint_every_s": checkpoint_every_s,
         }
-        self._storage = storage
+        self._scratch = scratch
         self._runs: list[_Run] = []
 
     def start(self) -> None:
@@ -68,8 +77,10 @@ class Lanes:
         for first in range(0, self._fitted.lanes, self._fitted.lanes_per_run):
             last = min(first + self._fitted.lanes_per_run, self._fitted.lanes)
             lanes = [f"lane-{number:03d}" for number in range(first, last)]
+            policy = LanePolicy(partial(self._on_loss, lanes))
             trainer = self._trainer(first, len(lanes))
-            run = _Run(lanes, trainer, threading.Thread(target=lambda: None))
+            trainer.policy = policy
+            run = _Run(lanes, trainer, policy, threading.Thread(target=lambda: None))
             run.thread = threading.Thread(
                 target=_fit, args=(trainer, run), name=f"kdsweep-{lanes[0]}", daemon=True
             )
@@ -84,6 +95,14 @@ class Lanes:
                 run.ended = True
                 lost |= dict.fromkeys(run.lanes, _first_line(run.error))
         return lost
+
+    def note(self, up: Mapping[str, Mapping[str, Any]]) -> None:
+        """What the switchboard says of the lanes: those that get something done may die again."""
+        for run in self._runs:
+            num_ended = sum(up[lane]["ended"] for lane in run.lanes if lane in up)
+            if num_ended > run.num_ended:
+                run.num_ended = num_ended
+                run.policy.got_something_done()
 
     @property
     def num_left(self) -> int:
@@ -119,8 +138,7 @@ class Lanes:
             ),
             run_config=RunConfig(
                 name=f"lanes-{first:03d}",
-                storage_path=str(self._storage),
-                failure_config=FailureConfig(max_failures=RESTARTS),
+                storage_path=str(self._scratch),
             ),
         )
         num_runs = -(-fitted.lanes // fitted.lanes_per_run)
@@ -140,7 +158,7 @@ def _first_line(error: BaseException) -> str:
     return lines[-1].strip() if lines else type(error).__name__
 
 
-def board_actor(name: str) -> Any:
+def board_actor(name: str, *, max_failures: int) -> Any:
     """The sweep's switchboard, under ``name`` in this namespace.
 
     On the driver's own node: other nodes may be taken away, and the sweep would end with theirs.
@@ -151,4 +169,4 @@ def board_actor(name: str) -> Any:
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     remote = ray.remote(num_cpus=0, max_concurrency=100_000)(Switchboard)
-    return remote.options(name=name, scheduling_strategy=here).remote()
+    return remote.options(name=name, scheduling_strategy=here).remote(max_failures=max_failures)

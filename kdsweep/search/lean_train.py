@@ -20,6 +20,7 @@ import ray
 from ray.train.v2._internal.callbacks import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.execution.controller import TrainController
+from ray.train.v2._internal.execution.failure_handling import FailurePolicy
 from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
 from ray.train.v2._internal.execution.worker_group import WorkerGroup, state, worker_group
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
@@ -103,6 +104,9 @@ class _DriverControlled:
     imports Ray Train again (about 4 CPU-seconds and 200 MB), nor one that watches over it.
     """
 
+    policy: FailurePolicy
+    """What happens when workers die."""
+
     poll_s: float = 0.2
     """How often the workers are looked at: what a dead one is noticed by."""
 
@@ -128,6 +132,7 @@ class _DriverControlled:
     def _initialize_and_run_controller(self, **arguments: Any) -> Any:
         scaling = arguments["train_run_context"].scaling_config
         arguments["scaling_policy"] = _NoAutoscalingActor(scaling)
+        arguments["failure_policy"] = self.policy
 
         async def control() -> Any:
             task = asyncio.current_task()

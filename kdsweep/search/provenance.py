@@ -7,9 +7,11 @@ import subprocess
 import uuid
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Any
 
 from kdsweep import __version__
 from kdsweep.results.meta import RunMeta
+from kdsweep.results.store import RunStore
 from kdsweep.sweep_file import Sweep, plan
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "mlflow", "numpy")
@@ -58,3 +60,13 @@ def git_commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return found.stdout.strip() or None
+
+
+def what_must_not_change(store: RunStore) -> dict[str, Any]:
+    """What a run has found of its data and teachers, for ``Session.prepare`` to compare with."""
+    meta, found = store.meta, {}
+    if meta.data_fingerprint is not None:
+        found["data"] = meta.data_fingerprint
+    if meta.teacher is not None:
+        found["teacher"] = meta.teacher.hash
+    return found

@@ -1,10 +1,14 @@
 """Ray's and Tune's own chatter, in a file instead of on the screen."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from kdsweep.search import environment  # noqa: F401  # before ray
+
+from ray._private import worker  # isort: skip
 
 LOUD = ("ray", "ray.tune", "ray.train", "ray.data", "mlflow", "alembic", "optuna", "torch")
 
@@ -21,13 +25,21 @@ def hushed() -> Iterator[None]:
     # their records would go to the screen as they are.
     last_resort, logging.lastResort = logging.lastResort, nowhere
     logging.captureWarnings(True)
+    said, worker.print_to_stdstream = worker.print_to_stdstream, _noted
     try:
         yield
     finally:
+        worker.print_to_stdstream = said
         logging.captureWarnings(False)
         logging.lastResort = last_resort
         for logger, handlers, propagate in before:
             logger.handlers[:], logger.propagate = handlers, propagate
+
+
+def _noted(said: Mapping[str, Any], ignore_prefix: bool) -> None:
+    """What Ray would print of its nodes and workers, a paragraph for each that dies."""
+    for line in said["lines"]:
+        logging.getLogger("ray").warning("%s: %s", said.get("pid"), line)
 
 
 @contextmanager

@@ -1,10 +1,13 @@
 """A lane's reports to the switchboard: several epochs at a time where epochs are short."""
 
 import time
-from collections.abc import Container
-from typing import Any
+from collections.abc import Container, Sequence
+from typing import TYPE_CHECKING, Any
 
 import ray
+
+if TYPE_CHECKING:
+    from kdsweep.results.record import EpochMetrics
 
 REPORT_EVERY_S = 0.25
 """Epochs within so long of the last call wait for the next one: a call costs milliseconds of two
@@ -35,6 +38,11 @@ class Reporter:
             epochs, self._unsent = self._unsent, []
             self._ask(epochs, of_teacher=False)
         return self._go_on
+
+    def resumed(self, epochs: "Sequence[EpochMetrics]") -> None:
+        """The trial goes on after these epochs of an earlier process."""
+        told = [epoch.model_dump() for epoch in epochs]
+        ray.get(self._board.resumed.remote(self._key, told))
 
     def teacher_epoch(self, metrics: dict[str, Any]) -> bool:
         """An epoch of a teacher that is made first; only the newest of those is ever looked at."""

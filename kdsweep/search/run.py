@@ -1,17 +1,18 @@
 """A sweep from start to end: Ray, lanes, the teacher, Tune with our searcher, the records."""
 
+import logging
 import shutil
 import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kdsweep.errors import TrialError
+from kdsweep.errors import ResultError, TrialError
 from kdsweep.report.front_files import write_front
 from kdsweep.report.progress import Progress
 from kdsweep.results.meta import RunStatus
@@ -27,6 +28,9 @@ from kdsweep.sweep_file import Sweep, resolved
 from kdsweep.tracking.tracker import Tracker, import_mlflow
 from kdsweep.tracking.where import uri_of
 
+LISTENERS_MAY_DIE = 100
+"""So often Tune replaces its actor of one trial, as when nodes are taken away."""
+
 
 def run(
     sweep: Sweep,
@@ -35,15 +39,18 @@ def run(
     progress: Progress,
     done: Sequence[TrialResult] = (),
     began: float | None = None,
+    expected: Mapping[str, Any] | None = None,
 ) -> tuple[RunStatus, RunStore]:
     """Run the sweep's trials on Ray until all are done or somebody stops it; says how it ended.
 
     ``open_store`` makes or opens the run directory, and is called only when it is known that the
-    sweep can run. ``done`` are the records of trials that need not run again. Time is spent
-    from ``began`` on, by ``time.monotonic()``; from now if it is not given. Every record is on disk
-    when this returns, the front beside them.
+    sweep can run. ``done`` are the records of an earlier process, ``expected`` is what must not
+    have changed since then (see ``Session.prepare``). Time is spent from ``began`` on, by
+    ``time.monotonic()``; from now if it is not given. Every record is on disk when this returns,
+    the front beside them.
 
     Raises:
+        ResultError: teacher or data are not as ``expected``; the run is as it was.
         SpecError: no cluster, or no room on it for what the file asks.
         TrialError: the sweep cannot make progress, or its teacher could not be made.
     """
@@ -54,7 +61,7 @@ def run(
         fitted = ray_is_up()
         store = open_store()
         with store.hold(), chatter_in(store.directory / "logs"), _scratch() as scratch:
-            status = _recorded(sweep, store, fitted, progress, scratch, done, began)
+            status = _recorded(sweep, store, fitted, progress, scratch, done, began, expected)
     return status, store
 
 
@@ -74,9 +81,10 @@ def _recorded(
     scratch: Path,
     done: Sequence[TrialResult],
     began: float,
+    expected: Mapping[str, Any] | None,
 ) -> RunStatus:
     """Run the sweep and, however it ends, leave behind what is known of it."""
-    tracking = sweep.spec.tracking
+    tracking, before = sweep.spec.tracking, store.meta
     tracker = None
     if tracking.enabled:
         uri = uri_of(tracking, store.directory.parent)
@@ -89,7 +97,12 @@ def _recorded(
     status, in_a_hurry = "failed", False
     store.update_meta(status="running", ended_by="")
     try:
-        status = _on_ray(sweep, store, journal, fitted, scratch, tracker, budget)
+        status = _on_ray(sweep, store, journal, fitted, scratch, tracker, budget, expected)
+    except ResultError:
+        # It never began.
+        status, in_a_hurry = before.status, True
+        store.update_meta(ended_by=before.ended_by)
+        raise
     except KeyboardInterrupt:
         status, in_a_hurry = "stopped", True
         raise
@@ -123,6 +136,7 @@ def _on_ray(
     scratch: Path,
     tracker: Tracker | None,
     budget: Budget,
+    expected: Mapping[str, Any] | None,
 ) -> str:
     import ray
 
@@ -134,18 +148,22 @@ def _on_ray(
     from kdsweep.search.watch import Watch
 
     name = f"board-{store.meta.sweep_id}"
-    board = board_actor(name)
+    board = board_actor(name, max_failures=sweep.spec.cluster.max_failures)
     teachers = (store.directory.parent / "teachers").resolve()
     layers = {key: paths for plan in sweep.outputs for key, paths in plan.layers.items()}
     lanes = Lanes(
-        fitted, board=name, namespace=NAMESPACE, teachers=teachers, layers=layers, storage=scratch
-    )
+        fitted, board=name, namespace=NAMESPACE, teachers=teachers, layers=layers, scratch=scratch,
+        checkpoint_every_s=sweep.spec.storage.checkpoint_every_s,
+        on_loss=partial(_tell_loss, board),
+    )  # fmt: skip
     journal.progress.phase(f"starting {fitted.lanes} lane{'s' if fitted.lanes > 1 else ''}")
     lanes.start()
     trial = sweep.spec.trial
-    if trial.teacher is not None:
+    # Where the data are varied and nothing is learned from a teacher, nothing is common to all.
+    prepares = trial.teacher is not None or not _varies_data(sweep)
+    if prepares:
         job = {"key": TEACHER_KEY, "kind": "teacher", "trial": resolved(trial)}
-        ray.get(board.submit.remote(job))
+        ray.get(board.submit.remote({**job, "expected": dict(expected or {})}))
     search = sweep.spec.search
     rungs = Rungs(sweep.spec.objectives, eta=search.rungs.eta if search.rungs else 1.0)
     rungs.remember(journal.earlier, search)
@@ -154,6 +172,7 @@ def _on_ray(
     searcher = FrontSearcher(
         sweep, sampler, journal, store,
         rungs=rungs, budget=budget, board=name, namespace=NAMESPACE,
+        all_come_after=prepares and bool(expected),
     )  # fmt: skip
     watch = Watch(
         board,
@@ -161,6 +180,7 @@ def _on_ray(
         fitted,
         journal,
         trial,
+        prepares=prepares,
         budget=budget,
         close_search=searcher.close,
         # Making MLflow's tables takes seconds that the lanes need to come up.
@@ -171,10 +191,26 @@ def _on_ray(
         _tune(searcher, FrontScheduler(rungs, board), fitted, scratch)
     ray.get(board.close.remote())
     lanes.join(timeout_s=2.0)
+    if watch.changed:
+        raise ResultError(watch.changed, source=store.directory)
     if watch.failure is not None:
         raise TrialError(watch.failure)
     store.update_meta(ended_by=watch.ended_by or searcher.ended_by)
     return "stopped" if watch.stopped else "complete"
+
+
+def _varies_data(sweep: Sweep) -> bool:
+    return any(each.path.partition(".")[0] == "data" for each in sweep.space.dimensions())
+
+
+def _tell_loss(board: Any, lanes: list[str], loss: Any) -> None:
+    """Trials of lanes that died go to others at once."""
+    import ray
+
+    logging.getLogger(__name__).warning("%s: %s\n%s", ", ".join(lanes), loss.why, loss.traceback)
+    # With the cluster gone there are no others.
+    with suppress(ray.exceptions.RayError):
+        ray.get(board.lost.remote(lanes, loss))
 
 
 def _tune(searcher: Any, scheduler: Any, fitted: Fitted, scratch: Path) -> None:
@@ -198,7 +234,8 @@ def _tune(searcher: Any, scheduler: Any, fitted: Fitted, scratch: Path) -> None:
             name="trials",
             storage_path=str(scratch),
             verbose=0,
-            failure_config=tune.FailureConfig(max_failures=2),
+            # Of Tune's light actors: they hold nothing, and another one listens on.
+            failure_config=tune.FailureConfig(max_failures=LISTENERS_MAY_DIE),
             # A trial keeps nothing here: to save it would keep its lane waiting for a round trip.
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),

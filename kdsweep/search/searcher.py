@@ -13,8 +13,8 @@ from kdsweep.errors import SpecError
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
 from kdsweep.search import environment  # noqa: F401  # before ray
-from kdsweep.search.board import Job
 from kdsweep.search.budget import Budget
+from kdsweep.search.job import Job
 from kdsweep.search.journal import Journal
 from kdsweep.search.replicated import ReplicatedSampler
 from kdsweep.search.rungs import Rungs, rungs_of
@@ -44,13 +44,16 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
         budget: Budget,
         board: str,
         namespace: str,
+        all_come_after: bool = False,
     ) -> None:
+        """With ``all_come_after`` no trial begins before the teacher's job has ended."""
         super().__init__(metric=next(iter(sweep.spec.objectives)), mode="max")
         self._sweep, self._sampler, self._journal, self._store = sweep, sampler, journal, store
         self._rungs, self._budget = rungs, budget
         self._where = {"board": board, "namespace": namespace}
         self._proposals: dict[str, Proposal] = {}
         self._held: Proposal | None = None
+        self._all_come_after = all_come_after
         self.ended_by = ""
         """Why the search ended before its last trial, in words."""
         self._closed = threading.Event()
@@ -92,6 +95,8 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
         """Epochs of a trial, and the teachers that its lane made or found for it."""
         key = result["key"]
         self._journal.epochs(key, result["epochs"], result["lane"])
+        if result["interruptions"]:
+            self._journal.interrupted(key, result["interruptions"])
         outcome = json.loads(result["outcome"]) if result["outcome"] else {}
         for teacher in outcome.get("teachers") or ():
             self._journal.teacher_of(key, teacher)
@@ -116,7 +121,10 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
             }
         )
         ended = self._journal.end(key, outcome)
-        self._budget.settle(ended.trial["train"]["epochs"], trained=len(ended.epochs))
+        # What an earlier process has trained of it is in what that has spent.
+        before = min(len(self._journal.epochs_before(key)), (result or {}).get("resumed_after", 0))
+        trained = len(ended.epochs) - before
+        self._budget.settle(ended.trial["train"]["epochs"], trained=trained)
         self._rungs.ended(ended)
         self._sampler.tell(proposal.number, self._rungs.estimated(ended))
 
@@ -148,12 +156,17 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
         """What a lane needs for a trial, which has a record from now on."""
         begun, base = self._begin(proposal, trial), self._sweep.spec.trial
         key = begun.trial_id
-        weights = str(self._store.weights_path(key).resolve())
-        job: Job = {"key": key, "kind": "trial", "trial": begun.trial, "weights": weights}
+        job: Job = {
+            "key": key,
+            "kind": "trial",
+            "trial": begun.trial,
+            "weights": str(self._store.weights_path(key).resolve()),
+            "checkpoints": str(self._store.checkpoints_of(key).resolve()),
+        }
         if proposal.role == "trial":
             job["rungs"] = self._entered(begun, trial)
         own_teacher = trial.teacher == base.teacher
-        if own_teacher and needs_of(trial.strategy).teacher:
+        if self._all_come_after or (own_teacher and needs_of(trial.strategy).teacher):
             job["after"] = TEACHER_KEY
         return job
 
@@ -164,6 +177,9 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
         if sizes is None:
             return []  # a student that cannot be built fails as it starts
         self._rungs.enter(begun.trial_id, sizes=sizes, rungs=found)
+        for epoch in self._journal.epochs_before(begun.trial_id):
+            # Where it goes on from later than that, its lane does not wait there again.
+            self._rungs.judge(begun.trial_id, epoch)
         return [rung.epoch for rung in found]
 
     def _begin(self, proposal: Proposal, trial: TrialSpec) -> TrialResult:

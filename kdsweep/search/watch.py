@@ -11,6 +11,7 @@ import ray
 
 from kdsweep.search.budget import Budget, Spent
 from kdsweep.search.cluster import Fitted, arithmetic, waits_for_room
+from kdsweep.search.job import Loss
 from kdsweep.search.journal import Journal
 from kdsweep.search.lanes import Lanes
 from kdsweep.search.searcher import TEACHER_KEY
@@ -48,23 +49,29 @@ class Watch:
         journal: Journal,
         trial: TrialSpec,
         *,
+        prepares: bool,
         budget: Budget,
         close_search: Callable[[], None],
         on_up: Callable[[], None] = lambda: None,
         keep_spent: Callable[[Spent], None] = lambda spent: None,
     ) -> None:
-        """``on_up`` is called once, when the first lane is up; ``keep_spent`` now and then."""
+        """``on_up`` is called once, when the first lane is up; ``keep_spent`` now and then.
+
+        ``prepares``: whether there is a job before all trials, of the teacher or the data alone.
+        """
         self._board, self._lanes, self._fitted = board, lanes, fitted
         self._journal, self._progress, self._trial = journal, journal.progress, trial
         self._budget, self._close_search, self._on_up = budget, close_search, on_up
         self._keep_spent, self._spent_kept_at = keep_spent, time.monotonic()
         self._wanted_stop = threading.Event()
         self._over = threading.Event()
-        self._teacher_pending = trial.teacher is not None
+        self._teacher_pending = prepares
         self._num_lanes_up = 0
         self._why = ""
         self._said = False
         self.failure: str | None = None
+        self.changed: list[str] = []
+        """What is not as it was when the sweep began, a sentence each."""
         self.stopped = False
         self.ended_by = ""
         """The budget that ended the sweep, in words."""
@@ -106,20 +113,24 @@ class Watch:
                     self._fail(f"the sweep lost its cluster: {str(error).splitlines()[0]}")
             except OSError as error:
                 self._fail(f"the records cannot be written: {error}")
-            if self.failure is not None:
+            if self.failure is not None or self.changed:
                 return
 
     def _keep_what_is_spent(self) -> None:
         if time.monotonic() - self._spent_kept_at >= KEEP_SPENT_EVERY_S:
             self._spent_kept_at = time.monotonic()
             self._keep_spent(self._budget.spent)
+            self._journal.keep_running()
 
     def _pause_s(self) -> float:
         settled = not self._teacher_pending and self._num_lanes_up >= self._fitted.lanes
         return LOOK_WHEN_SETTLED_EVERY_S if settled else LOOK_EVERY_S
 
     def _look(self) -> None:
-        up = ray.get(self._board.lanes.remote())
+        up, events = ray.get([self._board.lanes.remote(), self._board.events.remote()])
+        for event in events:
+            self._progress.message(event)
+        self._lanes.note(up)
         if len(up) > self._num_lanes_up:
             if not self._num_lanes_up:
                 self._on_up()
@@ -129,7 +140,10 @@ class Watch:
         lost = self._lanes.take_lost()
         if lost:
             self._why = next(iter(lost.values()))
-            ray.get(self._board.lost.remote(list(lost), self._why))
+            ray.get(self._board.lost.remote(list(lost), Loss(self._why)))
+            if num := self._lanes.num_left:
+                left = f"the sweep goes on with {num} lane{'s' * (num != 1)}"
+                self._progress.message(f"{', '.join(lost)}: given up ({self._why}); {left}")
         if self._lanes.num_left == 0:
             self._fail(f"all lanes are lost: {self._why}")
         elif not up and not self._said and self._nothing_moves():
@@ -167,11 +181,15 @@ class Watch:
                     f"accuracy {last['accuracy']:.3f}"
                 )
             elif lanes_are_up:
-                self._progress.phase("teacher")
+                self._progress.phase("data" if self._trial.teacher is None else "teacher")
             return
         self._teacher_pending = False
         self._journal.warn(outcome.get("warnings") or ())
-        if outcome["status"] == "complete":
+        if outcome.get("changed"):
+            self.changed = list(outcome["changed"])
+            self._end("the sweep has changed")
+        elif outcome["status"] == "complete":
+            self._journal.data(outcome["data"])
             for card in outcome["teachers"]:
                 self._journal.teacher(card, self._trial)
                 how = "found" if card["reused"] else "ready"
@@ -181,11 +199,16 @@ class Watch:
                 )
             self._progress.phase("training")
         elif not self._wanted_stop.is_set():
-            self._fail(f"the teacher could not be made: {outcome['error']}{self._logged(outcome)}")
+            what = (
+                "data could not be read"
+                if self._trial.teacher is None
+                else ("teacher could not be made")
+            )
+            self._fail(f"the {what}: {outcome['error']}{self._logged(outcome)}")
 
     def _say_that_the_teacher_is_lost(self) -> None:
         """A teacher in training when the sweep ends is nobody's: the next sweep begins it anew."""
-        if not self._teacher_pending:
+        if not self._teacher_pending or self._trial.teacher is None:
             return
         with suppress(ray.exceptions.RayError):
             last = ray.get(self._board.look.remote(TEACHER_KEY))["last_teacher_epoch"]

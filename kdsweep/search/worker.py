@@ -1,5 +1,6 @@
 """What a Ray Train worker does for the whole of a sweep: one trial after another."""
 
+import faulthandler
 import os
 from importlib import import_module
 from pathlib import Path
@@ -10,9 +11,11 @@ def lane_loop(config: dict[str, Any]) -> None:
     """Serve a lane until the sweep is over. Runs on every worker of the lane's Ray Train run.
 
     ``config`` has ``board`` and ``namespace`` (the switchboard's), ``lane`` (the number of the
-    run's first lane), ``workers_per_trial``, ``threads``, ``teachers`` (a directory) and ``layers``
-    (see ``Session``).
+    run's first lane), ``workers_per_trial``, ``threads``, ``teachers`` (a directory), ``layers``
+    (see ``Session``) and ``checkpoint_every_s``.
     """
+    # What the kernel ends a worker with is in its log.
+    faulthandler.enable()
     # Set before torch is imported: its pools read them once.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(config["threads"])
     import ray
@@ -32,11 +35,20 @@ def lane_loop(config: dict[str, Any]) -> None:
     ranks = Ranks(rank, size) if size > 1 else ALONE
     device = _device()
     teachers, layers = Path(config["teachers"]), config["layers"]
-    session = Session(device=device, teachers=teachers, ranks=ranks, layers=layers)
+    every_s = config["checkpoint_every_s"]
+    session = Session(
+        device=device, teachers=teachers, ranks=ranks, layers=layers, checkpoint_every_s=every_s
+    )
     board = ray.get_actor(config["board"], namespace=config["namespace"])
     if ranks.is_first:
         node = ray.util.get_node_ip_address()
-        about = {"device": describe(device), "node": node, "pid": os.getpid()}
+        about = {
+            "device": describe(device),
+            "node": node,
+            "node_id": ray.get_runtime_context().get_node_id(),
+            "pid": os.getpid(),
+            "log": _log_path(),
+        }
         ray.get(board.hello.remote(lane, about))
     # The others wait: a job that one of them took before the hello would go back to the queue.
     ranks.agree(True, device)
@@ -44,14 +56,22 @@ def lane_loop(config: dict[str, Any]) -> None:
     while taken is not None:
         had, job = taken
         reporter = Reporter(board, job["key"], job.get("rungs", ()))
-        outcome = _run(session, reporter, job)
+        outcome = _run(session, reporter, job, every_s)
         if ranks.is_first:
             taken = reporter.end(outcome, lane, had)
         else:
             taken = ray.get(board.take.remote(lane, had))
 
 
-def _run(session: Any, reporter: Any, job: dict[str, Any]) -> dict[str, Any]:
+def _log_path() -> str:
+    """Where Ray keeps what this process says, on its node."""
+    import ray
+
+    worker: Any = ray._private.worker.global_worker
+    return str(worker.get_err_file_path())
+
+
+def _run(session: Any, reporter: Any, job: dict[str, Any], every_s: float) -> dict[str, Any]:
     """The outcome of a job: a ``trial``, a ``teacher``, or what ``module:function`` makes of it.
 
     Such a function takes the job and a function that reports an epoch and answers whether to go on.
@@ -63,10 +83,13 @@ def _run(session: Any, reporter: Any, job: dict[str, Any]) -> dict[str, Any]:
 
     from kdsweep.results.record import EpochMetrics
     from kdsweep.spec import TrialSpec
+    from kdsweep.train.checkpoint import Checkpoints
     from kdsweep.train.loop import Verdict
 
     def on_epoch(epoch: EpochMetrics) -> Verdict:
-        return Verdict.CONTINUE if reporter.epoch(epoch.model_dump()) else Verdict.STOP
+        if reporter.epoch(epoch.model_dump()):
+            return Verdict.CONTINUE
+        return Verdict.STOP if reporter.pruned is None else Verdict.PRUNE
 
     def on_teacher(epoch: EpochMetrics, name: str) -> Verdict:
         told = {**epoch.model_dump(), "teacher": name}
@@ -74,10 +97,16 @@ def _run(session: Any, reporter: Any, job: dict[str, Any]) -> dict[str, Any]:
 
     trial = TrialSpec.model_validate(job["trial"])
     if job["kind"] == "teacher":
-        outcome = session.prepare(trial, on_teacher)
+        outcome = session.prepare(trial, on_teacher, job.get("expected") or {})
     else:
-        weights = Path(job["weights"])
-        outcome = session.run(trial, on_epoch, on_teacher=on_teacher, weights=weights)
+        place = Path(job["checkpoints"])
+        outcome = session.run(
+            trial,
+            on_epoch,
+            on_teacher=on_teacher,
+            weights=Path(job["weights"]),
+            checkpoints=Checkpoints(place, every_s=every_s, on_resume=reporter.resumed),
+        )
     plain: dict[str, Any] = outcome.plain()
     if plain["status"] == "stopped" and reporter.pruned is not None:
         plain |= {"status": "pruned", "error": reporter.pruned}

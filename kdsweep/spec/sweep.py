@@ -138,8 +138,11 @@ class ClusterSpec(Settings):
     gpus_per_worker: float | None = Field(
         None, ge=0, le=1000, description="may be a fraction; null takes what the machine has"
     )
-    lanes_per_run: int | None = Field(None, ge=1, le=100_000)
+    lanes_per_run: int = Field(1, ge=1, le=100_000, description="they start again together")
     address: Annotated[str, Field(min_length=1)] | None = None
+    max_failures: int = Field(
+        2, ge=0, le=1000, description="of a trial's workers; a node taken away is none"
+    )
     cost_per_hour: float | None = Field(
         None, ge=0, le=10**9, description="of all that the sweep runs on, in any currency"
     )
@@ -153,7 +156,7 @@ class ClusterSpec(Settings):
 
     @model_validator(mode="after")
     def _one_lane_per_group(self) -> "ClusterSpec":
-        if self.workers_per_trial > 1 and (self.lanes_per_run or 1) > 1:
+        if self.workers_per_trial > 1 and self.lanes_per_run > 1:
             raise ValueError(
                 f"lanes_per_run is {self.lanes_per_run}: lanes of several workers have a run each, "
                 "remove it or set workers_per_trial to 1"
@@ -169,6 +172,14 @@ class TrackingSpec(Settings):
     experiment: str = Field("kdsweep", min_length=1, max_length=200)
 
 
+class StorageSpec(Settings):
+    """What is kept so that nothing is lost, and how much room that may take."""
+
+    checkpoint_every_s: float = Field(
+        30.0, ge=0, le=86_400, description="of training; 0 keeps one after each epoch"
+    )
+
+
 class SweepSpec(Settings):
     """All that a sweep file says. ``space`` is as written: ``Space.parse`` reads it."""
 
@@ -182,6 +193,7 @@ class SweepSpec(Settings):
     constraints: dict[Metric, Bound] = Field(default_factory=dict)
     search: SearchSpec = SearchSpec()
     cluster: ClusterSpec = ClusterSpec()
+    storage: StorageSpec = StorageSpec()
     tracking: TrackingSpec = TrackingSpec()
 
     @field_validator("search")

@@ -25,6 +25,10 @@ class Outcome:
 
     ``teacher`` in a card is its name in the trial.
     """
+    data: str = ""
+    """The fingerprint of the data, where a job only prepares them."""
+    changed: tuple[str, ...] = ()
+    """What is not as it was when the sweep began, a sentence each: then nothing was done."""
     error: str | None = None
     """Why it failed or was stopped, in a sentence."""
     traceback: str = ""

@@ -20,6 +20,7 @@ from kdsweep.spec.trial import MAIN_TEACHER, called
 from kdsweep.sweep_file.parts import model_key
 from kdsweep.sweep_file.training_data import student_reads, training_data_are_read
 from kdsweep.train.allocator import keep_freed_memory
+from kdsweep.train.changed import changed_since
 from kdsweep.train.checkpoint import EVERY_S, Checkpoints
 from kdsweep.train.device import describe
 from kdsweep.train.kept import AT_LEAST, Kept
@@ -189,22 +190,42 @@ class Session:
             self._let_through(error)
             return ended_by(error, trial, device, started)
 
-    def prepare(self, trial: TrialSpec, report: TeacherReport) -> Outcome:
-        """Make or find the trial's teachers, and train nothing else."""
+    def prepare(
+        self, trial: TrialSpec, report: TeacherReport, expected: Mapping[str, str] | None = None
+    ) -> Outcome:
+        """Read the trial's data, make or find its teachers, and train nothing else.
+
+        ``expected`` may have the fingerprint of the ``data`` and the digest of the main
+        ``teacher``: if they are others, nothing is made, and ``changed`` says so.
+        """
         with warnings_heard() as heard:
-            outcome = self._prepare(trial, report)
+            outcome = self._prepare(trial, report, expected or {})
         return self._with_warnings(outcome, heard)
 
-    def _prepare(self, trial: TrialSpec, report: TeacherReport) -> Outcome:
+    def _prepare(
+        self, trial: TrialSpec, report: TeacherReport, expected: Mapping[str, str]
+    ) -> Outcome:
         started, device = time.perf_counter(), describe(self.device)
         try:
+            teachers = trial.all_teachers
+            is_trained = any(each.weights is None for each in teachers.values())
+            splits = self._whole(trial) if is_trained else self.splits(trial)
+            changed = changed_since(expected, splits.for_teachers, teachers.get(MAIN_TEACHER))
+            if changed:
+                return Outcome("failed", changed=changed, device=device)
             cards = {n: self._teacher(trial, n, report)[1] for n in trial.all_teachers}
         except Exception as error:  # noqa: BLE001  # a trial fails alone: the lane lives on
             self._let_through(error)
             return ended_by(error, trial, device, started)
         told = tuple(_told(card, name) for name, card in cards.items())
         seconds = time.perf_counter() - started
-        return Outcome("complete", teachers=told, device=device, seconds=seconds)
+        return Outcome(
+            "complete",
+            teachers=told,
+            data=splits.for_teachers,
+            device=device,
+            seconds=seconds,
+        )
 
     def _train(
         self,

@@ -6,6 +6,7 @@ import pytest
 from boards import job, on_a_board, settled
 
 from kdsweep.search import board as board_module
+from kdsweep.search.job import Loss
 
 
 def test_jobs_go_to_free_lanes_in_the_order_of_their_submission():
@@ -143,6 +144,8 @@ def test_epochs_of_a_teacher_are_kept_apart():
         "outcome": None,
         "lane": None,
         "at_rung": None,
+        "interruptions": [],
+        "resumed_after": 0,
     }
 
 
@@ -291,7 +294,7 @@ def test_what_was_answered_is_not_asked_again_after_the_lane_was_lost():
         await settled(waiting)
         await board.answer("1", 5, {"goes_on": True, "why": None})
         first = await waiting
-        await board.lost(["a"], "its machine is gone")
+        await board.lost(["a"], Loss("its machine is gone"))
         await board.take("b", 0)
         again = await at_rung(board, "1", 5)
         return first, again, (await board.look("1"))["at_rung"]
@@ -306,7 +309,7 @@ def test_what_was_answered_is_not_asked_again_after_the_lane_was_lost():
         lambda board: board.abort("over"),
         lambda board: board.close(),
         lambda board: board.stop("1"),
-        lambda board: board.lost(["a"], "its machine is gone"),
+        lambda board: board.lost(["a"], Loss("its machine is gone")),
         lambda board: board.finish("1", {"status": "stopped"}),
     ],
     ids=["abort", "close", "stop", "lost", "finish"],

@@ -5,8 +5,10 @@ import asyncio
 import pytest
 from boards import job, on_a_board, settled
 
+from kdsweep.search.job import Loss
 
-def test_a_lane_that_comes_back_finds_its_job_at_the_front_without_its_epochs():
+
+def test_a_lane_that_comes_back_finds_its_job_at_the_front():
     async def scenario(board):
         await board.hello("a", {"pid": 1})
         for key in ("1", "2"):
@@ -17,9 +19,10 @@ def test_a_lane_that_comes_back_finds_its_job_at_the_front_without_its_epochs():
         return await board.look("1"), await board.take("a", 0), await board.lanes()
 
     seen, taken, lanes = on_a_board(scenario)
-    assert (seen["epochs"], seen["lane"], seen["outcome"]) == ([], None, None)
+    assert (seen["epochs"], seen["lane"], seen["outcome"]) == ([{"epoch": 1}], None, None)
+    assert seen["interruptions"] == ["a, after epoch 1: its worker died"]
     assert taken == (1, job("1"))
-    assert lanes == {"a": {"pid": 2}}
+    assert lanes == {"a": {"pid": 2, "ended": 0}}
 
 
 def test_a_job_that_kills_its_lanes_is_given_up_and_the_others_go_on():
@@ -36,7 +39,7 @@ def test_a_job_that_kills_its_lanes_is_given_up_and_the_others_go_on():
     states, outcome, after = on_a_board(scenario, max_failures=2)
     assert states == ["1", "1", "1"]
     assert outcome == {
-        "status": "failed", "error": "given up after 3 attempts: its worker died",
+        "status": "failed", "error": "given up after 3 failures: its worker died", "traceback": "",
     }  # fmt: skip
     assert after == (1, job("2"))
 
@@ -49,10 +52,10 @@ def test_what_a_lost_lane_had_goes_to_another():
         await board.take("a", 0)
         waiting = asyncio.create_task(board.take("b", 0))
         before = await settled(waiting)
-        await board.lost(["a"], "out of memory")
+        await board.lost(["a"], Loss("out of memory"))
         return before, await waiting, await board.lanes()
 
-    assert on_a_board(scenario) == ([False], (1, job("1")), {"b": {}})
+    assert on_a_board(scenario) == ([False], (1, job("1")), {"b": {"ended": 0}})
 
 
 @pytest.mark.parametrize("how", ["hello", "lost"])
@@ -65,7 +68,7 @@ def test_a_worker_that_died_waiting_takes_no_job_with_it(how):
         await board.finish("0", {"status": "complete"})
         ghost = asyncio.create_task(board.take("a", 1))
         await settled(ghost)
-        await (board.hello("a", {}) if how == "hello" else board.lost(["a"], "gone"))
+        await (board.hello("a", {}) if how == "hello" else board.lost(["a"], Loss("gone")))
         for key in ("1", "2"):
             await board.submit(job(key))
         await settled(ghost)
@@ -105,3 +108,64 @@ def test_a_job_that_was_forgotten_while_it_waited_is_given_to_nobody():
         return await board.take("a", 0)
 
     assert on_a_board(scenario) == (1, job("2"))
+
+
+def test_a_node_that_is_taken_away_is_no_failure_of_its_trial():
+    async def scenario(board):
+        await board.submit(job("1"))
+        for _ in range(5):
+            await board.hello("a", {})
+            await board.take("a", 0)
+            await board.lost(["a"], Loss("its node is gone", taken_away=True))
+        seen = await board.look("1")
+        await board.hello("b", {})
+        return seen, await board.take("b", 0)
+
+    seen, taken = on_a_board(scenario, max_failures=0)
+    assert seen["outcome"] is None
+    assert seen["interruptions"] == ["a, after epoch 0: its node is gone"] * 5
+    assert taken == (1, job("1"))
+
+
+def test_a_job_goes_on_after_the_epochs_of_another_lane_and_nothing_is_lost_or_told_twice():
+    async def scenario(board):
+        await board.submit(job("1"))
+        for lane in ("a", "b"):
+            await board.hello(lane, {})
+        await board.take("a", 0)
+        await board.report("1", [{"epoch": 1}, {"epoch": 2}])
+        first = await board.news("1", 0, 0.0)
+        await board.lost(["a"], Loss("its worker died"))
+        await board.take("b", 0)
+        # The checkpoint is newer than what the lane could tell, or older.
+        await board.resumed("1", [{"epoch": 1}, {"epoch": 2}, {"epoch": 3}])
+        await board.report("1", [{"epoch": 4}])
+        await board.finish("1", {"status": "complete"}, [{"epoch": 5}])
+        second = await board.news("1", len(first["epochs"]), 0.0)
+        return first, second, await board.events(), await board.events(), await board.lanes()
+
+    first, second, events, again, lanes = on_a_board(scenario)
+    assert [each["epoch"] for each in first["epochs"] + second["epochs"]] == [1, 2, 1, 2, 3, 4, 5]
+    assert (first["resumed_after"], second["resumed_after"]) == (0, 3)
+    assert second["interruptions"] == ["a, after epoch 2: its worker died"]
+    assert events == [
+        "a was lost (its worker died): trial 1 goes on elsewhere",
+        "trial 1 goes on after epoch 3, on b",
+    ]
+    assert again == []
+    assert lanes == {"b": {"ended": 1}}
+
+
+def test_a_job_that_is_given_up_says_where_its_last_log_is_and_what_python_said():
+    async def scenario(board):
+        await board.submit(job("1"))
+        await board.hello("a", {"node": "10.0.0.7", "log": "/ray/1.err"})
+        await board.take("a", 0)
+        await board.lost(["a"], Loss("its worker died", "Traceback: all of it"))
+        return (await board.look("1"))["outcome"]
+
+    assert on_a_board(scenario, max_failures=0) == {
+        "status": "failed",
+        "error": "given up after 1 failure: its worker died (its log: 10.0.0.7:/ray/1.err)",
+        "traceback": "Traceback: all of it",
+    }

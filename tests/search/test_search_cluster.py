@@ -6,7 +6,7 @@ import pytest
 
 from kdsweep.errors import SpecError
 from kdsweep.search import cluster as cluster_module
-from kdsweep.search.cluster import LANES_PER_RUN_ON_A_CLUSTER, Fitted, arithmetic, connected, fit
+from kdsweep.search.cluster import Fitted, arithmetic, connected, fit
 from kdsweep.spec import ClusterSpec
 from kdsweep.sweep_file.plan import Machine
 
@@ -105,10 +105,9 @@ def test_lanes_on_a_running_cluster(on, machine, settings, lanes):
 
 
 def test_lanes_share_a_train_run_as_the_settings_say(on):
-    assert on(8, 0).lanes_per_run == 8
+    assert on(8, 0).lanes_per_run == 1
     assert on(8, 0, lanes_per_run=3).lanes_per_run == 3
     assert on(2, 0, lanes_per_run=50).lanes_per_run == 2
-    assert on(64, 0, address="auto").lanes_per_run == LANES_PER_RUN_ON_A_CLUSTER
     # Several workers of a trial are a run of their own.
     assert on(8, 0, workers_per_trial=2).lanes_per_run == 1
 

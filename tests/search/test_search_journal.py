@@ -227,8 +227,59 @@ def test_a_teacher_is_recorded_once_as_a_record_of_its_own(journal, listener, st
     assert meta.teacher.hash == CARD["digest"]
     assert (meta.teacher.accuracy, meta.teacher.params) == (0.9, 1000)
     assert meta.teacher.reused is False
-    assert meta.data_fingerprint == "fingerprint"
     assert journal.front == []
+
+
+def test_the_data_are_noted_once(journal, store):
+    journal.data("fingerprint")
+    journal.data("another")
+    assert RunStore.open(store.directory).meta.data_fingerprint == "fingerprint"
+
+
+def test_running_trials_are_written_down_with_their_epochs_and_never_after_their_end(
+    journal, store
+):
+    begin(journal)
+    journal.epochs("00000", [epoch(1).model_dump()], "lane-000")
+    assert store.read()[0].epochs == ()
+    journal.keep_running()
+    (kept,) = store.read()
+    assert (kept.status, kept.epochs) == ("running", (epoch(1),))
+    path = store.trial_dir("00000") / "result.json"
+    before = path.stat().st_ino
+    journal.keep_running()
+    assert path.stat().st_ino == before
+    journal.end("00000", {"status": "complete"})
+    journal.keep_running()
+    assert store.read()[0].status == "complete"
+
+
+@pytest.mark.parametrize(("status", "left"), [("complete", False), ("stopped", True)])
+def test_checkpoints_go_when_a_trial_has_ended_for_good(journal, store, status, left):
+    begin(journal)
+    place = store.checkpoints_of("00000")
+    place.mkdir()
+    (place / "00001-0123456789abcdef.safetensors").write_bytes(b"")
+    journal.end("00000", {"status": status})
+    assert place.exists() is left
+
+
+def test_what_cut_a_trial_short_is_in_its_record(store, listener):
+    first = Journal(store, listener, None)
+    begin(first)
+    first.epochs("00000", [epoch(1).model_dump(), epoch(2).model_dump()], "lane-001")
+    first.interrupted("00000", ["lane-000, after epoch 1: its node is gone"])
+    first.keep_running()
+    second = Journal(store, listener, None, done=store.read())
+    assert second.epochs_before("00000") == (epoch(1), epoch(2))
+    begin(second)
+    second.interrupted("00000", ["lane-000, after epoch 2: its worker died"])
+    second.end("00000", {"status": "complete"})
+    assert store.read()[0].interruptions == (
+        "lane-000, after epoch 1: its node is gone",
+        "lane-001, after epoch 2: the sweep was cut short",
+        "lane-000, after epoch 2: its worker died",
+    )
 
 
 def test_another_teacher_of_a_trial_does_not_take_the_place_of_the_sweeps(journal, store):

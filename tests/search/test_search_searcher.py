@@ -62,7 +62,7 @@ def told(key, status="complete", *, epochs=(), **more):
     outcome = {"status": status, "metrics": {"accuracy": 0.5, "params": 10.0}, **more}
     return {
         "key": key, "epochs": [each.model_dump() for each in epochs], "lane": "lane-000",
-        "outcome": json.dumps(outcome), "done": True,
+        "outcome": json.dumps(outcome), "done": True, "interruptions": [], "resumed_after": 0,
     }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from search_sweeps import CONDITIONAL
 from kdsweep.search import watch as watch_module
 from kdsweep.search.budget import Budget, Spent
 from kdsweep.search.cluster import Fitted
+from kdsweep.search.job import Loss
 from kdsweep.search.watch import TEACHER_KEY, Watch
 from kdsweep.spec import TrialSpec
 from kdsweep.spec.sweep import BudgetSpec
@@ -28,7 +29,7 @@ class Board:
     """The switchboard as the watch sees it: every method is ``.remote()``, answered here."""
 
     def __init__(self):
-        self.up, self.calls, self.looks = {}, [], 0
+        self.up, self.calls, self.looks, self.said = {}, [], 0, []
         self.teacher = {"last_teacher_epoch": None, "outcome": None}
 
     def __getattr__(self, name):
@@ -38,6 +39,9 @@ class Board:
         if name == "lanes":
             self.looks += 1
             return self.up
+        if name == "events":
+            said, self.said = self.said, []
+            return said
         if name == "look":
             assert given == (TEACHER_KEY,)
             return self.teacher
@@ -49,7 +53,10 @@ class Lanes:
     """Two lanes, of which some may be lost."""
 
     def __init__(self):
-        self.num_left, self.lost = 2, {}
+        self.num_left, self.lost, self.noted = 2, {}, []
+
+    def note(self, up):
+        self.noted.append(up)
 
     def take_lost(self):
         lost, self.lost = self.lost, {}
@@ -61,7 +68,8 @@ class Heard:
     """Stands for the display and for the journal."""
 
     def __init__(self):
-        self.phases, self.messages, self.teachers = [], [], []
+        self.phases, self.messages, self.teachers, self.num_kept = [], [], [], 0
+        self.fingerprints = []
         self.progress = self
         self.log = Path("runs/x/logs/driver.log")
 
@@ -71,8 +79,14 @@ class Heard:
     def message(self, text):
         self.messages.append(text)
 
+    def keep_running(self):
+        self.num_kept += 1
+
     def warn(self, sentences):
         self.messages += [f"warning: {sentence}" for sentence in sentences]
+
+    def data(self, fingerprint):
+        self.fingerprints.append(fingerprint)
 
     def teacher(self, card, trial):
         self.teachers.append((card, trial))
@@ -92,6 +106,7 @@ class Scene:
     def watch(self, trial=NO_TEACHER, budget=UNLIMITED):
         return Watch(
             self.board, self.lanes, FITTED, self.heard, trial, budget=budget,
+            prepares=trial.teacher is not None,
             close_search=self.closed.set, on_up=lambda: self.ups.append("up"),
         )  # fmt: skip
 
@@ -115,7 +130,7 @@ def test_all_lanes_lost(scene):
     failure = scene.ends(scene.watch())
     assert failure == "all lanes are lost: out of memory"
     assert scene.board.calls == [
-        ("lost", ["lane-000", "lane-001"], "out of memory"),
+        ("lost", ["lane-000", "lane-001"], Loss("out of memory")),
         ("abort", "all lanes are lost: out of memory"),
     ]
 
@@ -127,9 +142,29 @@ def test_one_lane_lost_is_no_end(scene):
     failure = scene.ends(watch, then=lambda: (until(lambda: scene.board.calls), watch.stop()))
     assert failure is None
     assert watch.stopped
+    assert (
+        "lane-001: given up (out of memory); the sweep goes on with 1 lane" in scene.heard.messages
+    )
     assert scene.board.calls == [
-        ("lost", ["lane-001"], "out of memory"), ("abort", "the sweep was stopped"),
+        ("lost", ["lane-001"], Loss("out of memory")), ("abort", "the sweep was stopped"),
     ]  # fmt: skip
+
+
+def test_what_happened_to_lanes_is_told_and_who_gets_something_done_is_noted(scene):
+    scene.board.up = {"lane-000": {"ended": 3}}
+    scene.board.said = ["lane-001 was lost (its node is gone)"]
+    watch = scene.watch()
+    scene.ends(watch, then=lambda: (until(lambda: scene.board.looks > 3), watch.stop()))
+    assert scene.heard.messages.count("lane-001 was lost (its node is gone)") == 1
+    assert scene.lanes.noted[0] == scene.board.up
+
+
+def test_a_sweep_that_is_no_longer_what_it_was_ends_before_it_begins(scene):
+    scene.board.teacher["outcome"] = {"status": "failed", "changed": ("the data have changed",)}
+    watch = scene.watch(TRIAL)
+    assert scene.ends(watch) is None
+    assert watch.changed == ["the data have changed"]
+    assert scene.board.calls == [("abort", "the sweep has changed")]
 
 
 def until(is_so):
@@ -197,7 +232,7 @@ def test_the_traceback_of_a_teacher_goes_to_the_log(scene, caplog):
 def test_a_teacher_that_is_there_is_told_once(scene, reused, how):
     card = CARD | {"reused": reused}
     scene.board.up = {"lane-000": {}}
-    scene.board.teacher["outcome"] = {"status": "complete", "teachers": [card]}
+    scene.board.teacher["outcome"] = {"status": "complete", "data": "abc", "teachers": [card]}
     watch = scene.watch(TRIAL)
     scene.ends(watch, then=lambda: (until(lambda: scene.heard.messages), watch.stop()))
     assert scene.heard.teachers == [(card, TRIAL)]
@@ -211,7 +246,7 @@ def test_a_full_disk_ends_the_sweep(scene):
 
     scene.heard.teacher = full
     scene.board.up = {"lane-000": {}}
-    scene.board.teacher["outcome"] = {"status": "complete", "teachers": [CARD]}
+    scene.board.teacher["outcome"] = {"status": "complete", "data": "abc", "teachers": [CARD]}
     failure = scene.ends(scene.watch(TRIAL))
     assert failure == ("the records cannot be written: [Errno 28] No space left on device")
 
@@ -237,6 +272,7 @@ def test_of_several_teachers_each_is_named(scene):
         found = {**CARD, "teacher": "large", "reused": True}
         scene.board.teacher["outcome"] = {
             "status": "complete",
+            "data": "abc",
             "teachers": [CARD, found],
             "warnings": ["few pieces"],
         }
@@ -299,7 +335,7 @@ def test_what_is_spent_is_written_down_while_the_sweep_runs(scene, monkeypatch):
     budget = Budget(None, cost_per_hour=36.0, spent=Spent(100.0, 7))
     watch = Watch(
         scene.board, scene.lanes, FITTED, scene.heard, NO_TEACHER,
-        budget=budget, close_search=scene.closed.set, keep_spent=kept.append,
+        prepares=False, budget=budget, close_search=scene.closed.set, keep_spent=kept.append,
     )  # fmt: skip
     scene.ends(watch, then=lambda: (until(lambda: len(kept) >= 2), watch.stop()))
     assert kept[0].epochs == 7

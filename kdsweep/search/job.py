@@ -1,0 +1,94 @@
+"""A job of a lane as the switchboard knows it; like the switchboard, of the standard library alone.
+
+A job is asked for once, and may pass through several lanes before it ends.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+Job = dict[str, Any]
+"""What a lane is asked to do: ``key`` names it, ``trial`` is the resolved trial.
+
+``after`` may name a job that must have ended before; others are handed out meanwhile. ``rungs``
+are the epochs after which its lane waits to hear whether the job goes on. ``checkpoints`` is where
+the trial's are kept.
+"""
+
+Answer = dict[str, Any]
+"""Whether a job ``goes_on`` after a rung, and ``why`` not."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Why a lane was lost, in a clause; what Python and Ray have to say of it; whose fault it is.
+
+    A node that was ``taken_away`` is no failure of the trial that was on it.
+    """
+
+    why: str
+    traceback: str = ""
+    taken_away: bool = False
+
+
+@dataclass
+class JobState:
+    """What is known of one job, and who waits to hear more.
+
+    ``epochs`` only grow: a lane that goes on from an earlier epoch tells some of them again.
+    """
+
+    job: Job
+    lane: str | None = None
+    log: str = ""
+    """Where the last lane's own words are."""
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    teacher_epochs: list[dict[str, Any]] = field(default_factory=list)
+    outcome: dict[str, Any] | None = None
+    stopped: bool = False
+    failures: int = 0
+    lives: int = 0
+    """How many lanes have lost it."""
+    interruptions: list[str] = field(default_factory=list)
+    resumed_after: int = 0
+    """The epoch from which the lane at hand has gone on."""
+    at_rung: dict[str, Any] | None = None
+    rung_told: bool = False
+    answers: dict[int, Answer] = field(default_factory=dict)
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def told(self, seen: int) -> dict[str, Any]:
+        """What there is to tell after the first ``seen`` epochs."""
+        return {
+            "epochs": self.epochs[seen:],
+            "last_teacher_epoch": self.teacher_epochs[-1] if self.teacher_epochs else None,
+            "outcome": self.outcome,
+            "lane": self.lane,
+            "at_rung": self.at_rung,
+            "interruptions": list(self.interruptions),
+            "resumed_after": self.resumed_after,
+        }
+
+    def lost(self, loss: Loss, *, max_failures: int) -> bool:
+        """Its lane is no more; whether it is to be given to another."""
+        after = self.epochs[-1]["epoch"] if self.epochs else 0
+        self.interruptions.append(f"{self.lane}, after epoch {after}: {loss.why}")
+        self.lives += 1
+        self.failures += not loss.taken_away
+        self.lane, self.at_rung, self.resumed_after = None, None, 0
+        self.answered.set()
+        if self.failures <= max_failures:
+            return True
+        log = f" (its log: {self.log})" if self.log else ""
+        self.outcome = {
+            "status": "failed",
+            "error": f"given up after {self._failures}: {loss.why}{log}",
+            "traceback": loss.traceback,
+        }
+        self.news.set()
+        return False
+
+    @property
+    def _failures(self) -> str:
+        return f"{self.failures} failure{'s' * (self.failures != 1)}"

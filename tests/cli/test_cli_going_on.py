@@ -1,0 +1,132 @@
+"""``kdsweep resume`` and ``extend`` as far as they need no Ray: what they hand on, and refuse."""
+
+import hashlib
+
+import pytest
+from calling import run
+from small_runs import SWEEP, files_in, store_of
+from test_cli_results import trial
+
+from kdsweep.results.store import RunStore
+
+BUDGET = SWEEP.replace("search: {trials: 2}", "search: {budget: {epochs: 40, hours: 1}}")
+
+
+@pytest.fixture
+def handed_on(monkeypatch):
+    """What a sweep would be run with."""
+    import kdsweep.search.run as search_run
+
+    given = {}
+
+    def instead(sweep, open_store, **more):
+        store = open_store()
+        given.update(search=sweep.spec.search, planned=more["progress"]._state.planned, **more)
+        return "complete", store
+
+    monkeypatch.setattr(search_run, "run", instead)
+    return given
+
+
+def digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def ended(home, text=SWEEP, **meta):
+    store = store_of(home, **{"status": "complete", "sweep_sha256": digest(text), **meta})
+    (store.directory / "sweep.yaml").write_text(text)
+    for number in range(4):
+        store.write(trial(number, 0.5, 100 + number, status="complete"))
+    return store
+
+
+def test_extend_adds_trials_and_the_run_knows_of_it(home, handed_on):
+    ended(home)
+    assert run("extend", "runs/small", "--trials", "1") == 0
+    # The space has two points, and one of them is a control's.
+    assert (handed_on["search"].trials, handed_on["planned"]) == (3, 4)
+    meta = RunStore.open(home / "runs" / "small").meta
+    assert meta.extended == {"trials": 1.0}
+    assert run("extend", "runs/small", "--trials", "4") == 0
+    assert handed_on["search"].trials == 7
+    meta = RunStore.open(home / "runs" / "small").meta
+    assert (meta.extended, meta.trials) == ({"trials": 5.0}, 4)
+
+
+def test_resume_goes_on_with_what_was_added(home, handed_on):
+    ended(home, status="stopped", extended={"trials": 5.0})
+    assert run("resume", "runs/small") == 0
+    assert handed_on["search"].trials == 7
+
+
+def test_extend_raises_a_budget(home, handed_on):
+    ended(home, BUDGET, ended_by="the budget of epochs is spent")
+    assert run("extend", "runs/small", "--epochs", "10", "--hours", "0.5") == 0
+    budget = handed_on["search"].budget
+    assert (budget.epochs, budget.hours, budget.cost) == (50, 1.5, None)
+    assert not handed_on["search"].has_most_trials
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "sentence"),
+    [
+        (SWEEP, [], "give how much more: --trials, --epochs, --hours or --cost, above zero"),
+        (SWEEP, ["--hours", "0"], "give how much more: --trials, --epochs, --hours or --cost"),
+        (SWEEP, ["--hours", "1"], "--hours: the sweep has no budget of hours; give what limits it: "
+                                  "--trials"),
+        (BUDGET, ["--cost", "1"], "--cost: the sweep has no budget of cost; give what limits it: "
+                                  "--hours, --epochs"),
+        (BUDGET, ["--trials", "1"], "--trials: the sweep has no limit of trials, its budget ends "),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("no_ray")
+def test_what_cannot_be_added_is_refused(home, capsys, text, arguments, sentence):
+    ended(home, text)
+    before = files_in(home)
+    assert run("extend", "runs/small", *arguments) == 2
+    out, err = capsys.readouterr()
+    assert (out, files_in(home)) == ("", before)
+    assert sentence in err
+
+
+@pytest.mark.usefixtures("no_ray")
+@pytest.mark.parametrize("command", [["resume"], ["extend", "--trials", "1"]])
+def test_a_sweep_file_that_was_changed_is_refused(home, capsys, command):
+    store = ended(home, status="stopped" if command == ["resume"] else "complete")
+    (store.directory / "sweep.yaml").write_text(SWEEP.replace("epochs: 2", "epochs: 3"))
+    before = (store.directory / "run.json").read_bytes()
+    assert run(command[0], "runs/small", *command[1:]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: runs/small/sweep.yaml: the sweep file has changed since the ")
+    assert (store.directory / "run.json").read_bytes() == before
+
+
+def test_it_goes_on_with_a_changed_file_if_told_to(home, handed_on):
+    text = SWEEP.replace("epochs: 2", "epochs: 3")
+    store = ended(home, status="stopped", data_fingerprint="old")
+    (store.directory / "sweep.yaml").write_text(text)
+    assert run("resume", "runs/small", "--despite-changes") == 0
+    assert handed_on["expected"] is None
+    meta = RunStore.open(store.directory).meta
+    assert (meta.sweep_sha256, meta.data_fingerprint) == (digest(text), None)
+
+
+def test_data_and_teacher_are_compared_with_those_of_the_run(home, handed_on):
+    teacher = {"hash": "0123456789abcdef01234567"}
+    ended(home, status="stopped", data_fingerprint="abc", teacher=teacher)
+    assert run("resume", "runs/small") == 0
+    assert handed_on["expected"] == {"data": "abc", "teacher": teacher["hash"]}
+
+
+def test_a_sweep_whose_trials_have_all_failed_ends_with_2(home, monkeypatch, capsys):
+    import kdsweep.search.run as search_run
+
+    store = ended(home, status="stopped")
+    for number in range(4):
+        failed = trial(number, 0.5, 100, status="failed")
+        store.write(failed.model_copy(update={"error": "epoch 1: the loss is nan"}))
+    monkeypatch.setattr(search_run, "run", lambda *a, **k: ("complete", store))
+    assert run("resume", "runs/small") == 2
+    err = capsys.readouterr().err
+    assert err.endswith("small: every trial has failed; the first one: epoch 1: the loss is nan\n")
