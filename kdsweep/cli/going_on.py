@@ -90,10 +90,12 @@ def extend(
 def _go_on(
     store: "RunStore", address: str | None, despite_changes: bool, more: dict[str, float]
 ) -> None:
+    from kdsweep.results.holder import refuse_if_held
     from kdsweep.results.store import SWEEP_FILE
     from kdsweep.search.provenance import what_must_not_change
     from kdsweep.sweep_file import check_room, load, plan
 
+    refuse_if_held(store.directory)
     meta, path = store.meta, store.directory / SWEEP_FILE
     digest = hashlib.sha256(store.sweep_text.encode()).hexdigest()
     changed = digest != (meta.sweep_sha256 or digest)

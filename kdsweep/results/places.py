@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from kdsweep.errors import ResultError
+from kdsweep.results.holder import refuse_if_held
 
 META_FILE = "run.json"
 
@@ -13,9 +14,10 @@ def refuse_what_is_there(directory: Path, name: str) -> None:
     """Check that a new run called ``name`` may be made at ``directory``.
 
     Raises:
-        ResultError: a run, a file or somebody's files are there.
+        ResultError: a run, which may be driven by somebody, a file or somebody's files are there.
     """
     if (directory / META_FILE).exists():
+        refuse_if_held(directory)
         raise ResultError(
             f"already holds a run; `kdsweep resume {directory}` goes on with it, "
             f"`--name NAME` starts another beside it (for example `--name {name}-2`)",

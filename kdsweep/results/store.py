@@ -4,6 +4,7 @@
 
     runs/digits/run.json                    RunMeta
     runs/digits/sweep.yaml                  the sweep file as it was given
+    runs/digits/driver.json                 who drives it, while somebody does
     runs/digits/trials/ID/result.json       TrialResult
     runs/digits/trials/ID/trial.yaml        the resolved trial, which runs again as it stands
 
@@ -24,19 +25,19 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from kdsweep.errors import ResultError
 from kdsweep.results.atomic import sync_directory, write_bytes, write_files
+from kdsweep.results.holder import Heart, held, living_holder
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.places import META_FILE, folders, no_run_here, refuse_what_is_there
 from kdsweep.results.record import TrialResult
+from kdsweep.results.stopping import forget_the_request, is_asked_to_stop
 
 SWEEP_FILE = "sweep.yaml"
 _TRIALS = "trials"
-_LOCK = ".driver.lock"
 _TRIAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -48,6 +49,7 @@ class RunStore:
         self._meta = meta
         self._meta_lock = threading.Lock()
         self._with_trial_file: set[str] = set()
+        self._heart: Heart | None = None
         self.problems: tuple[str, ...] = ()
         """What was wrong with records at the last ``read``, a sentence each."""
 
@@ -198,31 +200,25 @@ class RunStore:
         """Be the one driver of this run; given up when the process ends, however it ends.
 
         Raises:
-            ResultError: another process drives it.
+            ResultError: another process drives it, on whatever machine; names it.
         """
-        lock = FileLock(self.directory / _LOCK, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise ResultError(
-                "is being worked on by another kdsweep process; wait for it or stop it first",
-                source=self.directory,
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+        with held(self.directory) as heart:
+            forget_the_request(self.directory)
+            self._heart = heart
+            try:
+                yield
+            finally:
+                forget_the_request(self.directory)
 
     def is_held(self) -> bool:
-        """Whether a living process on this machine drives the run."""
-        path = self.directory / _LOCK
-        if not path.exists() or not os.access(path, os.W_OK):
-            return False
-        try:
-            with FileLock(path, timeout=0):
-                return False
-        except Timeout:
-            return True
+        """Whether a living process drives the run, on whatever machine."""
+        return living_holder(self.directory) is not None
+
+    def why_stop(self) -> str | None:
+        """Why the driver should end the sweep: somebody asked, or has taken the run over."""
+        if self._heart is not None and self._heart.lost_to is not None:
+            return f"the run was taken over by {self._heart.lost_to.words}"
+        return "somebody asked for it" if is_asked_to_stop(self.directory) else None
 
 
 def _damage(error: ValidationError) -> str:

@@ -186,6 +186,7 @@ def _on_ray(
         # Making MLflow's tables takes seconds that the lanes need to come up.
         on_up=tracker.start if tracker is not None else lambda: None,
         keep_spent=partial(_keep_spent, store),
+        why_stop=store.why_stop,
     )
     with _interrupts(watch.stop), watch:
         _tune(searcher, FrontScheduler(rungs, board), fitted, scratch)

@@ -30,6 +30,9 @@ NO_LANE_AFTER_S = 55.0
 KEEP_SPENT_EVERY_S = 20.0
 """What was spent is written down so often: a driver that dies cannot do it any more."""
 
+LOOK_FOR_REQUESTS_EVERY_S = 2.0
+"""A request to stop is a file: on shared storage each look is a question to its server."""
+
 LANES_STUCK_AFTER_S = 600.0
 """Lanes that have their room are up by then, or something is wrong with the nodes."""
 
@@ -54,15 +57,18 @@ class Watch:
         close_search: Callable[[], None],
         on_up: Callable[[], None] = lambda: None,
         keep_spent: Callable[[Spent], None] = lambda spent: None,
+        why_stop: Callable[[], str | None] = lambda: None,
     ) -> None:
         """``on_up`` is called once, when the first lane is up; ``keep_spent`` now and then.
 
         ``prepares``: whether there is a job before all trials, of the teacher or the data alone.
+        ``why_stop`` says that somebody beside this process wants the end, and why.
         """
         self._board, self._lanes, self._fitted = board, lanes, fitted
         self._journal, self._progress, self._trial = journal, journal.progress, trial
         self._budget, self._close_search, self._on_up = budget, close_search, on_up
         self._keep_spent, self._spent_kept_at = keep_spent, time.monotonic()
+        self._why_stop, self._asked_at = why_stop, time.monotonic()
         self._wanted_stop = threading.Event()
         self._over = threading.Event()
         self._teacher_pending = prepares
@@ -108,6 +114,7 @@ class Watch:
                     return
                 self._look()
                 self._keep_what_is_spent()
+                self._look_for_requests()
             except ray.exceptions.RayError as error:
                 if not self._over.is_set():
                     self._fail(f"the sweep lost its cluster: {str(error).splitlines()[0]}")
@@ -121,6 +128,14 @@ class Watch:
             self._spent_kept_at = time.monotonic()
             self._keep_spent(self._budget.spent)
             self._journal.keep_running()
+
+    def _look_for_requests(self) -> None:
+        """What was asked for elsewhere is as a Ctrl-C here."""
+        if time.monotonic() - self._asked_at >= LOOK_FOR_REQUESTS_EVERY_S:
+            self._asked_at = time.monotonic()
+            if (why := self._why_stop()) is not None:
+                self._progress.message(f"stopping: {why}")
+                self.stop()
 
     def _pause_s(self) -> float:
         settled = not self._teacher_pending and self._num_lanes_up >= self._fitted.lanes

@@ -271,7 +271,7 @@ def test_one_driver_at_a_time(store):
     with store.hold():
         assert other.is_held()
         with (
-            pytest.raises(ResultError, match="being worked on by another kdsweep process"),
+            pytest.raises(ResultError, match="is being worked on by kdsweep on"),
             other.hold(),
         ):
             pytest.fail("two drivers at once")

@@ -103,11 +103,11 @@ class Scene:
         self.closed = threading.Event()
         self.ups = []
 
-    def watch(self, trial=NO_TEACHER, budget=UNLIMITED):
+    def watch(self, trial=NO_TEACHER, budget=UNLIMITED, **more):
         return Watch(
             self.board, self.lanes, FITTED, self.heard, trial, budget=budget,
             prepares=trial.teacher is not None,
-            close_search=self.closed.set, on_up=lambda: self.ups.append("up"),
+            close_search=self.closed.set, on_up=lambda: self.ups.append("up"), **more,
         )  # fmt: skip
 
     def ends(self, watch, *, then=lambda: None):
@@ -165,6 +165,19 @@ def test_a_sweep_that_is_no_longer_what_it_was_ends_before_it_begins(scene):
     assert scene.ends(watch) is None
     assert watch.changed == ["the data have changed"]
     assert scene.board.calls == [("abort", "the sweep has changed")]
+
+
+def test_a_request_from_elsewhere_is_as_a_ctrl_c(scene, monkeypatch):
+    monkeypatch.setattr(watch_module, "LOOK_FOR_REQUESTS_EVERY_S", 0.01)
+    asked = []
+    watch = scene.watch(why_stop=lambda: asked[0] if asked else None)
+    failure = scene.ends(
+        watch, then=lambda: (until(lambda: scene.board.looks > 3), asked.append("by a test"))
+    )
+    assert failure is None
+    assert watch.stopped
+    assert scene.heard.messages == ["stopping: by a test"]
+    assert scene.board.calls == [("abort", "the sweep was stopped")]
 
 
 def until(is_so):
