@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kdsweep import __version__
-from kdsweep.cli import check, failing, going_on, results, run, sync
+from kdsweep.cli import check, failing, going_on, jobs, results, run, sync
 from kdsweep.errors import KdsweepError, in_own_code
 
 _HELP = """Sweep students and ways of distilling them; get the Pareto front.
@@ -19,6 +19,7 @@ different sizes in different ways and keeps, for every size, the best one.
 Examples:
   kdsweep check search_spaces/digits.yaml        what would run
   kdsweep run search_spaces/digits.yaml          train; writes runs/digits
+  kdsweep status runs/digits                     how it is doing, who drives it
   kdsweep front runs/digits                      the best one for every size
   kdsweep select runs/digits --max-params 20000  the best one that fits
   kdsweep ui                                     browse all trials in MLflow
@@ -70,6 +71,7 @@ def _root(
 app.command()(check.check)
 run.register(app)
 going_on.register(app)
+jobs.register(app)
 results.register(app)
 app.command()(sync.sync)
 

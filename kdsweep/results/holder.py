@@ -20,9 +20,13 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kdsweep.errors import ResultError
+from kdsweep.results.atomic import write_bytes
+from kdsweep.results.processes import began, boot_id, ray_job
 
 HOLDER_FILE = "driver.json"
 LOCK_FILE = ".driver.lock"
+JOB_FILE = "job.json"
+"""The Ray job that drove it last: it has an output of its own, also when it has ended."""
 BEAT_EVERY_S = 15.0
 DEAD_AFTER_S = 60.0
 """Without a heartbeat for so long a driver on another machine is taken to be dead."""
@@ -50,11 +54,11 @@ class Holder(BaseModel):
         """The one that asks."""
         return cls(
             host=platform.node(),
-            boot=_boot(),
+            boot=boot_id(),
             pid=os.getpid(),
-            pid_began=_began(os.getpid()) or "",
+            pid_began=began(os.getpid()) or "",
             since=time.time(),
-            job=_ray_job(),
+            job=ray_job(),
             token=uuid.uuid4().hex,
         )
 
@@ -68,13 +72,13 @@ class Holder(BaseModel):
     @property
     def is_here(self) -> bool:
         """Whether it runs, or ran, on this machine."""
-        return (self.host, self.boot) == (platform.node(), _boot())
+        return (self.host, self.boot) == (platform.node(), boot_id())
 
     @property
     def process_lives(self) -> bool:
         """Whether its process is there; asked on its own machine alone."""
-        began = _began(self.pid)
-        return began is not None and began == (self.pid_began or began)
+        found = began(self.pid)
+        return found is not None and found == (self.pid_began or found)
 
 
 def read_holder(directory: Path) -> Holder | None:
@@ -84,6 +88,14 @@ def read_holder(directory: Path) -> Holder | None:
     except (OSError, ValidationError):
         # Half a file is of somebody who is just taking the run, and dies with the next look.
         return None
+
+
+def read_job(directory: Path) -> str:
+    """The Ray job that drives the run in ``directory``, or drove it last; empty if none did."""
+    try:
+        return str(json.loads((directory / JOB_FILE).read_text())["job"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def silent_s(directory: Path) -> float:
@@ -208,6 +220,11 @@ class Heart:
             # Of several that take a run at once one makes the file, also where locks do not reach.
             with self._path.open("x") as file:
                 file.write(json.dumps(self._me.model_dump(), indent=1) + "\n")
+            job = self._directory / JOB_FILE
+            if self._me.job:
+                write_bytes(job, json.dumps({"job": self._me.job}).encode() + b"\n")
+            else:
+                job.unlink(missing_ok=True)
         except FileExistsError:
             now = read_holder(self._directory)
             raise ResultError(refusal(self._directory, now), source=self._directory) from None
@@ -238,38 +255,3 @@ class Heart:
             # Storage that does not answer for a moment is no reason to stop.
             with suppress(OSError):
                 os.utime(self._path)
-
-
-def _boot() -> str:
-    with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return ""
-
-
-def _began(pid: int) -> str | None:
-    """When a process began, as ``/proc`` has it; none where there is no such process."""
-    try:
-        # The name of the command, in brackets, may hold anything; the 22nd field is the start.
-        said = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return None if said[0] == "Z" else said[19]
-    except FileNotFoundError:
-        if Path("/proc/self/stat").exists():
-            return None
-    except (OSError, IndexError):
-        pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except OSError:
-        pass
-    return ""
-
-
-def _ray_job() -> str:
-    """The Ray job that this process was started as, as Ray tells its jobs."""
-    try:
-        told = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{}")
-        return str((told.get("metadata") or {}).get("job_submission_id") or "")
-    except (ValueError, AttributeError):
-        return ""

@@ -23,6 +23,7 @@ from kdsweep.results.holder import (
     refusal,
     refuse_if_held,
 )  # fmt: skip
+from kdsweep.results.processes import began
 
 ELSEWHERE = Holder(host="far", boot="b", pid=4711, since=1_790_000_000.0, token="t")
 
@@ -103,7 +104,7 @@ def test_a_machine_that_is_silent_for_a_minute_loses_its_run(run):
 def test_a_process_of_this_machine_that_is_gone_is_dead_at_once(run):
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     of_child = Holder.this_process().model_copy(
-        update={"pid": child.pid, "pid_began": holder_module._began(child.pid)}
+        update={"pid": child.pid, "pid_began": began(child.pid)}
     )
     drives(run, of_child)
     assert living_holder(run) == of_child

@@ -1,0 +1,116 @@
+"""``kdsweep status``: how a run is doing, and who drives it."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from kdsweep.results.store import RunStore
+
+JobsAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        envvar="RAY_API_SERVER_ADDRESS",
+        help="The cluster's job server; http://127.0.0.1:8265 if not given.",
+    ),
+]
+RunOrJob = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run directory, or the name of a job of `submit`.")
+]
+
+
+def status(
+    run: Annotated[
+        Path | None,
+        typer.Argument(metavar="RUN", help="A run directory, or a job; all runs if not given."),
+    ] = None,
+    runs_dir: Annotated[
+        Path, typer.Option("--runs-dir", help="Where the runs are, if none is named.")
+    ] = Path("runs"),
+    address: JobsAddress = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+) -> None:
+    """Say how a run is doing, who drives it, and what it trains now.
+
+    It reads the run directory alone, from any machine that sees it. A run whose
+    records say that it runs, but that nobody drives, has died: resume goes on.
+
+    \b
+    Examples:
+      kdsweep status
+      kdsweep status runs/digits
+      kdsweep status kdsweep-digits-1a2b3c4d     a job, where runs/ is not seen
+    """
+    from kdsweep.report.run_status import status_lines
+    from kdsweep.results.runs import find_runs
+    from kdsweep.results.store import RunStore
+
+    if run is not None and is_job(run):
+        told, sentence = jobs_at(address).state(str(run))
+        row = {"job": {"id": str(run), "status": told, "message": sentence}}
+        typer.echo(json.dumps(row, indent=1) if as_json else f"{run}: {told}; {sentence}")
+        return
+    stores, problems = ([RunStore.open(run)], []) if run is not None else find_runs(runs_dir)
+    for problem in problems:
+        typer.echo(f"warning: {problem}", err=True)
+    rows = [_row(store) for store in stores]
+    for row in rows:
+        if row["job"] and (address is not None or (run is not None and row["driver"])):
+            row["job"] |= _told_of(row["job"]["id"], address)
+    if as_json:
+        typer.echo(json.dumps(rows if run is None else rows[0], indent=1, allow_nan=False))
+    elif not rows:
+        typer.echo(f"no runs in {runs_dir}")
+    for row in rows if not as_json else ():
+        typer.echo("\n".join(status_lines(row)))
+
+
+def is_job(run: Path) -> bool:
+    """Whether a command's RUN names a job rather than a directory."""
+    return str(run).startswith("kdsweep-") and not run.exists()
+
+
+def jobs_at(address: str | None) -> Any:
+    """The job server that is meant."""
+    from kdsweep.search.jobs import JOBS_AT, Jobs
+
+    return Jobs(address or JOBS_AT)
+
+
+def _row(store: "RunStore") -> dict[str, Any]:
+    from kdsweep.report.run_status import run_status
+    from kdsweep.results.pareto import front
+
+    results, meta = store.read(), store.meta
+    for problem in store.problems:
+        typer.echo(f"warning: {problem}", err=True)
+    found = front(results, meta.objectives, constraints=meta.constraints)
+    return run_status(store, results, found, budget=_budget(store.sweep_text))
+
+
+def _budget(text: str) -> dict[str, Any] | None:
+    """What the sweep may spend, from its file as it was given, which was checked then."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        # The whole reader of sweep files would take seconds: it needs torch.
+        given = YAML(typ="safe", pure=True).load(text)
+        found = given["search"]["budget"]
+    except (YAMLError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _told_of(job: str, address: str | None) -> dict[str, str]:
+    """What the job server says of it; that it says nothing is no reason to say nothing else."""
+    from kdsweep.errors import KdsweepError
+
+    try:
+        told, sentence = jobs_at(address).state(job)
+    except KdsweepError as error:
+        return {"status": "not known", "message": str(error)}
+    return {"status": told, "message": sentence}

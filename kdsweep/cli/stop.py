@@ -1,0 +1,83 @@
+"""``kdsweep stop``: end a sweep cleanly, from any machine that sees its records."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kdsweep.cli.status import JobsAddress, RunOrJob, is_job, jobs_at
+
+if TYPE_CHECKING:
+    from kdsweep.results.holder import Holder
+
+LOOK_EVERY_S = 0.5
+
+
+def stop(
+    run: RunOrJob,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Wait until it has ended, and say how.")
+    ] = True,
+    address: JobsAddress = None,
+) -> None:
+    """Stop a sweep as Ctrl-C does: what is done is kept, and resume goes on.
+
+    The request is a file in the run directory, which whoever drives the sweep
+    sees within seconds, on whatever machine that is.
+
+    \b
+    Examples:
+      kdsweep stop runs/digits
+      kdsweep stop runs/digits --no-wait
+      kdsweep stop kdsweep-digits-1a2b3c4d     a job, where runs/ is not seen
+    """
+    if is_job(run):
+        _stop_job(str(run), address)
+        return
+    from kdsweep.errors import ResultError
+    from kdsweep.results.holder import living_holder
+    from kdsweep.results.stopping import ask_to_stop
+    from kdsweep.results.store import RunStore
+
+    status = RunStore.open(run).meta.status
+    holder = living_holder(run)
+    if holder is None:
+        died = f"; `kdsweep resume {run}` goes on with it"
+        raise ResultError(
+            "nobody drives it, so there is nothing to stop: "
+            + (f"it has died{died}" if status == "running" else f"it is {status}"),
+            source=run,
+        )
+    try:
+        ask_to_stop(run)
+    except OSError as error:
+        raise ResultError(f"cannot be written to: {error}", source=run) from error
+    typer.echo(f"{run}: asked {holder.words} to stop")
+    if wait:
+        typer.echo(f"{run}: {_ended(run, holder)}")
+
+
+def _ended(run: Path, holder: "Holder") -> str:
+    """How the sweep ended that ``holder`` drives; waits for it."""
+    from kdsweep.results.holder import living_holder
+    from kdsweep.results.store import RunStore
+
+    while (now := living_holder(run)) is not None and now.token == holder.token:
+        time.sleep(LOOK_EVERY_S)
+    meta = RunStore.open(run).meta
+    if meta.status == "running":
+        return f"its driver died; `kdsweep resume {run}` goes on"
+    if meta.status == "stopped":
+        return f"stopped; `kdsweep resume {run}` goes on"
+    return f"{meta.status} before it could be stopped"
+
+
+def _stop_job(job: str, address: str | None) -> None:
+    from kdsweep.errors import ResultError
+
+    server = jobs_at(address)
+    if not server.stop(job):
+        told, _ = server.state(job)
+        raise ResultError(f"{job}: does not run, so there is nothing to stop: it is {told}")
+    typer.echo(f"{job}: asked to stop; `kdsweep status {job}` says when it has")

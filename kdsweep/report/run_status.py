@@ -1,0 +1,126 @@
+"""A run as it stands: its state, who drives it, how far it is, what it trains now."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from kdsweep.report.labels import spent_words
+from kdsweep.report.run_table import run_row
+from kdsweep.results.holder import HOLDER_FILE, living_holder, read_job, silent_s
+from kdsweep.results.record import TrialResult
+from kdsweep.results.stopping import is_asked_to_stop
+from kdsweep.results.store import RunStore
+
+
+def run_status(
+    store: RunStore,
+    results: Sequence[TrialResult],
+    front: Sequence[TrialResult],
+    *,
+    budget: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A run in one row: what ``run_row`` has, its driver, and the trials that are running.
+
+    ``status`` is ``died`` where the records say that it runs and nobody drives it.
+    """
+    row = run_row(store, results, front)
+    holder = living_holder(store.directory)
+    running = [result for result in results if result.status == "running"]
+    if row["status"] == "interrupted":
+        row["status"] = "died"
+    return {
+        **row,
+        "stopping": holder is not None and is_asked_to_stop(store.directory),
+        "driver": None if holder is None else {
+            "host": holder.host,
+            "pid": holder.pid,
+            "since": holder.since,
+            "silent_s": _silent_s(store),
+            "words": holder.words,
+        },
+        "job": {"id": job} if (job := read_job(store.directory)) else None,
+        "running": len(running),
+        "trials_running": [_running(result) for result in running] if holder else [],
+        "spent": spent_words(store.meta),
+        "student_epochs": store.meta.student_epochs,
+        "cost": store.meta.cost,
+        "budget": dict(budget or {}) or None,
+        "ended_by": store.meta.ended_by,
+    }  # fmt: skip
+
+
+def status_lines(row: Mapping[str, Any]) -> list[str]:
+    """A row of ``run_status`` for people, a line for each thing."""
+    best = row["best_accuracy"]
+    lines = [
+        f"{row['run']}: {_state(row)}",
+        f"  driver    {row['driver']['words'] if row['driver'] else 'nobody'}",
+    ]
+    if row["job"]:
+        told = row["job"].get("status") or "its state is asked for with --address"
+        lines.append(f"  Ray job   {row['job']['id']}: {told}")
+    lines += [
+        f"  trials    {_trials(row)}",
+        f"  front     {_num(row['front_size'], 'student')}"
+        + ("" if best is None else f", best accuracy {100 * best:.2f}%"),
+        f"  spent     {row['spent']}",
+    ]
+    if row["budget"]:
+        limits = ", ".join(f"{what} {limit:g}" for what, limit in row["budget"].items())
+        lines.append(f"  budget    {limits}")
+    if row["ended_by"]:
+        lines.append(f"  ended     {row['ended_by']}")
+    return [*lines, *(f"  running   {_in_words(trial)}" for trial in row["trials_running"])]
+
+
+def _silent_s(store: RunStore) -> float | None:
+    if not (store.directory / HOLDER_FILE).exists():
+        return None
+    with suppress(OSError):
+        return round(silent_s(store.directory), 1)
+    return None
+
+
+def _running(result: TrialResult) -> dict[str, Any]:
+    last = result.epochs[-1] if result.epochs else None
+    return {
+        "trial_id": result.trial_id,
+        "name": result.label,
+        "epoch": 0 if last is None else last.epoch,
+        "epochs": (result.trial.get("train") or {}).get("epochs"),
+        "accuracy": None if last is None else last.accuracy,
+        "lane": result.lane or None,
+        "started": result.started,
+    }
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    if row["stopping"]:
+        return "running, asked to stop"
+    if row["status"] == "died":
+        return (
+            "died: its records say that it runs, but nobody drives it; "
+            f"`kdsweep resume {row['run']}` goes on"
+        )
+    return str(row["status"])
+
+
+def _trials(row: Mapping[str, Any]) -> str:
+    planned = f" of {row['planned']}" if row["planned"] else ""
+    others = (f"{row[status]} {status}" for status in ("pruned", "failed", "stopped", "running"))
+    counted = [text for text in others if not text.startswith("0 ")]
+    return ", ".join([f"{row['complete']}{planned} complete", *counted])
+
+
+def _in_words(trial: Mapping[str, Any]) -> str:
+    said = [f"{trial['trial_id']} {trial['name']}"]
+    if trial["epoch"]:
+        said.append(f"epoch {trial['epoch']} of {trial['epochs']}")
+        said.append(f"accuracy {100 * trial['accuracy']:.2f}%")
+    if trial["lane"]:
+        said.append(trial["lane"])
+    return ", ".join(said)
+
+
+def _num(num: int, thing: str) -> str:
+    return f"{num} {thing}{'s' * (num != 1)}"
