@@ -19,7 +19,7 @@ different sizes in different ways and keeps, for every size, the best one.
 Examples:
   kdsweep check search_spaces/digits.yaml        what would run
   kdsweep run search_spaces/digits.yaml          train; writes runs/digits
-  kdsweep status runs/digits                     how it is doing, who drives it
+  kdsweep status runs/digits                     how it is doing
   kdsweep front runs/digits                      the best one for every size
   kdsweep select runs/digits --max-params 20000  the best one that fits
   kdsweep ui                                     browse all trials in MLflow

@@ -211,6 +211,8 @@ def _print_choice(store: RunStore, choice: Choice, chosen: TrialResult) -> None:
     typer.echo(f"trial file  {directory / 'trial.yaml'}")
     if chosen.weights is not None:
         typer.echo(f"weights     {store.directory / chosen.weights}")
+    else:
+        typer.echo("weights     none are kept (storage.max_bytes); the trial file trains it again")
 
 
 def _choice_row(choice: Choice) -> dict[str, Any]:

@@ -1,9 +1,18 @@
 """A file is there whole or not at all, whatever dies in between."""
 
+import errno
 import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""The numbers of errors that say that the storage takes nothing more."""
+
+
+def cannot_be_written(why: object) -> str:
+    """The sentence for a sweep whose records cannot be kept."""
+    return f"the sweep cannot write what it must: {why}; make room, and `kdsweep resume` goes on"
 
 
 def write_bytes(path: Path, content: bytes) -> None:

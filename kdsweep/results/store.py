@@ -18,8 +18,8 @@ import re
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
@@ -37,7 +37,7 @@ from kdsweep.results.record import TrialResult
 from kdsweep.results.stopping import forget_the_request, is_asked_to_stop
 
 SWEEP_FILE = "sweep.yaml"
-_TRIALS = "trials"
+_TRIALS, _BEFORE = "trials", f".{META_FILE}.before"
 _TRIAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -49,6 +49,7 @@ class RunStore:
         self._meta = meta
         self._meta_lock = threading.Lock()
         self._with_trial_file: set[str] = set()
+        self._meta_problem: str | None = None
         self._heart: Heart | None = None
         self.problems: tuple[str, ...] = ()
         """What was wrong with records at the last ``read``, a sentence each."""
@@ -100,7 +101,14 @@ class RunStore:
         try:
             return cls(directory, RunMeta.model_validate_json(text))
         except ValidationError as error:
-            raise ResultError(_damage(error), source=directory / META_FILE) from error
+            before = _meta_before(directory)
+            if before is None or _is_of_another_version(error):
+                raise ResultError(_damage(error), source=directory / META_FILE) from error
+            store = cls(directory, before)
+            store._meta_problem = (
+                f"{directory / META_FILE}: {_damage(error)}; the version before it is used"
+            )
+            return store
 
     @property
     def meta(self) -> RunMeta:
@@ -123,9 +131,16 @@ class RunStore:
         """Change fields of the meta data, checked, and write them; from any thread."""
         with self._meta_lock:
             meta = RunMeta.model_validate({**self._meta.model_dump(), **changes})
+            if self._meta_problem is None:
+                _keep_before(self.directory)
             write_bytes(self.directory / META_FILE, _json(meta))
-            self._meta = meta
+            self._meta, self._meta_problem = meta, None
         return meta
+
+    @property
+    def trials_dir(self) -> Path:
+        """The directory of all trials."""
+        return self.directory / _TRIALS
 
     def trial_dir(self, trial_id: str) -> Path:
         """Where a trial keeps its files; the directory need not exist yet.
@@ -165,7 +180,7 @@ class RunStore:
 
     def read(self) -> list[TrialResult]:
         """Every trial's record, by number; the unreadable ones become ``problems``."""
-        results, problems = [], []
+        results, problems = [], [self._meta_problem] if self._meta_problem else []
         for trial_id in sorted(folders(self.directory / _TRIALS)):
             try:
                 result = self._read_one(trial_id)
@@ -176,6 +191,15 @@ class RunStore:
                 results.append(result)
         self.problems = tuple(problems)
         return sorted(results, key=lambda result: (result.number, result.trial_id))
+
+    def read_some(self, trial_ids: Iterable[str]) -> list[TrialResult]:
+        """The records of some trials.
+
+        Raises:
+            ResultError: one of them cannot be read.
+        """
+        found = map(self._read_one, trial_ids)
+        return [result for result in found if result is not None]
 
     def _read_one(self, trial_id: str) -> TrialResult | None:
         """A trial's record; none where the trial has begun but has not reported yet."""
@@ -219,6 +243,26 @@ class RunStore:
         if self._heart is not None and self._heart.lost_to is not None:
             return f"the run was taken over by {self._heart.lost_to.words}"
         return "somebody asked for it" if is_asked_to_stop(self.directory) else None
+
+
+def _keep_before(directory: Path) -> None:
+    """The version of ``run.json`` that is about to be replaced, under another name."""
+    link = directory / f"{_BEFORE}.{uuid.uuid4().hex[:12]}.new"
+    # A file system without links has only the newest.
+    with suppress(OSError):
+        os.link(directory / META_FILE, link)
+        os.replace(link, directory / _BEFORE)
+
+
+def _meta_before(directory: Path) -> RunMeta | None:
+    try:
+        return RunMeta.model_validate_json((directory / _BEFORE).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _is_of_another_version(error: ValidationError) -> bool:
+    return any(each["loc"] == ("schema_version",) for each in error.errors(include_url=False))
 
 
 def _damage(error: ValidationError) -> str:

@@ -14,6 +14,7 @@ from kdsweep.results.pareto import front
 from kdsweep.results.record import ENDED, EpochMetrics, Role, TrialResult
 from kdsweep.results.replicates import Gathering
 from kdsweep.results.store import RunStore
+from kdsweep.search.room import Room
 from kdsweep.spec import TrialSpec
 from kdsweep.spec.trial import called
 from kdsweep.sweep_file import resolved
@@ -107,6 +108,16 @@ class Journal:
             before = self._cut_short.get(key)
             all_of_them = (*(() if before is None else _with_cut(before)), *how)
             self._open[key] = self._open[key].model_copy(update={"interruptions": all_of_them})
+
+    def make_room(self, room: Room) -> None:
+        """Have ``room`` look, and take the weights that it has given up out of the records."""
+        with self._lock:
+            ended, on_front = list(self.results), list(self._front)
+        gone = room.look(ended, on_front)
+        for record in self._store.read_some(gone):
+            self._store.write(record.model_copy(update={"weights": None}))
+        if gone:
+            _log.info("weights given up for room: %s", ", ".join(gone))
 
     def keep_running(self) -> None:
         """Write down how far the running trials are: a driver that dies cannot do it any more."""

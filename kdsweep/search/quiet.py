@@ -42,12 +42,19 @@ def _noted(said: Mapping[str, Any], ignore_prefix: bool) -> None:
         logging.getLogger("ray").warning("%s: %s", said.get("pid"), line)
 
 
+class _Log(logging.FileHandler):
+    """A log that a full disk silences: what matters is told on the screen."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # its name there
+        """Say nothing: a line of chatter is lost."""
+
+
 @contextmanager
 def chatter_in(directory: Path) -> Iterator[Path]:
     """Send log records and warnings of the libraries to ``directory/driver.log`` for a while."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "driver.log"
-    handler = logging.FileHandler(path, delay=False)
+    handler = _Log(path, delay=False)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     loggers = [logging.getLogger(name) for name in LOUD]

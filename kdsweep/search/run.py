@@ -1,13 +1,9 @@
 """A sweep from start to end: Ray, lanes, the teacher, Tune with our searcher, the records."""
 
 import logging
-import shutil
-import signal
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +11,7 @@ from typing import Any
 from kdsweep.errors import ResultError, TrialError
 from kdsweep.report.front_files import write_front
 from kdsweep.report.progress import Progress
+from kdsweep.results.mending import mend
 from kdsweep.results.meta import RunStatus
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
@@ -23,7 +20,9 @@ from kdsweep.search.budget import Budget, Spent, epochs_in
 from kdsweep.search.cluster import NAMESPACE, Fitted, connected
 from kdsweep.search.journal import Journal
 from kdsweep.search.quiet import chatter_in, hushed
+from kdsweep.search.room import Room
 from kdsweep.search.starts import starts
+from kdsweep.search.surroundings import full_disks_in_words, interrupts, scratch_place
 from kdsweep.sweep_file import Sweep, resolved
 from kdsweep.tracking.tracker import Tracker, import_mlflow
 from kdsweep.tracking.where import uri_of
@@ -60,7 +59,14 @@ def run(
         _import_while_ray_starts(tracking=sweep.spec.tracking.enabled)
         fitted = ray_is_up()
         store = open_store()
-        with store.hold(), chatter_in(store.directory / "logs"), _scratch() as scratch:
+        with (
+            full_disks_in_words(),
+            store.hold(),
+            chatter_in(store.directory / "logs"),
+            scratch_place() as scratch,
+        ):
+            for sentence in mend(store, done):
+                progress.message(f"warning: {sentence}")
             status = _recorded(sweep, store, fitted, progress, scratch, done, began, expected)
     return status, store
 
@@ -107,21 +113,35 @@ def _recorded(
         status, in_a_hurry = "stopped", True
         raise
     finally:
-        journal.end_open("the sweep ended before this trial did")
-        spent = budget.spent
-        store.update_meta(status=status)
-        _keep_spent(store, spent)
-        progress.phase("writing the front")
-        write_front(store, journal.results, journal.front)
-        if tracker is not None and not in_a_hurry:
-            progress.phase("sending the rest to MLflow")
-            tracker.start()
-            tracker.finish(store.meta.status, journal.front)
-            tracker.close()
-        # The files of the front and MLflow have taken time as well.
-        spent = budget.spent
-        _keep_spent(store, spent)
+        _leave_behind(store, journal, status, budget, progress, None if in_a_hurry else tracker)
     return store.meta.status
+
+
+def _leave_behind(
+    store: RunStore,
+    journal: Journal,
+    status: str,
+    budget: Budget,
+    progress: Progress,
+    tracker: Tracker | None,
+) -> None:
+    """What is known of a sweep that has ended, in the run directory and for MLflow.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    journal.end_open("the sweep ended before this trial did")
+    store.update_meta(status=status)
+    _keep_spent(store, budget.spent)
+    progress.phase("writing the front")
+    write_front(store, journal.results, journal.front)
+    if tracker is not None:
+        progress.phase("sending the rest to MLflow")
+        tracker.start()
+        tracker.finish(store.meta.status, journal.front)
+        tracker.close()
+    # The files of the front and MLflow have taken time as well.
+    _keep_spent(store, budget.spent)
 
 
 def _keep_spent(store: RunStore, spent: Spent) -> None:
@@ -156,6 +176,9 @@ def _on_ray(
         checkpoint_every_s=sweep.spec.storage.checkpoint_every_s,
         on_loss=partial(_tell_loss, board),
     )  # fmt: skip
+    room = Room(
+        store, sweep.spec.storage.max_bytes, teachers=teachers, tell=journal.progress.message
+    )
     journal.progress.phase(f"starting {fitted.lanes} lane{'s' if fitted.lanes > 1 else ''}")
     lanes.start()
     trial = sweep.spec.trial
@@ -172,7 +195,7 @@ def _on_ray(
     searcher = FrontSearcher(
         sweep, sampler, journal, store,
         rungs=rungs, budget=budget, board=name, namespace=NAMESPACE,
-        all_come_after=prepares and bool(expected),
+        all_come_after=prepares and bool(expected), on_refusal=lambda why: watch.refuse(why),
     )  # fmt: skip
     watch = Watch(
         board,
@@ -181,6 +204,7 @@ def _on_ray(
         journal,
         trial,
         prepares=prepares,
+        room=room,
         budget=budget,
         close_search=searcher.close,
         # Making MLflow's tables takes seconds that the lanes need to come up.
@@ -188,8 +212,9 @@ def _on_ray(
         keep_spent=partial(_keep_spent, store),
         why_stop=store.why_stop,
     )
-    with _interrupts(watch.stop), watch:
+    with interrupts(watch.stop), watch:
         _tune(searcher, FrontScheduler(rungs, board), fitted, scratch)
+    journal.make_room(room)
     ray.get(board.close.remote())
     lanes.join(timeout_s=2.0)
     if watch.changed:
@@ -242,35 +267,3 @@ def _tune(searcher: Any, scheduler: Any, fitted: Fitted, scratch: Path) -> None:
         ),
     )
     tuner.fit()
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """A place for the files that Ray wants to write and nobody reads."""
-    path = Path(tempfile.mkdtemp(prefix="kdsweep-"))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-@contextmanager
-def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
-    """The first Ctrl-C (or SIGTERM) stops the sweep cleanly, the second at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def handle(number: int, frame: object) -> None:
-        for each, handler in previous.items():
-            signal.signal(each, handler)
-        stop()
-
-    for number in previous:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

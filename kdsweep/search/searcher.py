@@ -5,6 +5,8 @@ Not as a callback: for each of those Tune imports every tracking library that is
 
 import json
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -44,16 +46,20 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
         budget: Budget,
         board: str,
         namespace: str,
+        on_refusal: Callable[[str], object],
         all_come_after: bool = False,
     ) -> None:
-        """With ``all_come_after`` no trial begins before the teacher's job has ended."""
+        """With ``all_come_after`` no trial begins before the teacher's job has ended.
+
+        ``on_refusal`` hears why the search is over where nothing more can be written.
+        """
         super().__init__(metric=next(iter(sweep.spec.objectives)), mode="max")
         self._sweep, self._sampler, self._journal, self._store = sweep, sampler, journal, store
         self._rungs, self._budget = rungs, budget
         self._where = {"board": board, "namespace": namespace}
         self._proposals: dict[str, Proposal] = {}
         self._held: Proposal | None = None
-        self._all_come_after = all_come_after
+        self._all_come_after, self._on_refusal = all_come_after, on_refusal
         self.ended_by = ""
         """Why the search ended before its last trial, in words."""
         self._closed = threading.Event()
@@ -64,6 +70,20 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial's job; ``None`` to be asked again later, ``FINISHED`` at the end."""
+        with self._recording():
+            return self._suggest(trial_id)
+        return str(Searcher.FINISHED)
+
+    @contextmanager
+    def _recording(self) -> Iterator[None]:
+        """A record that cannot be written ends the search: what is not kept is trained in vain."""
+        try:
+            yield
+        except OSError as error:
+            self.close()
+            self._on_refusal(str(error))
+
+    def _suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         while not self._closed.is_set():
             proposal = self._held or self._sampler.ask()
             if proposal is None:
@@ -93,6 +113,10 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Epochs of a trial, and the teachers that its lane made or found for it."""
+        with self._recording():
+            self._note(result)
+
+    def _note(self, result: dict[str, Any]) -> None:
         key = result["key"]
         self._journal.epochs(key, result["epochs"], result["lane"])
         if result["interruptions"]:
@@ -105,12 +129,16 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """A trial ended; without a result its Tune actor was lost for good."""
+        with self._recording():
+            self._complete(trial_id, result)
+
+    def _complete(self, trial_id: str, result: dict[str, Any] | None) -> None:
         proposal = self._proposals.pop(trial_id, None)
         if proposal is None:
             return
         key = key_of(proposal.number)
         if result:
-            self.on_trial_result(trial_id, result)
+            self._note(result)
         told = (result or {}).get("outcome")
         outcome = (
             json.loads(told)
@@ -120,6 +148,9 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
                 "error": "Ray Tune lost the trial's actor; see the logs of Ray",
             }
         )
+        if outcome.get("no_room"):
+            self.close()
+            self._on_refusal(outcome["error"])
         ended = self._journal.end(key, outcome)
         # What an earlier process has trained of it is in what that has spent.
         before = min(len(self._journal.epochs_before(key)), (result or {}).get("resumed_after", 0))

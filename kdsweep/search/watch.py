@@ -9,11 +9,13 @@ from typing import Any
 
 import ray
 
+from kdsweep.results.atomic import cannot_be_written
 from kdsweep.search.budget import Budget, Spent
 from kdsweep.search.cluster import Fitted, arithmetic, waits_for_room
 from kdsweep.search.job import Loss
 from kdsweep.search.journal import Journal
 from kdsweep.search.lanes import Lanes
+from kdsweep.search.room import Room
 from kdsweep.search.searcher import TEACHER_KEY
 from kdsweep.spec import TrialSpec
 from kdsweep.spec.trial import called
@@ -53,6 +55,7 @@ class Watch:
         trial: TrialSpec,
         *,
         prepares: bool,
+        room: Room,
         budget: Budget,
         close_search: Callable[[], None],
         on_up: Callable[[], None] = lambda: None,
@@ -67,9 +70,11 @@ class Watch:
         self._board, self._lanes, self._fitted = board, lanes, fitted
         self._journal, self._progress, self._trial = journal, journal.progress, trial
         self._budget, self._close_search, self._on_up = budget, close_search, on_up
+        self._room = room
         self._keep_spent, self._spent_kept_at = keep_spent, time.monotonic()
         self._why_stop, self._asked_at = why_stop, time.monotonic()
         self._wanted_stop = threading.Event()
+        self._refusal = ""
         self._over = threading.Event()
         self._teacher_pending = prepares
         self._num_lanes_up = 0
@@ -86,6 +91,10 @@ class Watch:
     def stop(self) -> None:
         """Somebody wants the sweep to end; safe in a signal handler."""
         self._wanted_stop.set()
+
+    def refuse(self, why: str) -> None:
+        """Something cannot be written that must be; from any thread, the first time counts."""
+        self._refusal = self._refusal or why
 
     def __enter__(self) -> "Watch":
         self._started = time.monotonic()
@@ -106,6 +115,9 @@ class Watch:
                 self._say_that_the_teacher_is_lost()
                 self._end("the sweep was stopped")
                 return
+            if self._refusal:
+                self._fail(cannot_be_written(self._refusal))
+                return
             try:
                 if (why := self._budget.used_up) is not None:
                     self.ended_by = why
@@ -119,7 +131,7 @@ class Watch:
                 if not self._over.is_set():
                     self._fail(f"the sweep lost its cluster: {str(error).splitlines()[0]}")
             except OSError as error:
-                self._fail(f"the records cannot be written: {error}")
+                self._fail(cannot_be_written(error))
             if self.failure is not None or self.changed:
                 return
 
@@ -128,6 +140,7 @@ class Watch:
             self._spent_kept_at = time.monotonic()
             self._keep_spent(self._budget.spent)
             self._journal.keep_running()
+            self._journal.make_room(self._room)
 
     def _look_for_requests(self) -> None:
         """What was asked for elsewhere is as a Ctrl-C here."""
@@ -234,7 +247,7 @@ class Watch:
             whole = self._trial.all_teachers[last["teacher"]].training.epochs
             self._progress.message(
                 f"{called(last['teacher'])}: cut short after epoch {last['epoch']} of {whole}; it "
-                "is not kept"
+                "goes on from its last checkpoint the next time"
             )
 
     def _logged(self, outcome: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from kdsweep.spec.sweep import (
     Direction,
     Metric,
     SearchSpec,
+    StorageSpec,
     SweepSpec,
     TrackingSpec,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "SearchSpec",
     "Settings",
     "Space",
+    "StorageSpec",
     "SweepSpec",
     "TeacherSpec",
     "TrackingSpec",

@@ -178,6 +178,9 @@ class StorageSpec(Settings):
     checkpoint_every_s: float = Field(
         30.0, ge=0, le=86_400, description="of training; 0 keeps one after each epoch"
     )
+    max_bytes: int | None = Field(
+        None, ge=1, description="of weights, checkpoints and stored outputs together"
+    )
 
 
 class SweepSpec(Settings):

@@ -180,10 +180,15 @@ def _load(path: Path, fitting: Fitting) -> Sweep:
     most = search.trials if search.has_most_trials else MANY_TRIALS
     outputs = plans(
         spec.trial, fitting.wanted, epochs=epochs, values_of=fitting.teacher_values,
-        space=space, num_trials=most,
+        space=space, num_trials=most, max_bytes=_for_outputs(spec.storage.max_bytes),
     )  # fmt: skip
     spec = spec.model_copy(update={"trial": settled(spec.trial, outputs)})
     return Sweep(spec, space, text, path, info, measured, pairing, outputs, fitting)
+
+
+def _for_outputs(max_bytes: int | None) -> int | None:
+    """Half of what a sweep may keep: the other is for students and checkpoints."""
+    return None if max_bytes is None else max_bytes // 2
 
 
 def load_trial(path: str | Path) -> TrialSpec:

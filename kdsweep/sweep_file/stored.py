@@ -96,12 +96,15 @@ def plans(
     values_of: ValuesOf,
     space: Space | None = None,
     num_trials: int = 1,
+    max_bytes: int | None = None,
 ) -> tuple[StoredPlan, ...]:
     """What is stored of each teacher that is read, if a training has up to ``epochs`` epochs.
 
     There may be up to ``num_trials`` trials in ``space``, of whose corners ``wanted`` are.
+    ``max_bytes`` are for all teachers together, whatever each may have by itself.
     """
     each = list(wanted)
+    share = None if max_bytes is None else max_bytes // max(1, len(trial.all_teachers))
     found = []
     for name in trial.all_teachers:
         groups = _groups(name, each)
@@ -122,7 +125,7 @@ def plans(
             ]
             more = sorted(more, key=size_of, reverse=True)[:num_others]
             unseen = 0 if others else num_others
-            plan = _plan(name, groups, [*parts, *more], unseen)
+            plan = _plan(name, groups, [*parts, *more], unseen, share)
             found.append(replace(plan, is_bound=num_others > 0))
     return tuple(found)
 
@@ -166,11 +169,16 @@ def _groups(name: str, wanted: Iterable[Wanted]) -> list[list[Wanted]]:
 
 
 def _plan(
-    name: str, groups: list[list[Wanted]], parts: Sequence[StoredPart], unseen: int
+    name: str,
+    groups: list[list[Wanted]],
+    parts: Sequence[StoredPart],
+    unseen: int,
+    share: int | None,
 ) -> StoredPlan:
     teachers = [group[0].trial.all_teachers[name] for group in groups]
     parts = sorted(parts, key=size_of, reverse=True)
     most = min(teacher.max_cache_bytes for teacher in teachers)
+    most = most if share is None else min(most, share)
     plan = StoredPlan(name, "none", most, tuple(parts), unseen)
     words = [_word(plan, teacher) for teacher in teachers]
     word, refused = min(words, key=lambda each: _BY_AMOUNT.index(each[0]))

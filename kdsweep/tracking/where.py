@@ -1,12 +1,14 @@
 """Where MLflow keeps its runs, and the environment that it is imported with."""
 
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 
+from kdsweep.results.atomic import sync_directory
 from kdsweep.spec import TrackingSpec
 
 _SQLITE = "sqlite:///"
@@ -58,4 +60,24 @@ def only_one_creates(uri: str) -> Iterator[None]:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock"), timeout=120):
+        if not path.exists():
+            _create(path)
         yield
+
+
+def _create(path: Path) -> None:
+    """A file with all of MLflow's tables, there whole or not at all.
+
+    A process that dies while it makes them one by one would leave a file that MLflow can neither
+    use nor mend.
+    """
+    from mlflow import MlflowClient
+
+    for left in path.parent.glob(f".{path.name}.*.new*"):
+        left.unlink(missing_ok=True)  # of one that died; whoever is here has the lock
+    new = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.new")
+    client = MlflowClient(tracking_uri=f"{_SQLITE}{new.resolve()}")
+    client.search_experiments(max_results=1)
+    client._tracking_client.store.engine.dispose()
+    os.replace(new, path)
+    sync_directory(path.parent)

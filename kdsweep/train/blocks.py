@@ -6,6 +6,7 @@ Both get their names when they are whole, the card last.
 
 import hashlib
 import json
+import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsweep.results.atomic import sync_directory, write_bytes
+
+_log = logging.getLogger(__name__)
 
 Half = NDArray[np.float16]
 _DTYPE = np.dtype("<f2")
@@ -47,9 +50,18 @@ def read(place: Path, num_rows: int, *, verify: bool) -> Block | None:
 
     With ``verify`` all of it is read, and compared with the checksum on its card.
     """
-    path = place.with_suffix(".f16")
+    path, card_path = place.with_suffix(".f16"), place.with_suffix(".json")
+    if not card_path.exists():
+        return None
+    found = _checked(path, card_path, num_rows, verify=verify)
+    if found is None:
+        _log.warning("stored outputs of the teacher are damaged and made again: %s", path)
+    return found
+
+
+def _checked(path: Path, card_path: Path, num_rows: int, *, verify: bool) -> Block | None:
     try:
-        said: dict[str, Any] = json.loads(place.with_suffix(".json").read_text())
+        said: dict[str, Any] = json.loads(card_path.read_text())
         card = Card(**{**said, "shape": tuple(said["shape"])})
         if card.overflows:
             return Block(None)

@@ -8,9 +8,13 @@ from typing import Any
 import torch
 
 from kdsweep.errors import KdsweepError, in_one_line, whole_traceback
+from kdsweep.results.atomic import NO_ROOM
 from kdsweep.results.record import Status
 from kdsweep.spec import TrialSpec
 from kdsweep.sweep_file.components import components
+
+_NO_MEMORY = "DefaultCPUAllocator: "
+"""With this torch begins to say that the host has no memory, in an error of no type of its own."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class Outcome:
 
     ``teacher`` in a card is its name in the trial.
     """
+    no_room: bool = False
+    """The storage is full: nobody's trial can go on, and this one is to be gone on with."""
     data: str = ""
     """The fingerprint of the data, where a job only prepares them."""
     changed: tuple[str, ...] = ()
@@ -54,6 +60,8 @@ def ended_by(error: Exception, trial: TrialSpec, device: str, started: float) ->
     seconds = time.perf_counter() - started
     if isinstance(error, InterruptedError):
         return Outcome("stopped", error=str(error), device=device, seconds=seconds)
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return Outcome("stopped", error=str(error), no_room=True, device=device, seconds=seconds)
     foreseen = all(isinstance(e, KdsweepError | None) for e in (error, error.__cause__))
     return Outcome(
         "failed",
@@ -68,7 +76,7 @@ def _in_words(error: Exception, trial: TrialSpec) -> str:
     """What failed, in a sentence; of an error that we did not foresee, where."""
     if isinstance(error, KdsweepError):
         return str(error)
-    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
+    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or _NO_MEMORY in str(error):
         return (
             f"out of memory with student {trial.student.name} and batch size "
             f"{trial.train.batch_size}: {error}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from kdsweep.train.loop import Report, train
 from kdsweep.train.ranks import Ranks
 from kdsweep.train.teacher import Teacher
 from kdsweep.train.weights import load_into, save_weights
+
+_log = logging.getLogger(__name__)
 
 RECIPE = 2
 """Raised when the trainer changes what the same settings give: older teachers are made again."""
@@ -260,5 +263,8 @@ def _read(place: Path) -> tuple[TeacherCard, dict[str, torch.Tensor]] | None:
     except (OSError, ValueError, TypeError):
         return None
     if hashlib.sha256(data).hexdigest() != card.weights_sha256:
+        _log.warning(
+            "the teacher in %s is damaged and made again: its checksum is wrong", place / _WEIGHTS
+        )
         return None
     return card, load_state(place / _WEIGHTS)

@@ -49,6 +49,8 @@ class Student(nn.Module):
             if not killed.exists():
                 killed.write_text(str(os.getpid()))
                 os.kill(os.getpid(), signal.SIGKILL)
+        if self.units == 11:
+            return logits + torch.empty(2**46).sum()
         if self.units == 13:
             raise RuntimeError("thirteen units bring bad luck")
         return logits
@@ -61,8 +63,8 @@ trial:
   strategy: {name: none}
   train: {epochs: 3, lr: 1.0e-2}
 space:
-  student.units: {choice: [4, 5, 7, 10, 13, 16]}
-search: {sampler: grid, trials: 6}
+  student.units: {choice: [4, 5, 7, 10, 11, 13, 16]}
+search: {sampler: grid, trials: 7}
 tracking: {enabled: false}
 """
 # A shell script by the name of "run": its process is called "uv", its first argument is "run".
@@ -93,7 +95,7 @@ def ended(tmp_path_factory):
 def by_units(ended):
     _, home = ended
     _, trials, _ = records(home / "runs" / "odd")
-    assert [t.number for t in trials] == list(range(7))
+    assert [t.number for t in trials] == list(range(8))
     return {t.trial["student"]["units"]: t for t in trials if t.role == "trial"}
 
 
@@ -103,7 +105,7 @@ def test_a_sweep_with_failed_trials_ends_well(ended, by_units):
     assert done.stderr == ""
     meta, trials, _ = records(home / "runs" / "odd")
     assert meta.status == "complete"
-    assert [t.status for t in trials].count("failed") == 2
+    assert [t.status for t in trials].count("failed") == 3
     assert "odd: the front" in done.stdout
 
 
@@ -123,6 +125,16 @@ def test_a_loss_that_is_not_a_number_fails_the_trial(by_units):
     trial = by_units[5]
     assert trial.status == "failed"
     assert trial.error.startswith("epoch 1: the training loss is not finite (term hard: nan)")
+
+
+def test_no_memory_fails_the_trial_with_its_batch_size_and_student(by_units):
+    trial = by_units[11]
+    assert trial.status == "failed"
+    said = "out of memory with student odd_models:Student and batch size 64: "
+    assert trial.error.startswith(said)
+    # The lane that had no memory went on to other trials.
+    lanes = [t.lane for t in by_units.values() if t.status == "complete"]
+    assert trial.lane in lanes
 
 
 def test_a_worker_that_was_killed_costs_no_trial(ended, by_units):

@@ -19,7 +19,7 @@ from kdsweep.search.rungs import Rungs
 from kdsweep.search.searcher import TEACHER_KEY, FrontSearcher
 from kdsweep.search.trainable import LaneTrial
 from kdsweep.spec import TrialSpec
-from kdsweep.spec.sweep import Bound
+from kdsweep.spec.sweep import Bound, BudgetSpec
 from kdsweep.spec.trial import PerRung
 
 
@@ -43,12 +43,14 @@ def searcher_of(sweep, tmp_path, **given):
         objectives=sweep.spec.objectives,
     )  # fmt: skip
     store = RunStore.create(tmp_path / "run", meta=meta, sweep_text="")
-    sampler, search = replicated_of(sweep, **given), sweep.spec.search
+    sampler, search, given_up = replicated_of(sweep, **given), sweep.spec.search, []
     searcher = FrontSearcher(
         sweep, sampler, Journal(store, Silent(), None), store,
         rungs=Rungs(sweep.spec.objectives, eta=3),
         budget=Budget(search.budget, cost_per_hour=None), board="board", namespace="kdsweep",
+        on_refusal=given_up.append,
     )  # fmt: skip
+    searcher.given_up = given_up
     return searcher, sampler, store
 
 
@@ -300,3 +302,43 @@ def test_epochs_are_set_aside_and_given_back(conditional, tmp_path):
         searcher.on_trial_complete(f"tune-{n}", told(f"{n:05d}", epochs=whole))
     assert searcher.suggest("tune-6") == Searcher.FINISHED
     assert searcher.ended_by == ("of the budget of epochs 17 are left, too few for the next trial")
+
+
+def test_a_record_that_cannot_be_written_ends_the_search(scene, monkeypatch):
+    searcher, _, store = scene
+    searcher.suggest("tune-0")
+    monkeypatch.setattr(store, "write", no_room)
+    assert searcher.suggest("tune-1") == Searcher.FINISHED
+    searcher.on_trial_complete("tune-0", told("00000", epochs=[epoch(1)]))
+    assert set(searcher.given_up) == {"[Errno 28] No space left on device: 'result.json'"}
+    monkeypatch.undo()
+    # As it was: it can be gone on with.
+    assert [(r.trial_id, r.status) for r in store.read()] == [("00000", "running")]
+    assert searcher.suggest("tune-2") == Searcher.FINISHED
+
+
+def no_room(result):
+    raise OSError(28, "No space left on device", "result.json")
+
+
+def test_a_lane_without_room_ends_the_search_and_its_trial_is_not_failed(scene):
+    searcher, _, store = scene
+    searcher.suggest("tune-0")
+    outcome = told("00000", "stopped", no_room=True, error="no space left")
+    searcher.on_trial_complete("tune-0", outcome)
+    assert searcher.given_up == ["no space left"]
+    assert searcher.suggest("tune-1") == Searcher.FINISHED
+    assert [r.status for r in store.read()] == ["stopped"]
+
+
+def test_epochs_of_an_earlier_process_are_not_paid_for_twice(conditional, tmp_path):
+    sweep = changed(conditional, search={"trials": 3, "budget": BudgetSpec(epochs=100)})
+    searcher, _, store = searcher_of(sweep, tmp_path)
+    searcher.suggest("tune-0")
+    before = searcher._budget.spent.epochs
+    searcher._journal._cut_short["00000"] = store.read()[0].model_copy(
+        update={"epochs": (epoch(1), epoch(2))}
+    )
+    ended = told("00000", epochs=[epoch(n) for n in (1, 2, 3)])
+    searcher.on_trial_complete("tune-0", ended | {"resumed_after": 2})
+    assert searcher._budget.spent.epochs - before == 1

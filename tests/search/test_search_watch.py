@@ -69,7 +69,7 @@ class Heard:
 
     def __init__(self):
         self.phases, self.messages, self.teachers, self.num_kept = [], [], [], 0
-        self.fingerprints = []
+        self.fingerprints, self.num_looks_for_room = [], 0
         self.progress = self
         self.log = Path("runs/x/logs/driver.log")
 
@@ -78,6 +78,9 @@ class Heard:
 
     def message(self, text):
         self.messages.append(text)
+
+    def make_room(self, room):
+        self.num_looks_for_room += 1
 
     def keep_running(self):
         self.num_kept += 1
@@ -106,7 +109,7 @@ class Scene:
     def watch(self, trial=NO_TEACHER, budget=UNLIMITED, **more):
         return Watch(
             self.board, self.lanes, FITTED, self.heard, trial, budget=budget,
-            prepares=trial.teacher is not None,
+            prepares=trial.teacher is not None, room=None,
             close_search=self.closed.set, on_up=lambda: self.ups.append("up"), **more,
         )  # fmt: skip
 
@@ -253,6 +256,12 @@ def test_a_teacher_that_is_there_is_told_once(scene, reused, how):
     assert scene.heard.phases[-1] == "training"
 
 
+def test_what_another_thread_cannot_write_ends_the_sweep_too(scene):
+    watch = scene.watch()
+    failure = scene.ends(watch, then=lambda: watch.refuse("no room"))
+    assert failure.startswith("the sweep cannot write what it must: no room; ")
+
+
 def test_a_full_disk_ends_the_sweep(scene):
     def full(card, trial):
         raise OSError(28, "No space left on device")
@@ -261,7 +270,10 @@ def test_a_full_disk_ends_the_sweep(scene):
     scene.board.up = {"lane-000": {}}
     scene.board.teacher["outcome"] = {"status": "complete", "data": "abc", "teachers": [CARD]}
     failure = scene.ends(scene.watch(TRIAL))
-    assert failure == ("the records cannot be written: [Errno 28] No space left on device")
+    assert failure == (
+        "the sweep cannot write what it must: [Errno 28] No space left on device; make room, and "
+        "`kdsweep resume` goes on"
+    )
 
 
 def test_the_epochs_of_the_teacher_are_shown(scene):
@@ -309,7 +321,7 @@ def test_a_stop_is_no_failure_though_the_teacher_is_cut_short(scene):
     assert scene.board.calls == [("abort", "the sweep was stopped")]
 
 
-LOST = "teacher: cut short after epoch 1 of 1; it is not kept"
+LOST = "teacher: cut short after epoch 1 of 1; it goes on from its last checkpoint the next time"
 
 
 def test_a_teacher_that_a_stop_cuts_short_is_told(scene):
@@ -348,7 +360,8 @@ def test_what_is_spent_is_written_down_while_the_sweep_runs(scene, monkeypatch):
     budget = Budget(None, cost_per_hour=36.0, spent=Spent(100.0, 7))
     watch = Watch(
         scene.board, scene.lanes, FITTED, scene.heard, NO_TEACHER,
-        prepares=False, budget=budget, close_search=scene.closed.set, keep_spent=kept.append,
+        prepares=False, room=None, budget=budget, close_search=scene.closed.set,
+        keep_spent=kept.append,
     )  # fmt: skip
     scene.ends(watch, then=lambda: (until(lambda: len(kept) >= 2), watch.stop()))
     assert kept[0].epochs == 7

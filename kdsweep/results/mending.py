@@ -1,0 +1,84 @@
+"""What a power cut or a killed driver leaves in a run directory, put right before another goes on.
+
+::
+
+    runs/digits/damaged/00007/      a trial whose record could not be read
+"""
+
+import json
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kdsweep.errors import ResultError
+from kdsweep.results.places import folders
+from kdsweep.results.record import ENDED, SCHEMA_VERSION, TrialResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kdsweep.results.store import RunStore
+
+DAMAGED = "damaged"
+
+
+def mend(store: "RunStore", done: "Iterable[TrialResult]") -> list[str]:
+    """Set damaged records aside and collect what nobody needs; what was set aside, in sentences.
+
+    ``done`` are the records that could be read. Only for the driver of the run.
+
+    Raises:
+        OSError: the directory cannot be written to.
+        ResultError: a record is of another version of kdsweep, which is no damage.
+    """
+    known = {result.trial_id: result for result in done}
+    said = []
+    for name in sorted(folders(store.trials_dir)):
+        place, result = store.trials_dir / name, known.get(name)
+        _remove_unfinished(place)
+        if result is None and (place / "result.json").exists():
+            _refuse_another_version(place / "result.json")
+            aside = _set_aside(place, store.directory / DAMAGED)
+            said.append(
+                f"the record of trial {name} is damaged: it is set aside in {aside}, and another "
+                "trial takes its place"
+            )
+        elif result is not None and result.status in ENDED:
+            # The driver died between the record and this.
+            store.drop_checkpoints(name)
+    _remove_unfinished(store.directory)
+    return said
+
+
+def _refuse_another_version(record: Path) -> None:
+    with suppress(ValueError, AttributeError):
+        version = json.loads(record.read_bytes()).get("schema_version", SCHEMA_VERSION)
+        if version != SCHEMA_VERSION:
+            raise ResultError(
+                "was written by another version of kdsweep: go on with that one", source=record
+            )
+
+
+def _set_aside(place: Path, damaged: Path) -> Path:
+    damaged.mkdir(exist_ok=True)
+    aside, number = damaged / place.name, 2
+    while aside.exists():
+        aside, number = damaged / f"{place.name}-{number}", number + 1
+    os.rename(place, aside)
+    return aside
+
+
+def _remove_unfinished(directory: Path) -> None:
+    """Files that were being written when their writer died: they never had a name."""
+    with os.scandir(directory) as entries:
+        left = [
+            entry for entry in entries if entry.name.startswith(".") and entry.name.endswith(".new")
+        ]
+    for entry in left:
+        with suppress(FileNotFoundError):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)

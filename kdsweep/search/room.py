@@ -1,0 +1,93 @@
+"""One budget of bytes for all that a sweep keeps: students' weights, checkpoints, outputs."""
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+from kdsweep.results.places import folders
+from kdsweep.results.record import TrialResult
+from kdsweep.results.store import RunStore
+from kdsweep.sweep_file.asked import bytes_in_words
+
+
+class Room:
+    """Gives up the weights of students that nobody will choose when ``max_bytes`` are used up.
+
+    The oldest go first. Those on the front stay whatever they take, and so do the checkpoints of
+    trials that run, and what is stored of teachers: that has a limit of its own.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        max_bytes: int | None,
+        *,
+        teachers: Path,
+        tell: Callable[[str], object],
+    ) -> None:
+        self._store, self._max, self._teachers, self._tell = store, max_bytes, teachers, tell
+        self._told = False
+
+    def look(self, ended: Collection[TrialResult], front: Collection[TrialResult]) -> list[str]:
+        """Make room if there is too little; the ids of trials whose weights were given up.
+
+        ``ended`` are the records of this run, ``front`` those of its front.
+        """
+        if self._max is None:
+            return []
+        used = self.used(ended)
+        if used <= self._max:
+            return []
+        gone: list[str] = []
+        kept = {trial_id for result in front for trial_id in result.trial_ids}
+        for result in sorted(ended, key=lambda each: each.started + each.seconds):
+            if used <= self._max:
+                break
+            if result.role != "teacher" and result.trial_id not in kept:
+                freed = self._given_up(result.trial_id)
+                used -= freed
+                gone += [result.trial_id] if freed else []
+        if used > self._max and not self._told:
+            self._told = True
+            self._tell(
+                f"warning: the run keeps {bytes_in_words(used)}, and storage.max_bytes allows "
+                f"{bytes_in_words(self._max)}: what is left is on the front, of trials that run, "
+                "or stored of the teacher"
+            )
+        return gone
+
+    def used(self, ended: Collection[TrialResult]) -> int:
+        """Bytes of the run's weights and checkpoints, and of its teachers' stored outputs."""
+        teachers = [each.trial_id for each in ended if each.role == "teacher"]
+        digests = {trial_id.removeprefix("teacher-") for trial_id in teachers}
+        own = (_size(self._store.trials_dir / name, {".safetensors"})
+               for name in folders(self._store.trials_dir))  # fmt: skip
+        outputs = (_size(self._teachers / name, {".f16", ".json"})
+                   for name in folders(self._teachers) if name[:8] in digests)  # fmt: skip
+        return sum(own) + sum(outputs)
+
+    def _given_up(self, trial_id: str) -> int:
+        path = self._store.weights_path(trial_id)
+        try:
+            size = path.lstat().st_size
+            path.unlink()
+        except FileNotFoundError:
+            return 0
+        return size
+
+
+def _size(directory: Path, kinds: Collection[str]) -> int:
+    return sum(_sizes(directory, kinds))
+
+
+def _sizes(directory: Path, kinds: Collection[str]) -> Iterator[int]:
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _sizes(Path(entry.path), kinds)
+                elif os.path.splitext(entry.name)[1] in kinds:
+                    yield entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        # A trial has just ended, and its checkpoints are gone.
+        return

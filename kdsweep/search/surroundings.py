@@ -1,0 +1,59 @@
+"""What a sweep runs within: a place for what nobody reads, signals, storage that may be full."""
+
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kdsweep.errors import TrialError
+from kdsweep.results.atomic import NO_ROOM, cannot_be_written
+
+
+@contextmanager
+def full_disks_in_words() -> Iterator[None]:
+    """Storage that takes nothing more ends a sweep with a sentence.
+
+    Raises:
+        TrialError: in place of an ``OSError`` that says so.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise TrialError(cannot_be_written(error)) from None
+
+
+@contextmanager
+def scratch_place() -> Iterator[Path]:
+    """A place for the files that Ray wants to write and nobody reads."""
+    path = Path(tempfile.mkdtemp(prefix="kdsweep-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def interrupts(stop: Callable[[], None]) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM) stops the sweep cleanly, the second at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number: int, frame: object) -> None:
+        for each, handler in previous.items():
+            signal.signal(each, handler)
+        stop()
+
+    for number in previous:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,158 @@
+"""Files that a power cut or a bad disk has damaged, and a disk without room."""
+
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+from finished_sweeps import TWO_LANES, command, environment, finished, kdsweep, records, until
+
+from kdsweep.results.store import RunStore
+
+pytestmark = pytest.mark.ray
+
+SWEEP = """
+name: long
+trial:
+  data: {name: digits, augment: {crop: 1, views: 4}}
+  teacher: {model: {name: cnn, width: 8, stages: 2}, train: {epochs: 4, lr: 3.0e-3}}
+  student: {name: cnn, width: 4, stages: 2, hidden: 12, dropout: 0.2}
+  strategy: {name: kd, temperature: 2.0, alpha: 0.5}
+  train: {epochs: 60, batch_size: 64}
+space:
+  student.width: {int: [2, 8]}
+  train.lr: {loguniform: [1.0e-3, 3.0e-2]}
+search: {sampler: random, trials: 5, seed: 1, rungs: null}
+storage: {checkpoint_every_s: 0}
+tracking: {enabled: false}
+"""
+PLANNED = 7
+
+
+def started(home, *arguments):
+    return subprocess.Popen(
+        command("run", "long.yaml", *arguments),
+        cwd=home,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(run):
+    return [r for r in RunStore.open(run).read() if r.status == "complete" and r.role != "teacher"]
+
+
+def checkpoints(run):
+    """Of each running trial that has two, the newest."""
+    found = {}
+    for path in sorted(run.glob("trials/*/checkpoints/*.safetensors")):
+        found.setdefault(path.parent, []).append(path)
+    return [paths[-1] for paths in found.values() if len(paths) == 2]
+
+
+def flip_the_last_byte(path):
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+@pytest.fixture(scope="module")
+def mended(tmp_path_factory):
+    """A driver is killed, files are damaged, and another goes on; the files, and what it said."""
+    home = tmp_path_factory.mktemp("damaged")
+    (home / "long.yaml").write_text(SWEEP + TWO_LANES)
+    process, run = started(home), home / "runs" / "long"
+    try:
+        until(
+            lambda: (
+                process.poll() is not None
+                or ((run / "run.json").exists() and ended(run) and checkpoints(run))
+            )
+        )
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    finally:
+        process.kill()
+    # Its lanes end a moment later.
+    until(lambda: not list(run.rglob("*.new")), seconds=10)
+    newest = checkpoints(run)[0]
+    record = run / "trials" / ended(run)[0].trial_id / "result.json"
+    block = next((home / "runs" / "teachers").glob("*/outputs/*/view-*/logits/*.f16"))
+    flip_the_last_byte(newest)
+    flip_the_last_byte(block)
+    record.write_bytes(record.read_bytes()[:200])
+    done = finished(kdsweep("resume", "runs/long", cwd=home))
+    return run, newest, block, record, done
+
+
+def test_the_sweep_is_complete_with_as_many_trials_as_planned(mended):
+    run = mended[0]
+    meta, trials, _ = records(run)
+    assert meta.status == "complete"
+    assert [t.status for t in trials] == ["complete"] * PLANNED
+    assert sorted(t.role for t in trials) == ["control"] * 2 + ["trial"] * 5
+    assert all([e.epoch for e in t.epochs] == list(range(1, 61)) for t in trials)
+
+
+def test_a_damaged_checkpoint_is_told_and_the_one_before_used(mended):
+    _, newest, _, _, done = mended
+    (line,) = [each for each in done.stdout.splitlines() if "is damaged and not used" in each]
+    assert newest.name in line
+    trial, epoch = newest.parent.parent.name, int(newest.name[:5])
+    assert f"trial {trial} goes on after epoch {epoch - 1}, on lane-" in done.stdout
+
+
+def test_a_damaged_block_of_the_teachers_outputs_is_told_and_made_again(mended):
+    _, _, block, _, done = mended
+    assert f"stored outputs of the teacher are damaged and made again: {block}" in done.stdout
+
+
+def test_a_half_written_record_is_set_aside_and_told(mended):
+    run, _, _, record, done = mended
+    name = record.parent.name
+    assert (run / "damaged" / name / "result.json").stat().st_size == 200
+    assert f"warning: the record of trial {name} is damaged: it is set aside in" in done.stdout
+    assert f"{name}/result.json: is damaged: " in done.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of a few megabytes."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
+        pytest.skip("this machine does not let a test mount a file system")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_full_disk_ends_a_sweep_cleanly_and_it_goes_on_when_there_is_room(small_disk, tmp_path):
+    (tmp_path / "long.yaml").write_text(SWEEP + TWO_LANES)
+    runs = small_disk / "runs"
+    process, run = started(tmp_path, "--runs-dir", runs), runs / "long"
+    try:
+        until(lambda: process.poll() is not None or ((run / "run.json").exists() and ended(run)))
+        filler = small_disk / "filler"
+        with filler.open("wb") as file:
+            try:
+                while True:
+                    file.write(b"x" * 65536)
+                    file.flush()
+            except OSError:
+                pass
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 2, out + err
+    assert "Traceback" not in out + err
+    (line,) = err.splitlines()
+    assert line.startswith("error: the sweep cannot write what it must: [Errno 28] No space left")
+    assert line.endswith("make room, and `kdsweep resume` goes on")
+    filler.unlink()
+    finished(kdsweep("resume", run, cwd=tmp_path))
+    meta, trials, _ = records(run)
+    assert meta.status == "complete"
+    assert [(t.number, t.status) for t in trials] == [(n, "complete") for n in range(PLANNED)]
