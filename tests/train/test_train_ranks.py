@@ -27,11 +27,13 @@ from tiny_trials import (
     trained,
 )
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from kdsweep.errors import TrialError
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import Component, TrialSpec
 from kdsweep.train import bf16_probe
+from kdsweep.train import ranks as ranks_module
 from kdsweep.train.checkpoint import Checkpoints
 from kdsweep.train.loop import Trained, Verdict
 from kdsweep.train.ranks import ALONE, Ranks
@@ -193,10 +195,37 @@ def train_in_two_parts(ranks: Ranks, folder: Path) -> dict[str, Any]:
     return {name: plain(done) for name, done in parts.items()}
 
 
+def train_watched(ranks: Ranks, folder: Path) -> dict[str, Any]:
+    """What is wrapped where a student and its adapter learn from a live teacher."""
+    wrapped: list[nn.Module] = []
+
+    class Watched(DistributedDataParallel):
+        def __init__(self, module: nn.Module, **given: Any) -> None:
+            wrapped.append(module)
+            super().__init__(module, **given)
+
+    master = teacher()
+    before = state(master.network)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranks_module, "DistributedDataParallel", Watched)
+        done = trained(shared(), teacher=master, ranks=ranks)
+    (step,) = wrapped
+    inside = {id(each) for each in (*step.parameters(), *step.buffers())}
+    of_teacher = [*master.network.parameters(), *master.network.buffers()]
+    return {
+        "student inside": all(id(each) in inside for each in done.student.parameters()),
+        "learned beside it": len(list(step.parameters())) - len(list(done.student.parameters())),
+        "teacher inside": sum(id(each) in inside for each in of_teacher),
+        "teacher's gradients": sum(each.grad is not None for each in master.network.parameters()),
+        "teacher kept": all(torch.equal(before[n], v) for n, v in state(master.network).items()),
+    }
+
+
 TOGETHER: dict[str, Callable[[Ranks, Path], Any]] = {
     each.__name__: each
     for each in (
         train_shared,
+        train_watched,
         train_stored,
         norms_of_teacher,
         train_no_number,
@@ -280,6 +309,18 @@ def test_both_workers_end_with_the_same_student(both):
     first, second = (each["train_shared"] for each in both)
     assert all(torch.equal(first["state"][name], second["state"][name]) for name in first["state"])
     assert first["raw_weights"] == second["raw_weights"]
+
+
+def test_what_learns_is_wrapped_and_the_frozen_teacher_is_not(both):
+    for each in both:
+        found = each["train_watched"]
+        assert found.pop("learned beside it") > 0  # FitNet's regressor
+        assert found == {
+            "student inside": True,
+            "teacher inside": 0,
+            "teacher's gradients": 0,
+            "teacher kept": True,
+        }
 
 
 def test_only_the_first_worker_reports(both):
