@@ -32,6 +32,8 @@ STRATEGIES: dict[str, dict[str, Any]] = {
         "above_chance": None,
     },
     "self_distillation": {"name": "self_distillation"},
+    # Its loss has parameters of its own that learn: a variance for each channel.
+    "vid": {"name": "vid"},
     "function_matching": {"name": "function_matching"},
     "dkd of few labels": {"name": "dkd"},
 }
