@@ -1,6 +1,5 @@
 """Ray: started on this machine, or joined at an address; and how many lanes fit."""
 
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from typing import Any
 
 from kdsweep.errors import SpecError
 from kdsweep.search import environment  # noqa: F401  # before ray
+from kdsweep.search.environment import LOOPBACK
+from kdsweep.search.joining import join
 from kdsweep.spec.sweep import ClusterSpec
 from kdsweep.sweep_file.plan import Resources, gpu_shares, resources, this_machine
 
@@ -17,8 +18,6 @@ import ray  # isort: skip
 from ray._private import parameter  # isort: skip
 
 NAMESPACE = "kdsweep"
-
-KNOCK_TIMEOUT_S = 10.0
 
 OBJECT_STORE_BYTES = 200 * 2**20
 """Trials and reports are small: a local Ray needs no share of the memory for them."""
@@ -98,37 +97,22 @@ def _connect(cluster: ClusterSpec) -> None:
                 **quiet,
             )
         return
-    try:
-        _knock(cluster.address)
-        ray.init(address=cluster.address, **quiet)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise SpecError(
-            f"cluster.address: no Ray cluster answers at {cluster.address!r} ({error}); start "
-            "one with `ray start --head`, or leave the address out to use this machine"
-        ) from None
-
-
-def _knock(address: str) -> None:
-    """See whether anything listens at ``HOST:PORT``: Ray itself would try for minutes.
-
-    Raises:
-        OSError: nothing does.
-    """
-    host, colon, port = address.rpartition(":")
-    if colon and port.isdigit() and "/" not in address:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_TIMEOUT_S).close()
+    join(cluster.address, **quiet)
 
 
 @contextmanager
 def _lean() -> Iterator[None]:
-    """Start Ray without an autoscaler and without a process that forwards logs: nobody uses them.
+    """Start Ray on the loopback address, without an autoscaler and a process that forwards logs.
 
-    Each is a Python process of about 1.5 CPU-seconds that starts before anything of ours does.
+    Nobody uses those two: each is a Python process of about 1.5 CPU-seconds that starts before
+    anything of ours does. ``ray.init`` turns a loopback address that it is given into the
+    machine's own, on which its processes listen on every interface.
     """
     full = parameter.RayParams
 
     def fewer(*given: Any, **named: Any) -> Any:
-        return full(*given, **{**named, "no_monitor": True, "include_log_monitor": False})
+        own = {"node_ip_address": LOOPBACK, "no_monitor": True, "include_log_monitor": False}
+        return full(*given, **{**named, **own})
 
     parameter.RayParams = fewer
     try:

@@ -2,6 +2,9 @@
 
 import os
 
+LOOPBACK = "127.0.0.1"
+"""What a Ray that is started for a sweep listens on: no other machine reaches it."""
+
 _ENVIRONMENT = {
     # Under `uv run` Ray makes every worker a `uv run` of its own, which rebuilds the environment
     # and takes minutes; the lanes use this process's interpreter.

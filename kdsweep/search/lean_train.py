@@ -163,7 +163,12 @@ def group_trainer() -> type[Any]:
     """The trainer of workers in one process group; imports torch, so only if it is needed."""
     from ray.train.torch import TorchTrainer
 
+    from kdsweep.search.group import GroupConfig
+
     class GroupTrainer(_DriverControlled, TorchTrainer):  # type: ignore[misc]
         """Ray's TorchTrainer, its controller in the driver."""
+
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, torch_config=GroupConfig(), **named)
 
     return GroupTrainer

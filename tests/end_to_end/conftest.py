@@ -2,7 +2,7 @@ import shutil
 import subprocess
 
 import pytest
-from finished_sweeps import DIGITS, TWO_LANES, finished, kdsweep
+from finished_sweeps import DIGITS, TWO_LANES, finished, heard, kdsweep
 
 
 @pytest.fixture(scope="session")
@@ -22,9 +22,16 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def swept(home):
+def swept_and_heard(home):
+    """The sweep, as its command ended, and where its processes listened."""
+    done, sockets = heard("run", "digits.yaml", cwd=home)
+    return finished(done), sockets
+
+
+@pytest.fixture(scope="session")
+def swept(swept_and_heard):
     """The sweep, as its command ended."""
-    return finished(kdsweep("run", "digits.yaml", cwd=home))
+    return swept_and_heard[0]
 
 
 @pytest.fixture(scope="session")

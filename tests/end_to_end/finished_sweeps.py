@@ -4,8 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+
+from listening import listening
 
 from kdsweep.results.store import RunStore
 from kdsweep.sweep_file.plan import this_machine
@@ -57,6 +60,25 @@ def kdsweep(*arguments, cwd, **more):
         timeout=180,
         check=False,
     )
+
+
+def heard(*arguments, cwd, every=0.1, seconds=240.0, **more):
+    """Run a command to its end: the finished process, and all that ``listening`` saw meanwhile."""
+    found, end = {}, time.monotonic() + seconds
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(
+            command(*arguments), cwd=cwd, env=environment(**more), stdout=out, stderr=err
+        )
+        try:
+            while process.poll() is None:
+                assert time.monotonic() < end, "the command did not end"
+                found |= listening(process.pid)
+                time.sleep(every)
+        finally:
+            process.kill()
+            process.wait()
+        said = [file.seek(0) or file.read() for file in (out, err)]
+    return subprocess.CompletedProcess(process.args, process.returncode, *said), found
 
 
 def finished(done):

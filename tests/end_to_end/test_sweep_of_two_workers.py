@@ -1,7 +1,8 @@
 """Trials of two workers each: one lane, whose gradients are shared."""
 
 import pytest
-from finished_sweeps import DIGITS, finished, kdsweep, records
+from finished_sweeps import DIGITS, finished, heard, records
+from listening import HAS_PROC, beyond_this_machine
 
 from kdsweep.sweep_file.plan import this_machine
 
@@ -12,13 +13,19 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def shared(home, swept):
+def shared_and_heard(home, swept):
     text = DIGITS.replace("trials: 6, seed: 6, batch: 2", "trials: 2, seed: 6")
     text = text.replace("name: digits\n", "name: digits-two-workers\n", 1)
     text += "cluster: {workers_per_trial: 2, concurrent_trials: 1}\ntracking: {enabled: false}\n"
     (home / "two.yaml").write_text(text)
-    finished(kdsweep("run", "two.yaml", cwd=home))
-    return records(home / "runs" / "digits-two-workers")[1]
+    done, sockets = heard("run", "two.yaml", cwd=home)
+    finished(done)
+    return records(home / "runs" / "digits-two-workers")[1], sockets
+
+
+@pytest.fixture(scope="module")
+def shared(shared_and_heard):
+    return shared_and_heard[0]
 
 
 def test_all_trials_are_complete_on_one_lane(shared):
@@ -37,3 +44,11 @@ def test_two_workers_train_the_student_that_one_trains_to_rounding(home, shared)
         assert two.metrics["accuracy"] == pytest.approx(one.metrics["accuracy"], abs=1.5 / 359)
         for term, value in one.epochs[-1].train.items():
             assert two.epochs[-1].train[term] == pytest.approx(value, rel=2e-3)
+
+
+@pytest.mark.skipif(not HAS_PROC, reason="reads Linux's /proc")
+def test_the_workers_meet_on_this_machine_alone(shared_and_heard):
+    _, sockets = shared_and_heard
+    # Ray's, torch's store, and one of gloo for each of the two.
+    assert len([place for place in sockets if place[0] == "127.0.0.1"]) >= 3
+    assert beyond_this_machine(sockets) == {}

@@ -1,12 +1,10 @@
 """How many lanes fit: the arithmetic, and the sentences where they do not."""
 
-import socket
-
 import pytest
 
 from kdsweep.errors import SpecError
 from kdsweep.search import cluster as cluster_module
-from kdsweep.search.cluster import Fitted, arithmetic, connected, fit
+from kdsweep.search.cluster import Fitted, arithmetic, fit
 from kdsweep.spec import ClusterSpec
 from kdsweep.sweep_file.plan import Machine
 
@@ -123,27 +121,3 @@ def test_the_arithmetic_of_lanes_that_do_not_come_up(monkeypatch):
         "4 lanes x 2 workers need 20 CPUs and 4 GPUs; the cluster has 16 CPUs (3 free) and "
         "2 GPUs (0 free)"
     )
-
-
-def test_an_address_where_no_cluster_answers(monkeypatch):
-    def nobody(**settings):
-        raise ConnectionError("refused")
-
-    monkeypatch.setattr(cluster_module.ray, "init", nobody)
-    connected = cluster_module.connected(ClusterSpec(address="10.0.0.1:6379"))
-    with connected as ready, pytest.raises(SpecError) as refused:
-        ready()
-    assert str(refused.value) == (
-        "cluster.address: no Ray cluster answers at '10.0.0.1:6379' (refused); start one with "
-        "`ray start --head`, or leave the address out to use this machine"
-    )
-
-
-def test_an_address_where_nothing_listens_is_refused_at_once():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with connected(ClusterSpec(address=address)) as ray_is_up, pytest.raises(SpecError) as no:
-            ray_is_up()
-    assert str(no.value).startswith(f"cluster.address: no Ray cluster answers at {address!r} (")
-    assert "start one with `ray start --head`" in str(no.value)
