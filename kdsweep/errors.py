@@ -1,5 +1,6 @@
 """What can go wrong, by whose hand: the sweep file, a trial, or the results on disk."""
 
+import re
 import sysconfig
 import traceback
 from collections.abc import Collection, Iterable, Sequence
@@ -12,19 +13,41 @@ _OF_OTHERS = (
     *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
 )
 _LONGEST_MESSAGE = 300
+_USER_AND_PASSWORD = re.compile(
+    # What some drivers take for a password may hold what ends an address; a port is none.
+    r"(?<=://)(?:[^/?#\s'\"]*|[^/?#\s:@'\"]*:(?!\d+[/?#])[^\s'\"]*)@"
+)
+_SECRET_ARGUMENT = re.compile(
+    r"((?:password|passwd|pwd|token|secret|credentials?|signature|(?:api|access)_?key)(?:=|%3d))"
+    r"[^&#\s'\"]*",
+    re.IGNORECASE,
+)
+
+
+def redacted(text: str) -> str:
+    """``text`` without the user names, passwords and tokens that its addresses carry."""
+    return _SECRET_ARGUMENT.sub(r"\1***", _USER_AND_PASSWORD.sub("", text))
+
+
+def holds_secret(address: str) -> bool:
+    """Whether an address carries a password or a token; a database's user name alone is none."""
+    user = _USER_AND_PASSWORD.search(address)
+    if user is not None and (":" in user[0] or address.startswith("http")):
+        return True
+    return _SECRET_ARGUMENT.search(address) is not None
 
 
 class KdsweepError(Exception):
     """One or more problems that a person can mend, each a full sentence of its own.
 
-    The command line prints every problem and exits with 2, without a traceback.
+    The command line prints every problem and exits with 2, without a traceback. What they quote
+    may be an address with a password: it is taken out.
     """
 
     def __init__(self, problems: str | Iterable[str], *, source: object = None) -> None:
-        self.problems: tuple[str, ...] = (
-            (problems,) if isinstance(problems, str) else tuple(problems)
-        )
-        self.source = None if source is None else str(source)
+        given = (problems,) if isinstance(problems, str) else problems
+        self.problems: tuple[str, ...] = tuple(map(redacted, given))
+        self.source = None if source is None else redacted(str(source))
         super().__init__(self.problems, self.source)
 
     def __str__(self) -> str:
@@ -77,7 +100,7 @@ def in_own_code(error: BaseException, own: Collection[str] = ()) -> bool:
 
 def whole_traceback(error: BaseException) -> str:
     """All that Python has to say of an error."""
-    return "".join(traceback.format_exception(error)).strip()
+    return redacted("".join(traceback.format_exception(error)).strip())
 
 
 def _own_place(error: BaseException, own: Collection[str]) -> str | None:
@@ -109,6 +132,6 @@ def _place(frame: FrameType, line: int) -> str:
 
 
 def _message(error: BaseException) -> str:
-    text = f"{type(error).__name__}: {str(error).strip()}".removesuffix(": ")
+    text = redacted(f"{type(error).__name__}: {str(error).strip()}".removesuffix(": "))
     line = text.splitlines()[0]
     return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 3] + "..."

@@ -20,7 +20,7 @@ def sync(
     Example:
       kdsweep sync runs/digits
     """
-    from kdsweep.results.meta import redacted
+    from kdsweep.errors import redacted
     from kdsweep.results.store import RunStore
     from kdsweep.spec import TrackingSpec
     from kdsweep.sweep_file.read import parse_yaml

@@ -1,24 +1,14 @@
 """What is known of a sweep as a whole: the file ``run.json`` of its run directory."""
 
-import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from kdsweep.errors import redacted
 from kdsweep.results.record import SCHEMA_VERSION, Metric
 
 RunStatus = Literal["running", "complete", "stopped", "failed"]
 Direction = Literal["max", "min"]
-
-_USER_AND_PASSWORD = re.compile(r"(?<=://)[^/?#\s]*@")
-_SECRET_ARGUMENT = re.compile(
-    r"((?:password|passwd|pwd|token|secret|api_?key)=)[^&#\s'\"]*", re.IGNORECASE
-)
-
-
-def redacted(text: str) -> str:
-    """``text`` without the user names, passwords and tokens that its addresses carry."""
-    return _SECRET_ARGUMENT.sub(r"\1***", _USER_AND_PASSWORD.sub("", text))
 
 
 class TeacherMeta(BaseModel):

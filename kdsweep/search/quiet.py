@@ -6,11 +6,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kdsweep.errors import redacted
 from kdsweep.search import environment  # noqa: F401  # before ray
 
 from ray._private import worker  # isort: skip
 
 LOUD = ("ray", "ray.tune", "ray.train", "ray.data", "mlflow", "alembic", "optuna", "torch")
+
+
+class _Redacted(logging.Formatter):
+    """A log is shared more lightly than a password: libraries log the addresses they talk to."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
 
 
 @contextmanager
@@ -55,7 +63,7 @@ def chatter_in(directory: Path) -> Iterator[Path]:
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "driver.log"
     handler = _Log(path, delay=False)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Redacted("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     loggers = [logging.getLogger(name) for name in LOUD]
     before = [(logger, logger.handlers[:], logger.propagate) for logger in loggers]

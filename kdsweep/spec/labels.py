@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kdsweep.errors import redacted
 from kdsweep.spec.dimension import Label, same
 
 
@@ -43,5 +44,6 @@ def is_key(key: str) -> bool:
 
 def short(value: Any) -> str:
     """A value as it is written in Python, cut off if it is long."""
-    text = repr(value)
+    # Before it is cut off: half a password would not be known for one.
+    text = redacted(repr(value))
     return text if len(text) <= 60 else text[:57] + "..."

@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from kdsweep.errors import holds_secret
 from kdsweep.spec.rungs import RungSpec, rung_epochs
 from kdsweep.spec.settings import Settings
 from kdsweep.spec.space_parse import parse_entries
@@ -170,6 +171,18 @@ class TrackingSpec(Settings):
     enabled: bool = True
     uri: Annotated[str, Field(min_length=1)] | None = None
     experiment: str = Field("kdsweep", min_length=1, max_length=200)
+
+    @field_validator("uri")
+    @classmethod
+    def _without_secrets(cls, uri: str | None) -> str | None:
+        if uri is not None and holds_secret(uri):
+            raise ValueError(
+                "is not allowed with a password or token in it, as the run directory keeps the "
+                "file: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
+                "MLFLOW_TRACKING_TOKEN, in the environment; a database has a file of its own for "
+                "them (~/.pgpass, read_default_file)"
+            )
+        return uri
 
 
 class StorageSpec(Settings):

@@ -10,7 +10,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
-from kdsweep.errors import SpecError
+from kdsweep.errors import SpecError, redacted
 
 _LARGEST_FILE = 4 * 2**20
 _MOST_VALUES = 200_000
@@ -24,9 +24,11 @@ def read_text(path: Path) -> str:
         SpecError: there is no such file, or it is not text.
     """
     try:
-        if path.stat().st_size > _LARGEST_FILE:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+        if len(content) > _LARGEST_FILE:
             raise SpecError("is larger than 4 MiB: a sweep file is a short text", source=path)
-        return path.read_bytes().decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except FileNotFoundError:
         raise SpecError("no such file", source=path) from None
     except UnicodeDecodeError as error:
@@ -123,6 +125,6 @@ class _Plain:
 
 
 def _short(value: Any) -> str:
-    text = str(value) if isinstance(value, Exception | date) else repr(value)
+    text = redacted(str(value) if isinstance(value, Exception | date) else repr(value))
     text = text.splitlines()[0] if text else type(value).__name__
     return text if len(text) <= 60 else text[:57] + "..."

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from kdsweep.errors import ResultError
+from kdsweep.errors import ResultError, redacted
 from kdsweep.report.front_files import front_files, write_front
-from kdsweep.results.meta import RunStatus, redacted
+from kdsweep.results.meta import RunStatus
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
 from kdsweep.tracking import entities
@@ -97,7 +97,7 @@ class Recorder:
         tags = {**entities.sweep_tags(meta), "status": status}
         points = entities.sweep_points(meta, results, front)
         self._send(self._parent, points=points, tags=tags)
-        if not all(path.exists() for path in front_files(self._store)):
+        if not all(p.is_file() and not p.is_symlink() for p in front_files(self._store)):
             write_front(self._store, results, front)
         for path in front_files(self._store):
             self._client.log_artifact(self._parent, str(path))
@@ -172,7 +172,8 @@ class Recorder:
 
     def _send_trial_file(self, child: _Child, result: TrialResult) -> None:
         path = self._store.trial_dir(result.trial_id) / "trial.yaml"
-        if path.exists():
+        # What a link leads to is not the run's.
+        if path.is_file() and not path.is_symlink():
             self._client.log_artifact(child.run_id, str(path))
 
     def _send(

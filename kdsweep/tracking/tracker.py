@@ -6,9 +6,9 @@ The JSON records are the truth. What MLflow did not take stays in them, and ``sy
 import threading
 from collections.abc import Callable, Sequence
 
-from kdsweep.errors import ResultError
+from kdsweep.errors import ResultError, redacted
 from kdsweep.report.front_files import write_front
-from kdsweep.results.meta import RunStatus, redacted
+from kdsweep.results.meta import RunStatus
 from kdsweep.results.pareto import front as front_of
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
