@@ -91,10 +91,12 @@ def _go_on(
     store: "RunStore", address: str | None, despite_changes: bool, more: dict[str, float]
 ) -> None:
     from kdsweep.results.holder import refuse_if_held
+    from kdsweep.results.places import refuse_links
     from kdsweep.results.store import SWEEP_FILE
     from kdsweep.search.provenance import what_must_not_change
     from kdsweep.sweep_file import check_room, load, plan
 
+    refuse_links(store.directory)
     refuse_if_held(store.directory)
     meta, path = store.meta, store.directory / SWEEP_FILE
     digest = hashlib.sha256(store.sweep_text.encode()).hexdigest()

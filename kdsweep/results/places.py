@@ -1,6 +1,8 @@
 """Where a run directory may be made, and what to say where there is none."""
 
+import errno
 import os
+import stat
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -8,6 +10,8 @@ from kdsweep.errors import ResultError
 from kdsweep.results.holder import refuse_if_held
 
 META_FILE = "run.json"
+_LARGEST_BYTES = 64 * 2**20
+"""Of a record: thousands of epochs are some megabytes."""
 
 
 def refuse_what_is_there(directory: Path, name: str) -> None:
@@ -58,6 +62,48 @@ def no_run_here(directory: Path) -> str:
     close = get_close_matches(directory.name, runs, n=1, cutoff=0.5)
     hint = f"; did you mean {parent / close[0]}?" if close else ""
     return f"{what}{hint} (runs in {parent}: {', '.join(runs)})"
+
+
+def read_own(path: Path, *, most_bytes: int = _LARGEST_BYTES) -> bytes:
+    """A file of a run directory: no link out of it, nothing endless, nothing that keeps waiting.
+
+    Raises:
+        OSError: it is missing, cannot be read, or is another kind of thing.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "is no ordinary file")
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise OSError(errno.EFBIG, f"is larger than {most_bytes // 2**20} MiB")
+    return content
+
+
+def refuse_links(directory: Path) -> None:
+    """Check that what a driver reads and writes of a run directory lies there.
+
+    Raises:
+        ResultError: one of its directories, of its trials' or its sweep file is a link.
+    """
+    trials, logs = directory / "trials", directory / "logs"
+    inside = [trials, logs, logs / "driver.log", directory / "sweep.yaml"]
+    inside += [] if trials.is_symlink() or not trials.is_dir() else sorted(trials.iterdir())
+    for path in inside:
+        refuse_link(path)
+
+
+def refuse_link(path: Path) -> None:
+    """Check that a path inside of a run directory leads nowhere else.
+
+    Raises:
+        ResultError: it is a link.
+    """
+    if path.is_symlink():
+        raise ResultError(
+            "is a link, which could lead out of the run directory; put there what it links to",
+            source=path,
+        )
 
 
 def folders(directory: Path) -> list[str]:

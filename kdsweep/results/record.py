@@ -1,8 +1,9 @@
 """The record of one trial: what every table, picture and MLflow run is made from."""
 
+from pathlib import PurePosixPath
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 SCHEMA_VERSION: Final = 1
 
@@ -79,6 +80,14 @@ class TrialResult(BaseModel):
     """Wall time of training and measuring."""
     weights: str | None = None
     """The student's weights, a path relative to the run directory."""
+
+    @field_validator("weights")
+    @classmethod
+    def _stays_in_the_run(cls, weights: str | None) -> str | None:
+        path = PurePosixPath(weights or "")
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError("leads out of the run directory")
+        return weights
 
     @property
     def label(self) -> str:

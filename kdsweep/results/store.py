@@ -32,7 +32,14 @@ from kdsweep.errors import ResultError
 from kdsweep.results.atomic import sync_directory, write_bytes, write_files
 from kdsweep.results.holder import Heart, held, living_holder
 from kdsweep.results.meta import RunMeta
-from kdsweep.results.places import META_FILE, folders, no_run_here, refuse_what_is_there
+from kdsweep.results.places import (
+    META_FILE,
+    folders,
+    no_run_here,
+    read_own,
+    refuse_link,
+    refuse_what_is_there,
+)
 from kdsweep.results.record import TrialResult
 from kdsweep.results.stopping import forget_the_request, is_asked_to_stop
 
@@ -93,7 +100,7 @@ class RunStore:
             ResultError: it is missing, is no run, or its ``run.json`` is damaged.
         """
         try:
-            text = (directory / META_FILE).read_bytes()
+            text = read_own(directory / META_FILE)
         except (FileNotFoundError, NotADirectoryError):
             raise ResultError(no_run_here(directory), source=directory) from None
         except OSError as error:
@@ -123,7 +130,7 @@ class RunStore:
             ResultError: it is missing or unreadable.
         """
         try:
-            return (self.directory / SWEEP_FILE).read_text(encoding="utf-8")
+            return read_own(self.directory / SWEEP_FILE).decode()
         except (OSError, UnicodeDecodeError) as error:
             raise ResultError(f"cannot be read: {error}", source=self.directory) from error
 
@@ -154,7 +161,10 @@ class RunStore:
                 "a letter or digit first",
                 source=self.directory,
             )
-        return self.directory / _TRIALS / trial_id
+        directory = self.directory / _TRIALS / trial_id
+        refuse_link(directory.parent)
+        refuse_link(directory)
+        return directory
 
     def weights_path(self, trial_id: str) -> Path:
         """Where a trial's student keeps its weights."""
@@ -181,7 +191,8 @@ class RunStore:
     def read(self) -> list[TrialResult]:
         """Every trial's record, by number; the unreadable ones become ``problems``."""
         results, problems = [], [self._meta_problem] if self._meta_problem else []
-        for trial_id in sorted(folders(self.directory / _TRIALS)):
+        trials = self.trials_dir
+        for trial_id in [] if trials.is_symlink() else sorted(folders(trials)):
             try:
                 result = self._read_one(trial_id)
             except ResultError as error:
@@ -205,7 +216,7 @@ class RunStore:
         """A trial's record; none where the trial has begun but has not reported yet."""
         path = self.directory / _TRIALS / trial_id / "result.json"
         try:
-            result = TrialResult.model_validate_json(path.read_bytes())
+            result = TrialResult.model_validate_json(read_own(path))
         except FileNotFoundError:
             return None
         except OSError as error:

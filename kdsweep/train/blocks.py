@@ -71,7 +71,7 @@ def _checked(path: Path, card_path: Path, num_rows: int, *, verify: bool) -> Blo
             return None
         # Copy on write: nobody writes, and torch takes only arrays that could be written.
         values: Half = np.memmap(path, _DTYPE, mode="c", shape=card.shape)
-    except (OSError, ValueError, TypeError, KeyError, IndexError):
+    except (OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
         return None
     if verify and _sha256_of(path) != card.sha256:
         return None

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from filelock import FileLock
+from pydantic import TypeAdapter
 from torch import nn
 
 from kdsweep import catalog
@@ -56,6 +57,9 @@ class TeacherCard:
     seconds: float = 0.0
     epochs: tuple[dict[str, Any], ...] = field(default=())
     reused: bool = False
+
+
+_CARDS = TypeAdapter(TeacherCard)
 
 
 def digest_of(teacher: TeacherSpec, *, data: str) -> str:
@@ -258,11 +262,12 @@ def _agreed(
 def _read(place: Path) -> tuple[TeacherCard, dict[str, torch.Tensor]] | None:
     """What is stored, or nothing if it is missing, half-written or damaged."""
     try:
-        card = TeacherCard(**{**json.loads((place / _CARD).read_text()), "reused": True})
+        card = replace(_CARDS.validate_json((place / _CARD).read_bytes()), reused=True)
         data = (place / _WEIGHTS).read_bytes()
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError):
         return None
-    if hashlib.sha256(data).hexdigest() != card.weights_sha256:
+    # A card with another digest would lead to another place.
+    if card.digest != place.name or hashlib.sha256(data).hexdigest() != card.weights_sha256:
         _log.warning(
             "the teacher in %s is damaged and made again: its checksum is wrong", place / _WEIGHTS
         )
