@@ -28,6 +28,7 @@ _ROOMS: dict[Kind, tuple[str, type]] = {
     "strategy": ("kdsweep.strategies", Strategy),
 }
 _GIVEN_TO_MODELS = ("shape", "num_classes")
+_own_code: set[str] = set()
 
 
 @cache
@@ -50,6 +51,16 @@ def find(kind: Kind, name: str) -> type[Any]:
     if found is None:
         raise SpecError(unknown_name(kind, name, names(kind)))
     return found
+
+
+def own_code(file: object) -> list[str]:
+    """The import paths in the plain data of a file whose classes were imported from there."""
+    if isinstance(file, str):
+        return [file] if file in _own_code else []
+    if isinstance(file, Mapping):
+        file = [*file.keys(), *file.values()]
+    inner = file if isinstance(file, list | tuple) else ()
+    return sorted({path for each in inner for path in own_code(each)})
 
 
 def params(kind: Kind, component: Component, *, at: str = "") -> Settings:
@@ -223,6 +234,7 @@ def _import(kind: Kind, path: str) -> type[Any]:
     wanted = nn.Module if kind == "model" else _ROOMS[kind][1]
     if not (isinstance(found, type) and issubclass(found, wanted)):
         raise SpecError(f"{path!r} is not a {kind}: it must be a subclass of {wanted.__name__}")
+    _own_code.add(path)
     return found
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kdsweep.cli import check_computing, check_stored
+from kdsweep.cli.own_code import own_code_lines
 from kdsweep.cli.wrapped import wrapped
 
 if TYPE_CHECKING:
@@ -67,6 +68,9 @@ def check(
 
 def as_data(sweep: "Sweep", plan: "Plan") -> dict[str, object]:
     """The plan as plain data."""
+    from kdsweep.catalog import own_code
+    from kdsweep.sweep_file.read import parse_yaml
+
     planned = asdict(plan)
     for key, student in (("smallest", plan.smallest), ("largest", plan.largest)):
         planned[key]["component"] = student.component.model_dump(mode="json")
@@ -81,6 +85,7 @@ def as_data(sweep: "Sweep", plan: "Plan") -> dict[str, object]:
         "clashes": list(sweep.pairing.clashes),
         "outputs": check_stored.as_data(sweep.outputs),
         "computing": _computing(sweep, plan),
+        "own_code": own_code(parse_yaml(sweep.text)[0]),
         **planned,
     }
 
@@ -89,6 +94,7 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
     """The plan in lines of at most 80 columns, long names apart."""
     from kdsweep.batch import in_words
     from kdsweep.sweep_file import lacking_a_gpu
+    from kdsweep.sweep_file.read import parse_yaml
 
     spec = sweep.spec
     times = f"{plan.replicates} replicates of " if plan.replicates > 1 else ""
@@ -120,6 +126,7 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
     return [*lines, *_resource_lines(plan.resources, spec.cluster.address),
             *wrapped(_computing(sweep, plan), "computing"),
             *(f"              {each}" for each in lacking_a_gpu(sweep, plan.resources)),
+            *own_code_lines(parse_yaml(sweep.text)[0]),
             f"  results     {results_at(sweep)}"]  # fmt: skip
 
 

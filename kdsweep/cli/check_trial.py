@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from kdsweep.cli import check_computing, check_stored
 from kdsweep.cli.check import setting_words
+from kdsweep.cli.own_code import own_code_lines
 from kdsweep.cli.wrapped import wrapped
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 def as_data(checked: "CheckedTrial") -> dict[str, object]:
     """What would be trained, as plain data."""
+    from kdsweep.catalog import own_code
     from kdsweep.sweep_file import resolved, teacher_words
 
     student = {**asdict(checked.student), "component": resolved(checked.trial)["student"]}
@@ -23,6 +25,7 @@ def as_data(checked: "CheckedTrial") -> dict[str, object]:
         "student": student,
         "outputs": check_stored.as_data(checked.outputs),
         "computing": _computing(checked),
+        "own_code": own_code(resolved(checked.trial)),
         "trial": resolved(checked.trial),
     }
 
@@ -30,7 +33,7 @@ def as_data(checked: "CheckedTrial") -> dict[str, object]:
 def as_text(checked: "CheckedTrial") -> list[str]:
     """What would be trained, in lines of at most 80 columns, long names apart."""
     from kdsweep.batch import in_words
-    from kdsweep.sweep_file import teacher_words
+    from kdsweep.sweep_file import resolved, teacher_words
     from kdsweep.train.needs import teachers_of
 
     trial, student, train = checked.trial, checked.student, checked.trial.train
@@ -54,7 +57,8 @@ def as_text(checked: "CheckedTrial") -> list[str]:
     lines = [f"{checked.path}: good"]
     for label, text in rows.items():
         lines += wrapped(text, label)
-    return [*lines, *check_stored.as_text(checked.outputs)]
+    own = own_code_lines(resolved(trial))
+    return [*lines, *check_stored.as_text(checked.outputs), *own]
 
 
 def _computing(checked: "CheckedTrial") -> str:
