@@ -171,7 +171,7 @@ def serve_ui(
     Example:
       kdsweep ui --port 5001
     """
-    from kdsweep.tracking.server import Server, runs_page, store_under
+    from kdsweep.tracking.server import Server, is_reached_by_others, runs_page, store_under
 
     uri = store_under(runs_dir)
     # A polite kill must not leave the server behind.
@@ -179,6 +179,12 @@ def serve_ui(
     server = Server(uri, host=host, port=port)
     try:
         typer.echo(f"starting the MLflow UI (its log: {server.log})")
+        if is_reached_by_others(host):
+            typer.echo(
+                f"warning: other machines can reach it at {host}:{port}, and it asks nobody for a "
+                "password: they can read, change and delete all that is tracked here",
+                err=True,
+            )
         page = runs_page(uri, server.address)
         server.wait_until_up()
         typer.echo(f"open {page}   (Ctrl-C ends it)")

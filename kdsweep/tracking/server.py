@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 from kdsweep.errors import ResultError
@@ -60,6 +61,15 @@ def runs_page(uri: str, address: str) -> str:
         page = f"experiments/{found[0].experiment_id}/runs?workflowType=machine_learning"
         return f"{address}/#/{page}"
     return f"{address}/#/experiments"
+
+
+def is_reached_by_others(host: str) -> bool:
+    """Whether a server that listens on ``host`` answers other machines too."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False  # nothing can listen there: `Server` says so
+    return not all(ip_address(str(place[4][0]).partition("%")[0]).is_loopback for place in found)
 
 
 class Server:
