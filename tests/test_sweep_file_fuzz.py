@@ -4,7 +4,8 @@ import tempfile
 from copy import deepcopy
 from pathlib import Path
 
-from hypothesis import example, given, settings
+from fuzzing import in_time, tried
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kdsweep.errors import SpecError
@@ -43,7 +44,7 @@ def places(data, at=()):
 
 def told(text):
     """Both readers give a result, or problems that are sentences."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, in_time():
         path = Path(folder) / "sweep.yaml"
         path.write_bytes(text.encode("utf-8", "surrogatepass"))
         for read in (load, load_trial):
@@ -56,7 +57,7 @@ def told(text):
 
 
 @given(st.text(max_size=80) | st.text("{}[]:,-&*!?|>'\"#%@` \n\tab01.~<", max_size=40))
-@settings(max_examples=200, deadline=None)
+@tried(200)
 @example("a: !!bool x")
 @example("a: " + "9" * 5000)
 @example("<<: 3")
@@ -76,7 +77,7 @@ JUNK = (
 
 
 @given(st.lists(st.tuples(st.sampled_from(list(places(GOOD))), JUNK), min_size=1, max_size=3))
-@settings(max_examples=150, deadline=None)
+@tried(150)
 def test_a_good_file_with_junk_in_it(replacements):
     data = deepcopy(GOOD)
     for (*parents, last), junk in replacements:

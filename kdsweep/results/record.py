@@ -5,6 +5,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from kdsweep.errors import redacted
+
 SCHEMA_VERSION: Final = 1
 
 Status = Literal["running", "complete", "failed", "pruned", "stopped"]
@@ -80,6 +82,11 @@ class TrialResult(BaseModel):
     """Wall time of training and measuring."""
     weights: str | None = None
     """The student's weights, a path relative to the run directory."""
+
+    @field_validator("error", "traceback")
+    @classmethod
+    def _without_passwords(cls, text: str | None) -> str | None:
+        return None if text is None else redacted(text)
 
     @field_validator("weights")
     @classmethod
