@@ -19,7 +19,7 @@ import shutil
 import threading
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
@@ -30,6 +30,7 @@ from ruamel.yaml import YAML
 
 from kdsweep.errors import ResultError
 from kdsweep.results.atomic import sync_directory, write_bytes, write_files
+from kdsweep.results.damage import damage, is_of_another_version, keep_before, meta_before
 from kdsweep.results.holder import Heart, held, living_holder
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.places import (
@@ -44,7 +45,7 @@ from kdsweep.results.record import TrialResult
 from kdsweep.results.stopping import forget_the_request, is_asked_to_stop
 
 SWEEP_FILE = "sweep.yaml"
-_TRIALS, _BEFORE = "trials", f".{META_FILE}.before"
+_TRIALS = "trials"
 _TRIAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -108,12 +109,12 @@ class RunStore:
         try:
             return cls(directory, RunMeta.model_validate_json(text))
         except ValidationError as error:
-            before = _meta_before(directory)
-            if before is None or _is_of_another_version(error):
-                raise ResultError(_damage(error), source=directory / META_FILE) from error
+            before = meta_before(directory)
+            if before is None or is_of_another_version(error):
+                raise ResultError(damage(error), source=directory / META_FILE) from error
             store = cls(directory, before)
             store._meta_problem = (
-                f"{directory / META_FILE}: {_damage(error)}; the version before it is used"
+                f"{directory / META_FILE}: {damage(error)}; the version before it is used"
             )
             return store
 
@@ -139,7 +140,7 @@ class RunStore:
         with self._meta_lock:
             meta = RunMeta.model_validate({**self._meta.model_dump(), **changes})
             if self._meta_problem is None:
-                _keep_before(self.directory)
+                keep_before(self.directory)
             write_bytes(self.directory / META_FILE, _json(meta))
             self._meta, self._meta_problem = meta, None
         return meta
@@ -222,7 +223,7 @@ class RunStore:
         except OSError as error:
             raise ResultError(f"cannot be read and is left out: {error}", source=path) from error
         except ValidationError as error:
-            raise ResultError(f"{_damage(error)}; it is left out", source=path) from error
+            raise ResultError(f"{damage(error)}; it is left out", source=path) from error
         if result.trial_id != trial_id:
             raise ResultError(
                 f"is the record of trial {result.trial_id!r}, not of {trial_id!r}; it is left out",
@@ -254,34 +255,6 @@ class RunStore:
         if self._heart is not None and self._heart.lost_to is not None:
             return f"the run was taken over by {self._heart.lost_to.words}"
         return "somebody asked for it" if is_asked_to_stop(self.directory) else None
-
-
-def _keep_before(directory: Path) -> None:
-    """The version of ``run.json`` that is about to be replaced, under another name."""
-    link = directory / f"{_BEFORE}.{uuid.uuid4().hex[:12]}.new"
-    # A file system without links has only the newest.
-    with suppress(OSError):
-        os.link(directory / META_FILE, link)
-        os.replace(link, directory / _BEFORE)
-
-
-def _meta_before(directory: Path) -> RunMeta | None:
-    try:
-        return RunMeta.model_validate_json((directory / _BEFORE).read_bytes())
-    except (OSError, ValidationError):
-        return None
-
-
-def _is_of_another_version(error: ValidationError) -> bool:
-    return any(each["loc"] == ("schema_version",) for each in error.errors(include_url=False))
-
-
-def _damage(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if where == "schema_version":
-        return "was written by another version of kdsweep; read it with that one"
-    return f"is damaged: {where + ': ' if where else ''}{first['msg']}"
 
 
 def _json(model: RunMeta | TrialResult) -> bytes:

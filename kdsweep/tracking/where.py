@@ -20,8 +20,8 @@ _ENVIRONMENT = {
     "MLFLOW_CONFIGURE_LOGGING": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # With a server it would print two lines for each trial, with the password that it was given, and
-    # draw bars, into the live display.
+    # With a server it would print two lines for each trial, the password that it was given in them,
+    # and draw bars, into the live display.
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
