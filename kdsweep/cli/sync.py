@@ -20,16 +20,26 @@ def sync(
     Example:
       kdsweep sync runs/digits
     """
-    from kdsweep.errors import redacted
-    from kdsweep.results.store import RunStore
+    from pydantic import ValidationError
+
+    from kdsweep.errors import SpecError, redacted
+    from kdsweep.results.store import SWEEP_FILE, RunStore
     from kdsweep.spec import TrackingSpec
+    from kdsweep.spec.problems import sentences
     from kdsweep.sweep_file.read import parse_yaml
     from kdsweep.tracking.tracker import sync as send
     from kdsweep.tracking.where import uri_of
 
     store = RunStore.open(directory)
     raw, _ = parse_yaml(store.sweep_text)
-    tracking = TrackingSpec.model_validate(raw.get("tracking") or {})
+    given = raw.get("tracking") or {}
+    if uri is not None and isinstance(given, dict):
+        given = {**given, "uri": None}
+    try:
+        tracking = TrackingSpec.model_validate(given)
+    except ValidationError as error:
+        problems = sentences(error, TrackingSpec, at="tracking")
+        raise SpecError(problems, source=directory / SWEEP_FILE) from None
     place = uri or uri_of(tracking, directory.parent)
     sent = send(store, place, tracking.experiment)
     typer.echo(f"{directory}: MLflow at {redacted(place)} has all {sent} records")
