@@ -11,7 +11,7 @@ from kdsweep.errors import SpecError
 from kdsweep.search import environment  # noqa: F401  # before ray
 from kdsweep.search.environment import LOOPBACK
 from kdsweep.search.joining import join
-from kdsweep.spec.sweep import ClusterSpec
+from kdsweep.spec import ClusterSpec
 from kdsweep.sweep_file.plan import Resources, gpu_shares, resources, this_machine
 
 import ray  # isort: skip

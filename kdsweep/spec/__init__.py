@@ -3,15 +3,8 @@
 from kdsweep.spec.dimension import Dimension, Label
 from kdsweep.spec.settings import Component, Settings
 from kdsweep.spec.space import Assignment, Space
-from kdsweep.spec.sweep import (
-    ClusterSpec,
-    Direction,
-    Metric,
-    SearchSpec,
-    StorageSpec,
-    SweepSpec,
-    TrackingSpec,
-)
+from kdsweep.spec.surroundings import ClusterSpec, StorageSpec, TrackingSpec
+from kdsweep.spec.sweep import Direction, Metric, SearchSpec, SweepSpec
 from kdsweep.spec.trial import TeacherSpec, TrainSpec, TrialSpec
 
 __all__ = [

@@ -1,13 +1,13 @@
 """A sweep: a trial, what varies in it, what is wanted, and what it may use."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from kdsweep.errors import holds_secret
 from kdsweep.spec.rungs import RungSpec, rung_epochs
 from kdsweep.spec.settings import Settings
 from kdsweep.spec.space_parse import parse_entries
+from kdsweep.spec.surroundings import ClusterSpec, StorageSpec, TrackingSpec
 from kdsweep.spec.together import paths_of
 from kdsweep.spec.trial import TrialSpec
 
@@ -124,76 +124,6 @@ class SearchSpec(Settings):
     def has_most_trials(self) -> bool:
         """Whether ``trials`` is a limit: a budget in its place lets as many run as it pays for."""
         return self.budget is None or "trials" in self.model_fields_set
-
-
-class ClusterSpec(Settings):
-    """What a trial runs on, and how many run at once; the defaults fit the machine at hand.
-
-    A lane is a worker, or ``workers_per_trial`` of them, that trains one trial after another;
-    ``lanes_per_run`` of them share one Ray Train run. ``address`` is that of a running cluster.
-    """
-
-    concurrent_trials: int | None = Field(None, ge=1, le=100_000)
-    workers_per_trial: int = Field(1, ge=1, le=10_000)
-    cpus_per_worker: float = Field(1, gt=0, le=10_000)
-    gpus_per_worker: float | None = Field(
-        None, ge=0, le=1000, description="may be a fraction; null takes what the machine has"
-    )
-    lanes_per_run: int = Field(1, ge=1, le=100_000, description="they start again together")
-    address: Annotated[str, Field(min_length=1)] | None = None
-    max_failures: int = Field(
-        2, ge=0, le=1000, description="of a trial's workers; a node taken away is none"
-    )
-    cost_per_hour: float | None = Field(
-        None, ge=0, le=10**9, description="of all that the sweep runs on, in any currency"
-    )
-
-    @model_validator(mode="after")
-    def _whole_gpus(self) -> "ClusterSpec":
-        gpus = self.gpus_per_worker
-        if gpus is not None and gpus > 1 and gpus != int(gpus):
-            raise ValueError(f"gpus_per_worker is {gpus}: above 1 it must be a whole number")
-        return self
-
-    @model_validator(mode="after")
-    def _one_lane_per_group(self) -> "ClusterSpec":
-        if self.workers_per_trial > 1 and self.lanes_per_run > 1:
-            raise ValueError(
-                f"lanes_per_run is {self.lanes_per_run}: lanes of several workers have a run each, "
-                "remove it or set workers_per_trial to 1"
-            )
-        return self
-
-
-class TrackingSpec(Settings):
-    """Where MLflow keeps the trials; without ``uri`` beside the run directories."""
-
-    enabled: bool = True
-    uri: Annotated[str, Field(min_length=1)] | None = None
-    experiment: str = Field("kdsweep", min_length=1, max_length=200)
-
-    @field_validator("uri")
-    @classmethod
-    def _without_secrets(cls, uri: str | None) -> str | None:
-        if uri is not None and holds_secret(uri):
-            raise ValueError(
-                "is not allowed with a password or token in it, as the run directory keeps the "
-                "file: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
-                "MLFLOW_TRACKING_TOKEN, in the environment; a database has a file of its own for "
-                "them (~/.pgpass, read_default_file)"
-            )
-        return uri
-
-
-class StorageSpec(Settings):
-    """What is kept so that nothing is lost, and how much room that may take."""
-
-    checkpoint_every_s: float = Field(
-        30.0, ge=0, le=86_400, description="of training; 0 keeps one after each epoch"
-    )
-    max_bytes: int | None = Field(
-        None, ge=1, description="of weights, checkpoints and stored outputs together"
-    )
 
 
 class SweepSpec(Settings):

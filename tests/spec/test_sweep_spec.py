@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
+from kdsweep.spec import ClusterSpec, SweepSpec
 from kdsweep.spec.problems import sentences
-from kdsweep.spec.sweep import ClusterSpec, SweepSpec
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,9 @@ def test_the_server_is_closed_and_gets_no_password_written_down(
     assert "does not take results" in warnings[0], "the second address has nobody"
     assert SECRET not in " ".join([*warnings, *capfd.readouterr()])
     ids = [e.experiment_id for e in client.search_experiments()]
-    tags = [run.data.tags for run in client.search_runs(ids)]
+    own = f"tags.`kdsweep.sweep_id` = '{store.meta.sweep_id}'"
+    tags = [run.data.tags for run in client.search_runs(ids, own)]
     assert len(tags) == 2
     assert SECRET not in str(tags)
-    assert files_with(runs_root, SECRET) == []
+    assert files_with(store.directory, SECRET) == []
+    assert SECRET.encode() not in (runs_root / "mlflow.db").read_bytes()
