@@ -130,7 +130,7 @@ def test_a_loss_that_is_not_a_number_fails_the_trial(by_units):
 def test_no_memory_fails_the_trial_with_its_batch_size_and_student(by_units):
     trial = by_units[11]
     assert trial.status == "failed"
-    said = "out of memory with student odd_models:Student and batch size 64: "
+    said = "out of memory with student odd_models:Student and batch size 128: "
     assert trial.error.startswith(said)
     # The lane that had no memory went on to other trials.
     lanes = [t.lane for t in by_units.values() if t.status == "complete"]
