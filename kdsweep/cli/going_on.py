@@ -112,25 +112,11 @@ def _go_on(
     for problem in store.problems:
         typer.echo(f"warning: {problem}", err=True)
 
-    def begin() -> "RunStore":
-        # Only now is it known that the sweep can run.
-        _write_down(store, sweep, total, forget=despite_changes)
-        return store
-
-    shown = meta.model_copy(update={"trials": plan(sweep).total})
-    drive(sweep, shown, begin, done=done, expected=expected)
-
-
-def _write_down(
-    store: "RunStore", sweep: "Sweep", extended: dict[str, float], *, forget: bool
-) -> None:
-    from kdsweep.sweep_file import plan
-
-    changes: dict[str, Any] = {"extended": extended, "trials": plan(sweep).total}
-    if forget:
-        digest = hashlib.sha256(sweep.text.encode()).hexdigest()
+    changes: dict[str, Any] = {"extended": total, "trials": plan(sweep).total}
+    if despite_changes:
         changes |= {"teacher": None, "data_fingerprint": None, "sweep_sha256": digest}
-    store.update_meta(**changes)
+    shown = meta.model_copy(update={"trials": changes["trials"]})
+    drive(sweep, shown, lambda: store, done=done, expected=expected, changes=changes)
 
 
 def _extended(sweep: "Sweep", more: dict[str, float]) -> "Sweep":

@@ -160,10 +160,12 @@ def drive(
     *,
     done: "list[TrialResult]",
     expected: "Mapping[str, Any] | None" = None,
+    changes: "Mapping[str, Any] | None" = None,
 ) -> None:
     """Run what is left of a sweep, show how it goes, and print the front.
 
-    ``expected`` is what its lanes must find as it was: see ``Session.prepare``.
+    ``expected`` is what its lanes must find as it was, ``changes`` are of its meta data: see
+    ``search.run.run``.
     """
     from kdsweep.errors import TrialError
     from kdsweep.report.progress import Progress
@@ -174,8 +176,9 @@ def drive(
     with Progress(meta.name, meta.trials, sweep.spec.objectives, done=num_done) as progress:
         try:
             status, store = run_sweep(
-                sweep, open_store, progress=progress, done=done, began=BEGAN, expected=expected
-            )
+                sweep, open_store, progress=progress, done=done, began=BEGAN, expected=expected,
+                changes=changes,
+            )  # fmt: skip
         except KeyboardInterrupt:
             progress.message("stopped at once")
             raise typer.Exit(INTERRUPTED) from None

@@ -175,6 +175,10 @@ class RunStore:
         """Where a trial that has not ended keeps what it goes on from."""
         return self.trial_dir(trial_id) / "checkpoints"
 
+    def remove(self, trial_id: str) -> None:
+        """Forget a trial that was never begun."""
+        shutil.rmtree(self.trial_dir(trial_id), ignore_errors=True)
+
     def drop_checkpoints(self, trial_id: str) -> None:
         """A trial has ended: nobody goes on with it."""
         shutil.rmtree(self.checkpoints_of(trial_id), ignore_errors=True)

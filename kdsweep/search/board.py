@@ -264,10 +264,10 @@ class Switchboard:
                     self._waiting.appendleft(key)
 
     def _first_ready(self) -> str | None:
-        """The first job in the queue that need not come after one that has not ended."""
+        """The first job in the queue that need not come after one that has not come to its end."""
         for key in self._waiting:
             before = self._jobs.get(self._jobs[key].job.get("after") or "")
-            if before is None or before.outcome is not None:
+            if before is None or (before.outcome or {}).get("status") == "complete":
                 return key
         return None
 

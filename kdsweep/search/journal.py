@@ -41,6 +41,7 @@ class Journal:
         self._lock = threading.RLock()
         self._open: dict[str, TrialResult] = {}
         self._num_kept: dict[str, int] = {}
+        self._begun: list[str] = []
         self._tracked_at: dict[str, float] = {}
         self._said_where = False
         self._warned: set[str] = set()
@@ -94,6 +95,7 @@ class Journal:
         with self._lock:
             self._store.write(result)
             self._open[key] = result
+            self._begun.append(key)
         self.progress.trial_started(key, result.label)
         return result
 
@@ -199,6 +201,16 @@ class Journal:
         for sentence in new:
             _log.warning(sentence)
             self.progress.message(f"warning: {sentence}")
+
+    def forget_begun(self) -> None:
+        """The sweep never began: what was proposed meanwhile leaves no trace."""
+        with self._lock:
+            self._open.clear()
+            for key in self._begun:
+                if key in self._cut_short:
+                    self._store.write(self._cut_short[key])
+                else:
+                    self._store.remove(key)
 
     def end_open(self, why: str) -> None:
         """Everything that still runs is recorded as stopped, with the epochs that it had."""

@@ -39,12 +39,14 @@ def run(
     done: Sequence[TrialResult] = (),
     began: float | None = None,
     expected: Mapping[str, Any] | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> tuple[RunStatus, RunStore]:
     """Run the sweep's trials on Ray until all are done or somebody stops it; says how it ended.
 
     ``open_store`` makes or opens the run directory, and is called only when it is known that the
     sweep can run. ``done`` are the records of an earlier process, ``expected`` is what must not
-    have changed since then (see ``Session.prepare``). Time is spent from ``began`` on, by
+    have changed since then (see ``Session.prepare``), ``changes`` are of the run's meta data, made
+    when this process is its driver. Time is spent from ``began`` on, by
     ``time.monotonic()``; from now if it is not given. Every record is on disk when this returns,
     the front beside them.
 
@@ -67,7 +69,9 @@ def run(
         ):
             for sentence in mend(store, done):
                 progress.message(f"warning: {sentence}")
-            status = _recorded(sweep, store, fitted, progress, scratch, done, began, expected)
+            status = _recorded(
+                sweep, store, fitted, progress, scratch, done, began, expected, changes or {}
+            )
     return status, store
 
 
@@ -88,6 +92,7 @@ def _recorded(
     done: Sequence[TrialResult],
     began: float,
     expected: Mapping[str, Any] | None,
+    changes: Mapping[str, Any],
 ) -> RunStatus:
     """Run the sweep and, however it ends, leave behind what is known of it."""
     tracking, before = sweep.spec.tracking, store.meta
@@ -101,19 +106,23 @@ def _recorded(
     limits = sweep.spec.search.budget
     budget = Budget(limits, cost_per_hour=price, spent=spent, began=began)
     status, in_a_hurry = "failed", False
-    store.update_meta(status="running", ended_by="")
+    store.update_meta(**{**changes, "status": "running", "ended_by": ""})
     try:
         status = _on_ray(sweep, store, journal, fitted, scratch, tracker, budget, expected)
     except ResultError:
-        # It never began.
-        status, in_a_hurry = before.status, True
-        store.update_meta(ended_by=before.ended_by)
+        status = ""
         raise
     except KeyboardInterrupt:
         status, in_a_hurry = "stopped", True
         raise
     finally:
-        _leave_behind(store, journal, status, budget, progress, None if in_a_hurry else tracker)
+        if not status:
+            # It was refused before anything began: all is left as it was.
+            journal.forget_begun()
+            store.update_meta(**before.model_dump())
+        else:
+            rest = None if in_a_hurry else tracker
+            _leave_behind(store, journal, status, budget, progress, rest)
     return store.meta.status
 
 
@@ -209,6 +218,7 @@ def _on_ray(
         close_search=searcher.close,
         # Making MLflow's tables takes seconds that the lanes need to come up.
         on_up=tracker.start if tracker is not None else lambda: None,
+        may_be_refused=bool(expected),
         keep_spent=partial(_keep_spent, store),
         why_stop=store.why_stop,
     )

@@ -59,10 +59,12 @@ class Watch:
         budget: Budget,
         close_search: Callable[[], None],
         on_up: Callable[[], None] = lambda: None,
+        may_be_refused: bool = False,
         keep_spent: Callable[[Spent], None] = lambda spent: None,
         why_stop: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """``on_up`` is called once, when the first lane is up; ``keep_spent`` now and then.
+        """``on_up`` is called once, when the first lane is up, or when it is known that the sweep
+        begins if it ``may_be_refused``; ``keep_spent`` now and then.
 
         ``prepares``: whether there is a job before all trials, of the teacher or the data alone.
         ``why_stop`` says that somebody beside this process wants the end, and why.
@@ -70,7 +72,7 @@ class Watch:
         self._board, self._lanes, self._fitted = board, lanes, fitted
         self._journal, self._progress, self._trial = journal, journal.progress, trial
         self._budget, self._close_search, self._on_up = budget, close_search, on_up
-        self._room = room
+        self._room, self._may_be_refused = room, may_be_refused
         self._keep_spent, self._spent_kept_at = keep_spent, time.monotonic()
         self._why_stop, self._asked_at = why_stop, time.monotonic()
         self._wanted_stop = threading.Event()
@@ -160,7 +162,7 @@ class Watch:
             self._progress.message(event)
         self._lanes.note(up)
         if len(up) > self._num_lanes_up:
-            if not self._num_lanes_up:
+            if not self._num_lanes_up and not self._may_be_refused:
                 self._on_up()
             self._num_lanes_up = len(up)
             if not self._teacher_pending:
@@ -217,6 +219,8 @@ class Watch:
             self.changed = list(outcome["changed"])
             self._end("the sweep has changed")
         elif outcome["status"] == "complete":
+            if self._may_be_refused:
+                self._on_up()
             self._journal.data(outcome["data"])
             for card in outcome["teachers"]:
                 self._journal.teacher(card, self._trial)

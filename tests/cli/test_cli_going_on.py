@@ -21,6 +21,7 @@ def handed_on(monkeypatch):
 
     def instead(sweep, open_store, **more):
         store = open_store()
+        store.update_meta(**more["changes"])
         given.update(search=sweep.spec.search, planned=more["progress"]._state.planned, **more)
         return "complete", store
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 import uuid
 from pathlib import Path
 
@@ -148,3 +149,34 @@ def check_mlflow(home, meta, trials):
         assert child.data.metrics["accuracy"] == trial.metrics["accuracy"]
         steps = {p.step for p in client.get_metric_history(child.info.run_id, "accuracy")}
         assert steps == set(range(1, 41))
+
+
+def test_the_second_ctrl_c_ends_it_at_once_and_it_goes_on_later(tmp_path):
+    (tmp_path / "long.yaml").write_text(SWEEP + TWO_LANES + "tracking: {enabled: false}\n")
+    process = subprocess.Popen(
+        command("run", "long.yaml"),
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    run = tmp_path / "runs" / "long"
+    try:
+        until(lambda: statuses(run).count("complete") >= 1 or process.poll() is not None)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+        took_s = time.monotonic() - began
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130, out
+    assert took_s < 20
+    finished(kdsweep("resume", "runs/long", cwd=tmp_path))
+    meta, trials, _ = records(run)
+    assert (meta.status, {t.status for t in trials}) == ("complete", {"complete"})
+    assert len(trials) == PLANNED

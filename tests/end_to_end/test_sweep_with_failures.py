@@ -4,8 +4,10 @@ The sweep runs under a parent that looks like ``uv run``: left to itself, Ray wo
 worker an environment of its own.
 """
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from finished_sweeps import TWO_LANES, environment, records
@@ -51,6 +53,8 @@ class Student(nn.Module):
                 os.kill(os.getpid(), signal.SIGKILL)
         if self.units == 11:
             return logits + torch.empty(2**46).sum()
+        if self.units == 19:
+            os.kill(os.getpid(), signal.SIGKILL)
         if self.units == 13:
             raise RuntimeError("thirteen units bring bad luck")
         return logits
@@ -63,8 +67,8 @@ trial:
   strategy: {name: none}
   train: {epochs: 3, lr: 1.0e-2}
 space:
-  student.units: {choice: [4, 5, 7, 10, 11, 13, 16]}
-search: {sampler: grid, trials: 7}
+  student.units: {choice: [4, 5, 7, 10, 11, 13, 16, 19]}
+search: {sampler: grid, trials: 8}
 tracking: {enabled: false}
 """
 # A shell script by the name of "run": its process is called "uv", its first argument is "run".
@@ -76,7 +80,7 @@ def ended(tmp_path_factory):
     home = tmp_path_factory.mktemp("odd")
     (home / "interpreters").mkdir()
     (home / "odd_models.py").write_text(OWN_MODEL)
-    (home / "odd.yaml").write_text(SWEEP + TWO_LANES)
+    (home / "odd.yaml").write_text(SWEEP + TWO_LANES.replace("}", ", max_failures: 1}"))
     (home / "run").write_text(AS_UV_DOES)
     done = subprocess.run(
         ["uv", "run"],
@@ -95,7 +99,7 @@ def ended(tmp_path_factory):
 def by_units(ended):
     _, home = ended
     _, trials, _ = records(home / "runs" / "odd")
-    assert [t.number for t in trials] == list(range(8))
+    assert [t.number for t in trials] == list(range(9))
     return {t.trial["student"]["units"]: t for t in trials if t.role == "trial"}
 
 
@@ -105,7 +109,7 @@ def test_a_sweep_with_failed_trials_ends_well(ended, by_units):
     assert done.stderr == ""
     meta, trials, _ = records(home / "runs" / "odd")
     assert meta.status == "complete"
-    assert [t.status for t in trials].count("failed") == 3
+    assert [t.status for t in trials].count("failed") == 4
     assert "odd: the front" in done.stdout
 
 
@@ -144,6 +148,19 @@ def test_a_worker_that_was_killed_costs_no_trial(ended, by_units):
     assert trial.status == "complete"
     assert [epoch.epoch for epoch in trial.epochs] == [1, 2, 3]
     assert {path.name for path in (home / "interpreters").iterdir()} > {killed}
+
+
+def test_a_trial_that_kills_its_workers_is_given_up_with_ray_s_words_and_their_log(by_units):
+    trial = by_units[19]
+    assert trial.status == "failed"
+    given_up = re.fullmatch(
+        r"given up after 2 failures: its worker died \(its log: 127\.0\.0\.1:(/\S+\.err)\)",
+        trial.error,
+    )
+    assert given_up is not None, trial.error
+    assert Path(given_up[1]).exists()
+    assert "The actor died" in trial.traceback or "unavailable" in trial.traceback
+    assert len(trial.interruptions) == 2
 
 
 def test_the_others_are_complete(by_units):

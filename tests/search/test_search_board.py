@@ -226,6 +226,22 @@ def test_abort_ends_every_job_here_and_now_but_not_what_has_ended():
     assert on_a_board(scenario) == (True, [{"status": "complete"}, stopped, stopped], None)
 
 
+def test_a_job_that_comes_after_one_that_failed_is_given_to_nobody():
+    async def scenario(board):
+        await board.submit(job("teacher"))
+        await board.submit(job("1") | {"after": "teacher"})
+        await board.take("a", 0)
+        await board.finish("teacher", {"status": "failed", "error": "of other data"})
+        waiting = asyncio.create_task(board.take("a", 1))
+        before = await settled(waiting)
+        await board.abort("the sweep has changed")
+        return before, await waiting, (await board.look("1"))["outcome"]
+
+    assert on_a_board(scenario) == (
+        [False], None, {"status": "stopped", "error": "the sweep has changed"},
+    )  # fmt: skip
+
+
 def test_a_job_that_comes_after_an_abort_ends_for_the_same_reason():
     async def scenario(board):
         await board.abort("somebody pressed Ctrl-C")

@@ -264,6 +264,21 @@ def test_checkpoints_go_when_a_trial_has_ended_for_good(journal, store, status, 
     assert place.exists() is left
 
 
+def test_a_sweep_that_never_began_leaves_its_records_as_they_were(store, listener):
+    first = Journal(store, listener, None)
+    begin(first)
+    first.epochs("00000", [epoch(1).model_dump()], "lane-001")
+    first.keep_running()
+    before = (store.trial_dir("00000") / "result.json").read_bytes()
+    second = Journal(store, listener, None, done=store.read())
+    begin(second)
+    second.begin("00001", 1, "trial", TRIAL, {}, {})
+    second.end("00001", {"status": "stopped"})
+    second.forget_begun()
+    assert (store.trial_dir("00000") / "result.json").read_bytes() == before
+    assert not store.trial_dir("00001").exists()
+
+
 def test_what_cut_a_trial_short_is_in_its_record(store, listener):
     first = Journal(store, listener, None)
     begin(first)
