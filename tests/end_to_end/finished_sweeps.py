@@ -112,6 +112,19 @@ def marked(mark):
     return found
 
 
+def processes(mark, words):
+    """Of the sweep's processes those with ``words`` in their command line."""
+    found = []
+    for pid in marked(mark):
+        try:
+            said = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if words in said:
+            found.append(pid)
+    return found
+
+
 def until(is_so, *, seconds=120.0, every=0.05):
     """Wait for another process; what ``is_so`` gave when it was true."""
     end = time.monotonic() + seconds

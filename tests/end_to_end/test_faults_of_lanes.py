@@ -14,7 +14,7 @@ from finished_sweeps import (
     environment,
     finished,
     kdsweep,
-    marked,
+    processes,
     records,
     until,
 )
@@ -44,19 +44,6 @@ storage: {checkpoint_every_s: 0}
 """
 PLANNED = 6
 WORKER, LISTENER = "RayTrainWorker", "ResourceTrainable"
-
-
-def processes(mark, words):
-    """Of the sweep's processes those with ``words`` in their command line."""
-    found = []
-    for pid in marked(mark):
-        try:
-            said = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
-            continue
-        if words in said:
-            found.append(pid)
-    return found
 
 
 class Sweep:

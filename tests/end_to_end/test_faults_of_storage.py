@@ -14,7 +14,7 @@ from finished_sweeps import (
     environment,
     finished,
     kdsweep,
-    marked,
+    processes,
     records,
     until,
 )
@@ -96,7 +96,7 @@ def mended(tmp_path_factory):
     finally:
         process.kill()
     # Its lanes end a moment later, and would write on.
-    until(lambda: not marked(mark), seconds=60)
+    until(lambda: not processes(mark, "RayTrainWorker"), seconds=60)
     newest = checkpoints(run)[0]
     record = run / "trials" / ended(run)[0].trial_id / "result.json"
     block = next((home / "runs" / "teachers").glob("*/outputs/*/view-*/logits/*.f16"))
