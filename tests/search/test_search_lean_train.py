@@ -14,6 +14,8 @@ ARGUMENTS = {"train_run_context": SimpleNamespace(scaling_config=None)}
 class Trainer(lean_train._DriverControlled):
     """Nothing but the part that is ours."""
 
+    policy = object()
+
 
 @pytest.fixture
 def looks(monkeypatch):
@@ -22,7 +24,7 @@ def looks(monkeypatch):
 
     class Controller:
         def __init__(self, **arguments):
-            pass
+            assert arguments["failure_policy"] is Trainer.policy
 
         async def run(self):
             looking.set()
