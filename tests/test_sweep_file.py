@@ -126,7 +126,7 @@ def test_aliases_that_grow_without_bound(problems):
             "name: small",
             "name: small\nserch: {}",
             ["serch: unknown key 'serch'; did you mean 'search'? (allowed: cluster, constraints, "
-             "description, name, objectives, search, space, tracking, trial)"],
+             "description, name, objectives, search, space, storage, tracking, trial)"],
         ),
         (
             "name: small",

@@ -136,7 +136,7 @@ def trial(
     )
     for sentence in outcome.warnings:
         typer.echo(f"warning: {sentence}", err=True)
-    if outcome.status == "failed":
+    if outcome.status == "failed" or outcome.no_room:
         failed = TrialError(outcome.error or "the trial failed", source=file)
         if outcome.traceback:
             failed.add_note(outcome.traceback)

@@ -99,7 +99,7 @@ def test_a_trial_on_a_folder_without_train_is_the_same(kind, session, folder):
     shutil.rmtree(folder / "images" / "train")
     again = Session(device=CPU, teachers=folder / "teachers").run(trial, report)
     assert again.status == "complete", again.error
-    assert again.teachers[0] == done.teachers[0] | {"reused": True, "epochs": []}
+    assert again.teachers[0] == done.teachers[0] | {"reused": True, "epochs": ()}
     first, second = (epoch.model_dump(exclude={"seconds"}) for epoch in epochs)
     assert first == second
 
