@@ -45,13 +45,14 @@ def luggage(directory: Path) -> Luggage:
     """
     from ray._private.runtime_env import packaging
 
-    sizes: list[int] = []
+    num_files, size_bytes = 0, 0
     most = packaging.GCS_STORAGE_MAX_SIZE
 
     def count(path: Path) -> None:
+        nonlocal num_files, size_bytes
         if path.is_file():
-            sizes.append(path.stat().st_size)
-        if sum(sizes[-1:]) and sum(sizes) > most:
+            num_files, size_bytes = num_files + 1, size_bytes + path.stat().st_size
+        if size_bytes > most:
             raise SpecError(
                 f"is too large to be sent as the job's working directory: more than "
                 f"{most / 2**20:.0f} MiB without {words_left_out()}; call the command from a "
@@ -64,7 +65,7 @@ def luggage(directory: Path) -> Luggage:
     quiet.setLevel(logging.CRITICAL)
     rules = [packaging._get_excludes(directory, list(LEFT_OUT))]
     packaging._dir_travel(directory, rules, count, include_gitignore=True, logger=quiet)
-    return Luggage(len(sizes), sum(sizes))
+    return Luggage(num_files, size_bytes)
 
 
 def words_left_out() -> str:

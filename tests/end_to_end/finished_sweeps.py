@@ -62,6 +62,19 @@ def kdsweep(*arguments, cwd, **more):
     )
 
 
+def begun(*arguments, cwd, **more):
+    """A command that runs on in the background, in a session of its own."""
+    return subprocess.Popen(
+        command(*arguments),
+        cwd=cwd,
+        env=environment(**more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
 def heard(*arguments, cwd, every=0.1, seconds=240.0, **more):
     """Run a command to its end: the finished process, and all that ``listening`` saw meanwhile."""
     found, end = {}, time.monotonic() + seconds

@@ -10,8 +10,7 @@ import pytest
 from finished_sweeps import (
     TWO_LANES,
     as_json,
-    command,
-    environment,
+    begun,
     finished,
     kdsweep,
     processes,
@@ -54,15 +53,8 @@ class Sweep:
         self.mark = f"KDSWEEP_TEST_MARK={uuid.uuid4().hex}"
         name, _, value = self.mark.partition("=")
         self.run = (runs or home / "runs") / "long"
-        self.home, self.env = home, environment(**{name: value, **more})
-        self.process = subprocess.Popen(
-            command("run", "long.yaml", *arguments),
-            cwd=home,
-            env=self.env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self.home = home
+        self.process = begun("run", "long.yaml", *arguments, cwd=home, **{name: value, **more})
 
     def reported(self, epoch=1):
         """Ids of trials that have a checkpoint of ``epoch`` or later, and have not ended."""

@@ -9,7 +9,15 @@ import urllib.request
 from contextlib import suppress
 
 import pytest
-from finished_sweeps import TWO_LANES, command, environment, finished, kdsweep, records, until
+from finished_sweeps import (
+    TWO_LANES,
+    begun,
+    environment,
+    finished,
+    kdsweep,
+    records,
+    until,
+)
 from mlflow import MlflowClient
 from ray_nodes import spare_port
 
@@ -99,14 +107,7 @@ def swept(server, tmp_path_factory):
     uri = f"http://127.0.0.1:{server.port}"
     (home / "tracked.yaml").write_text(f"{SWEEP}tracking: {{uri: '{uri}'}}\n{TWO_LANES}")
     run, seen = home / "runs" / "tracked", {}
-    process = subprocess.Popen(
-        command("run", "tracked.yaml"),
-        cwd=home,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = begun("run", "tracked.yaml", cwd=home)
 
     def num_ended():
         return (

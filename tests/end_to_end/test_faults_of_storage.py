@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from finished_sweeps import (
     TWO_LANES,
-    command,
-    environment,
+    begun,
     finished,
     kdsweep,
     processes,
@@ -45,14 +44,7 @@ PLANNED = 7
 
 
 def started(home, *arguments, **more):
-    return subprocess.Popen(
-        command("run", "long.yaml", *arguments),
-        cwd=home,
-        env=environment(**more),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return begun("run", "long.yaml", *arguments, cwd=home, **more)
 
 
 def ended(run):

@@ -9,8 +9,7 @@ import pytest
 from finished_sweeps import (
     TWO_LANES,
     as_json,
-    command,
-    environment,
+    begun,
     finished,
     kdsweep,
     records,
@@ -39,10 +38,7 @@ def seen(tmp_path_factory):
     """What the other commands said while the sweep ran, what it said itself, and where it is."""
     home = tmp_path_factory.mktemp("driven")
     (home / "driven.yaml").write_text(SWEEP + TWO_LANES)
-    process = subprocess.Popen(
-        command("run", "driven.yaml"), cwd=home, env=environment(),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    process = begun("run", "driven.yaml", cwd=home)
     run = home / "runs" / "driven"
     said = {}
     try:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 import uuid
 from pathlib import Path
@@ -10,8 +9,7 @@ from pathlib import Path
 import pytest
 from finished_sweeps import (
     TWO_LANES,
-    command,
-    environment,
+    begun,
     finished,
     kdsweep,
     marked,
@@ -53,15 +51,7 @@ def interrupted(tmp_path_factory):
     (home / "long.yaml").write_text(SWEEP + TWO_LANES)
     mark = f"KDSWEEP_TEST_MARK={uuid.uuid4().hex}"
     name, _, value = mark.partition("=")
-    process = subprocess.Popen(
-        command("run", "long.yaml"),
-        cwd=home,
-        env=environment(**{name: value}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = begun("run", "long.yaml", cwd=home, **{name: value})
     run = home / "runs" / "long"
     try:
         until(lambda: statuses(run).count("complete") >= 2 or process.poll() is not None)
@@ -153,15 +143,7 @@ def check_mlflow(home, meta, trials):
 
 def test_the_second_ctrl_c_ends_it_at_once_and_it_goes_on_later(tmp_path):
     (tmp_path / "long.yaml").write_text(SWEEP + TWO_LANES + "tracking: {enabled: false}\n")
-    process = subprocess.Popen(
-        command("run", "long.yaml"),
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = begun("run", "long.yaml", cwd=tmp_path)
     run = tmp_path / "runs" / "long"
     try:
         until(lambda: statuses(run).count("complete") >= 1 or process.poll() is not None)

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from finished_sweeps import DIGITS, command, environment, finished, kdsweep, records, until
+from finished_sweeps import DIGITS, begun, finished, kdsweep, records, until
 from ray_nodes import ray_nodes
 from safetensors.torch import load_file
 
@@ -25,14 +25,7 @@ def on_two_nodes(tmp_path_factory):
     (at_home / "digits.yaml").write_text(LONG)
     with ray_nodes(1, 1) as cluster:
         arguments = ("run", "digits.yaml", "--address", cluster.address)
-        process = subprocess.Popen(
-            command(*arguments, "--runs-dir", shared / "runs"),
-            cwd=at_home,
-            env=environment(**cluster.driver),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        process = begun(*arguments, "--runs-dir", shared / "runs", cwd=at_home, **cluster.driver)
         train = set()
 
         def both_train():
