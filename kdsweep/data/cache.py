@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock
 from platformdirs import user_cache_dir
 
-from kdsweep.results.atomic import write_bytes
+from kdsweep.storage.atomic import write_bytes
 
 _log = logging.getLogger(__name__)
 _DIGEST_SIZE = hashlib.sha256().digest_size

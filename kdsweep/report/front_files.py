@@ -6,9 +6,9 @@ from pathlib import Path
 from kdsweep.report.axes import teacher_metrics
 from kdsweep.report.picture import draw_front
 from kdsweep.report.rows import completed, csv_text
-from kdsweep.results.atomic import write_bytes
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
+from kdsweep.storage.atomic import write_bytes
 
 
 def front_files(store: RunStore) -> tuple[Path, Path]:

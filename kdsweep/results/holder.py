@@ -20,8 +20,8 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kdsweep.errors import ResultError
-from kdsweep.results.atomic import write_bytes
 from kdsweep.results.processes import began, boot_id, ray_job
+from kdsweep.storage.atomic import write_bytes
 
 HOLDER_FILE = "driver.json"
 LOCK_FILE = ".driver.lock"

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from kdsweep.results.atomic import write_bytes
+from kdsweep.storage.atomic import write_bytes
 
 STOP_FILE = "stop.json"
 

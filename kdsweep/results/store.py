@@ -29,7 +29,6 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from kdsweep.errors import ResultError
-from kdsweep.results.atomic import sync_directory, write_bytes, write_files
 from kdsweep.results.damage import damage, is_of_another_version, keep_before, meta_before
 from kdsweep.results.holder import Heart, held, living_holder
 from kdsweep.results.meta import RunMeta
@@ -43,6 +42,7 @@ from kdsweep.results.places import (
 )
 from kdsweep.results.record import TrialResult
 from kdsweep.results.stopping import forget_the_request, is_asked_to_stop
+from kdsweep.storage.atomic import sync_directory, write_bytes, write_files
 
 SWEEP_FILE = "sweep.yaml"
 _TRIALS = "trials"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kdsweep.errors import TrialError
-from kdsweep.results.atomic import NO_ROOM, cannot_be_written
+from kdsweep.storage.atomic import NO_ROOM, cannot_be_written
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from typing import Any
 
 import ray
 
-from kdsweep.results.atomic import cannot_be_written
 from kdsweep.search.budget import Budget, Spent
 from kdsweep.search.cluster import Fitted, arithmetic, waits_for_room
 from kdsweep.search.job import Loss
@@ -19,6 +18,7 @@ from kdsweep.search.room import Room
 from kdsweep.search.searcher import TEACHER_KEY
 from kdsweep.spec import TrialSpec
 from kdsweep.spec.trial import called
+from kdsweep.storage.atomic import cannot_be_written
 
 _log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from kdsweep.results.atomic import sync_directory
 from kdsweep.spec import TrackingSpec
+from kdsweep.storage.atomic import sync_directory
 
 _SQLITE = "sqlite:///"
 _ENVIRONMENT = {

@@ -19,7 +19,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsweep.results.atomic import sync_directory, write_bytes
+from kdsweep.storage.atomic import sync_directory, write_bytes
 
 _log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kdsweep.results.atomic import write_bytes
 from kdsweep.results.record import EpochMetrics
+from kdsweep.storage.atomic import write_bytes
 from kdsweep.train.state_file import packed, unpacked
 
 _log = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from kdsweep.errors import KdsweepError, in_one_line, whole_traceback
-from kdsweep.results.atomic import NO_ROOM
 from kdsweep.results.record import Status
 from kdsweep.spec import TrialSpec
+from kdsweep.storage.atomic import NO_ROOM
 from kdsweep.sweep_file.components import components
 
 _NO_MEMORY = "DefaultCPUAllocator: "

@@ -17,9 +17,9 @@ from kdsweep import catalog
 from kdsweep.data.base import Splits
 from kdsweep.errors import SpecError, TrialError
 from kdsweep.models.size import count_macs, count_params, size_bytes
-from kdsweep.results.atomic import write_bytes
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import Component, TeacherSpec, TrialSpec
+from kdsweep.storage.atomic import write_bytes
 from kdsweep.sweep_file.weights import load_state
 from kdsweep.train.checkpoint import EVERY_S, Checkpoints
 from kdsweep.train.device import describe

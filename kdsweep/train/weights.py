@@ -9,7 +9,7 @@ from safetensors.torch import save
 from torch import nn
 
 from kdsweep.errors import SpecError
-from kdsweep.results.atomic import write_bytes
+from kdsweep.storage.atomic import write_bytes
 from kdsweep.sweep_file.weights import mismatch
 
 

@@ -7,11 +7,11 @@ from ruamel.yaml import YAML
 from run_records import run_meta, trial_result
 
 from kdsweep.errors import ResultError, redacted
-from kdsweep.results import atomic
 from kdsweep.results.meta import TeacherMeta
 from kdsweep.results.record import EpochMetrics
 from kdsweep.results.runs import find_runs
 from kdsweep.results.store import RunStore
+from kdsweep.storage import atomic
 
 
 @pytest.fixture
