@@ -9,6 +9,7 @@ import typer
 from kdsweep import __version__
 from kdsweep.cli import check, failing, going_on, jobs, results, run, sync
 from kdsweep.errors import KdsweepError, in_own_code
+from kdsweep.storage.objects import StorageError
 
 _HELP = """Sweep students and ways of distilling them; get the Pareto front.
 
@@ -87,7 +88,7 @@ def main() -> None:
         print("stopped", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        if not isinstance(error, KdsweepError) and not in_own_code(error):
+        if not isinstance(error, KdsweepError | StorageError) and not in_own_code(error):
             raise
         failing.show(error)
         sys.exit(2)

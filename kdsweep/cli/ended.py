@@ -22,14 +22,14 @@ def print_front(store: "RunStore", results: "list[TrialResult]") -> None:
     if not found:
         some = front(results, meta.objectives)
         why = "no complete trial meets the constraints" if some else "no trial is complete"
-        typer.echo(f"{store.directory}: {why}, so there is no front")
+        typer.echo(f"{store.place}: {why}, so there is no front")
         return
     console.print(
         trial_table(found, meta.objectives, title=f"{meta.name}: the front", width=console.width)
     )
     console.print(
-        f"{store.directory}: the records; kdsweep ui: browse them; "
-        f"kdsweep select {store.directory} --help: choose",
+        f"{store.place}: the records; kdsweep ui: browse them; "
+        f"kdsweep select {store.place} --help: choose",
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -4,6 +4,7 @@ import logging
 import sys
 
 from kdsweep.errors import KdsweepError, in_one_line, whole_traceback
+from kdsweep.storage.objects import StorageError
 
 HINT = "`kdsweep --traceback COMMAND ...` prints the whole traceback"
 _wanted = False
@@ -23,7 +24,7 @@ def show(error: Exception) -> None:
 
     The traceback of an error that another process or a trial ended with is its note.
     """
-    known = isinstance(error, KdsweepError)
+    known = isinstance(error, KdsweepError | StorageError)
     traceback = "\n".join(getattr(error, "__notes__", ())) if known else whole_traceback(error)
     if traceback and _wanted:
         print(traceback, file=sys.stderr)

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kdsweep.cli.run import at_address, drive
+from kdsweep.results.at_hand import run_at_hand
 
 if TYPE_CHECKING:
     from kdsweep.results.store import RunStore
     from kdsweep.sweep_file import Sweep
 
-_Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+_Run = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", parser=run_at_hand, help="A run's directory or address."),
+]
 _Address = Annotated[
     str | None, typer.Option("--address", help="A running Ray cluster: auto, or HOST:PORT.")
 ]
@@ -43,9 +47,9 @@ def resume(directory: _Run, address: _Address = None, despite_changes: _Despite 
     if store.meta.status == "complete":
         spent_up = f" ({store.meta.ended_by})" if store.meta.ended_by else ""
         raise ResultError(
-            f"is complete{spent_up}; look at it with `kdsweep front {directory}`, or add to it "
-            f"with `kdsweep extend {directory} --trials N`",
-            source=directory,
+            f"is complete{spent_up}; look at it with `kdsweep front {store.place}`, or add to "
+            f"it with `kdsweep extend {store.place} --trials N`",
+            source=store.place,
         )
     _go_on(store, address, despite_changes, {})
 

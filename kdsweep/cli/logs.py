@@ -13,7 +13,8 @@ from kdsweep.cli.status import JobsAddress, RunOrJob, is_job, jobs_at
 if TYPE_CHECKING:
     from kdsweep.results.record import TrialResult
 
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S, STORE_EVERY_S = 0.5, 5.0
+"""How often it is looked for more, in a directory and in an object store."""
 
 
 def logs(
@@ -41,8 +42,10 @@ def logs(
         server = jobs_at(address)
         _print([_Source("", lambda: server.output(str(run)))], _job_runs(server, str(run)), follow)
         return
+    from kdsweep.results.at_hand import up_to_date
     from kdsweep.results.holder import living_holder
     from kdsweep.results.store import RunStore
+    from kdsweep.storage.copies import address_of
 
     RunStore.open(run)
     if trial is not None:
@@ -50,7 +53,14 @@ def logs(
     else:
         log = run / "logs" / "driver.log"
         sources = [_Source(f"==> {log} <==", lambda: _text(log)), *_of_the_job(run, address)]
-    _print(sources, lambda: living_holder(run) is not None, follow)
+
+    def goes_on() -> bool:
+        driven = living_holder(run) is not None
+        up_to_date(run)
+        return driven
+
+    every_s = LOOK_EVERY_S if address_of(run) is None else STORE_EVERY_S
+    _print(sources, goes_on, follow, every_s)
 
 
 class _Source:
@@ -66,7 +76,12 @@ class _Source:
         return new
 
 
-def _print(sources: list[_Source], goes_on: Callable[[], bool], follow: bool) -> None:
+def _print(
+    sources: list[_Source],
+    goes_on: Callable[[], bool],
+    follow: bool,
+    every_s: float = LOOK_EVERY_S,
+) -> None:
     last: _Source | None = None
     while True:
         # Asked first: what is said until then is printed below.
@@ -80,7 +95,7 @@ def _print(sources: list[_Source], goes_on: Callable[[], bool], follow: bool) ->
             last = source
         if not more:
             return
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(every_s)
 
 
 def _of_the_job(run: Path, address: str | None) -> list[_Source]:

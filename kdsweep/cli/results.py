@@ -15,13 +15,18 @@ from kdsweep.report.rows import completed, csv_text, rows
 from kdsweep.report.run_table import run_row, run_table
 from kdsweep.report.table import trial_table
 from kdsweep.report.text_plot import text_plot
+from kdsweep.results.at_hand import run_at_hand, runs_at_hand
 from kdsweep.results.pareto import front as front_of
 from kdsweep.results.record import TrialResult
 from kdsweep.results.runs import find_runs
 from kdsweep.results.select import Choice, Prefer, select
 from kdsweep.results.store import RunStore
+from kdsweep.storage.copies import root_at_hand
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, runs/NAME.")]
+RunArgument = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", parser=run_at_hand, help="A run's directory or address."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
@@ -74,8 +79,8 @@ def show_front(
 
 def list_runs(
     root: Annotated[
-        Path, typer.Argument(metavar="ROOT", help="The directory that holds the runs.")
-    ] = Path("runs"),
+        str, typer.Argument(metavar="ROOT", help="The directory or address that holds the runs.")
+    ] = "runs",
     as_json: JsonOption = False,
 ) -> None:
     """List the runs, newest first.
@@ -87,7 +92,7 @@ def list_runs(
     Example:
       kdsweep list runs
     """
-    stores, problems = find_runs(root)
+    stores, problems = find_runs(runs_at_hand(root))
     _warn(problems)
     runs = []
     for store in stores:
@@ -154,9 +159,9 @@ def select_student(
 
 
 def serve_ui(
-    runs_dir: Annotated[Path, typer.Option(help="The directory that holds the runs.")] = Path(
-        "runs"
-    ),
+    runs_dir: Annotated[
+        str, typer.Option(help="The directory or address that holds the runs.")
+    ] = "runs",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 5000,
     host: Annotated[
         str, typer.Option(help="The address to listen on; the default is this machine alone.")
@@ -173,7 +178,7 @@ def serve_ui(
     """
     from kdsweep.tracking.server import Server, is_reached_by_others, runs_page, store_under
 
-    uri = store_under(runs_dir)
+    uri = store_under(root_at_hand(runs_dir))
     # A polite kill must not leave the server behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     server = Server(uri, host=host, port=port)
@@ -216,7 +221,7 @@ def _print_choice(store: RunStore, choice: Choice, chosen: TrialResult) -> None:
     directory = store.trial_dir(chosen.trial_id)
     typer.echo(f"trial file  {directory / 'trial.yaml'}")
     if chosen.weights is not None:
-        typer.echo(f"weights     {store.directory / chosen.weights}")
+        typer.echo(f"weights     {store.place}/{chosen.weights}")
     else:
         typer.echo("weights     none are kept (storage.max_bytes); the trial file trains it again")
 

@@ -24,7 +24,12 @@ INTERRUPTED = 130
 """The exit code of a command that Ctrl-C ended, as shells have it."""
 
 _RunsDir = Annotated[
-    Path, typer.Option("--runs-dir", help="Where runs, teachers and mlflow.db are kept.")
+    str | None,
+    typer.Option(
+        "--runs-dir",
+        help="Where runs, teachers and mlflow.db are kept, a directory or an address (s3://, "
+        "gs://); the sweep's storage.path, or runs.",
+    ),
 ]
 
 
@@ -33,7 +38,7 @@ def run(
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the run; the sweep's own if not given.")
     ] = None,
-    runs_dir: _RunsDir = Path("runs"),
+    runs_dir: _RunsDir = None,
     address: Annotated[
         str | None, typer.Option("--address", help="A running Ray cluster: auto, or HOST:PORT.")
     ] = None,
@@ -47,24 +52,28 @@ def run(
     Examples:
       kdsweep run search_spaces/digits.yaml
       kdsweep run search_spaces/digits.yaml --name digits-2
+      kdsweep run search_spaces/digits.yaml --runs-dir s3://bucket/sweeps
     """
     from kdsweep.cli.check import bound_lines, clash_lines
     from kdsweep.cli.check_stored import refusals
+    from kdsweep.results.places import refuse_what_is_there
     from kdsweep.results.store import RunStore
     from kdsweep.search.provenance import describe_run
+    from kdsweep.storage.copies import root_at_hand
     from kdsweep.sweep_file import check_room, load
 
     sweep = load(file)
     run_name = _checked_name(sweep.spec.name if name is None else name)
-    directory = runs_dir / run_name
-    RunStore.refuse(directory, run_name)
+    root = root_at_hand(runs_dir or sweep.spec.storage.path or "runs")
+    directory = root / run_name
+    refuse_what_is_there(directory, run_name)
     sweep = at_address(sweep, address)
     check_room(sweep)
     typer.echo(f"sampler {sweep.sampler.name}: {sweep.sampler.why}")
     told = (*bound_lines(sweep), *clash_lines(sweep.pairing), *refusals(sweep.outputs))
     for line in told:
         typer.echo(line, err=True)
-    meta = describe_run(sweep, name=run_name, tracking_uri=_tracking_uri(sweep, runs_dir))
+    meta = describe_run(sweep, name=run_name, tracking_uri=_tracking_uri(sweep, root))
     drive(
         sweep,
         meta,
@@ -78,7 +87,7 @@ def trial(
         Path, typer.Argument(metavar="FILE", help="A trial file, or a sweep file: its trial.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
-    runs_dir: _RunsDir = Path("runs"),
+    runs_dir: _RunsDir = None,
     weights: Annotated[
         Path | None, typer.Option("--weights", help="Write the student here (.safetensors).")
     ] = None,
@@ -99,6 +108,7 @@ def trial(
     """
     from kdsweep.errors import SpecError, TrialError
     from kdsweep.spec.trial import called
+    from kdsweep.storage.copies import root_at_hand, teachers_in
     from kdsweep.sweep_file import load_trial, problems_without_gpu
 
     if weights is not None and weights.suffix != ".safetensors":
@@ -114,7 +124,7 @@ def trial(
     problems = problems_without_gpu([spec]) if device.type == "cpu" else []
     if problems:
         raise SpecError(problems, source=file)
-    session = Session(device=device, teachers=runs_dir / "teachers")
+    session = Session(device=device, teachers=teachers_in(root_at_hand(runs_dir or "runs")))
 
     def show(epoch: "EpochMetrics", who: str, epochs: int) -> Verdict:
         terms = ", ".join(f"{name} {value:.4f}" for name, value in epoch.train.items())
@@ -188,10 +198,10 @@ def drive(
     trials = [each for each in results if each.role != "teacher"]
     if trials and all(each.status == "failed" for each in trials):
         raise TrialError(
-            f"every trial has failed; the first one: {trials[0].error}", source=store.directory
+            f"every trial has failed; the first one: {trials[0].error}", source=store.place
         )
     if status == "stopped":
-        typer.echo(f"stopped; `kdsweep resume {store.directory}` goes on", err=True)
+        typer.echo(f"stopped; `kdsweep resume {store.place}` goes on", err=True)
         raise typer.Exit(INTERRUPTED)
 
 
@@ -205,12 +215,12 @@ def at_address(sweep: "Sweep", address: str | None) -> "Sweep":
     return replace(sweep, spec=sweep.spec.model_copy(update={"cluster": cluster}))
 
 
-def _tracking_uri(sweep: "Sweep", runs_dir: Path) -> str | None:
+def _tracking_uri(sweep: "Sweep", root: Path) -> str | None:
     from kdsweep.tracking.where import uri_of
 
     if not sweep.spec.tracking.enabled:
         return None
-    return uri_of(sweep.spec.tracking, runs_dir)
+    return uri_of(sweep.spec.tracking, root)
 
 
 def _checked_name(name: str) -> str:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kdsweep.results.at_hand import run_at_hand, runs_at_hand
+
 if TYPE_CHECKING:
     from kdsweep.results.store import RunStore
 
@@ -18,18 +20,27 @@ JobsAddress = Annotated[
     ),
 ]
 RunOrJob = Annotated[
-    Path, typer.Argument(metavar="RUN", help="A run directory, or the name of a job of `submit`.")
+    Path,
+    typer.Argument(
+        metavar="RUN",
+        parser=run_at_hand,
+        help="A run's directory or address, or the name of a job of `submit`.",
+    ),
 ]
 
 
 def status(
     run: Annotated[
         Path | None,
-        typer.Argument(metavar="RUN", help="A run directory, or a job; all runs if not given."),
+        typer.Argument(
+            metavar="RUN",
+            parser=run_at_hand,
+            help="A run's directory or address, or a job; all runs if not given.",
+        ),
     ] = None,
     runs_dir: Annotated[
-        Path, typer.Option("--runs-dir", help="Where the runs are, if none is named.")
-    ] = Path("runs"),
+        str, typer.Option("--runs-dir", help="Where the runs are, if none is named.")
+    ] = "runs",
     address: JobsAddress = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
@@ -53,7 +64,9 @@ def status(
         row = {"job": {"id": str(run), "status": told, "message": sentence}}
         typer.echo(json.dumps(row, indent=1) if as_json else f"{run}: {told}; {sentence}")
         return
-    stores, problems = ([RunStore.open(run)], []) if run is not None else find_runs(runs_dir)
+    stores, problems = (
+        ([RunStore.open(run)], []) if run is not None else find_runs(runs_at_hand(runs_dir))
+    )
     for problem in problems:
         typer.echo(f"warning: {problem}", err=True)
     rows = [_row(store) for store in stores]

@@ -9,9 +9,10 @@ import typer
 from kdsweep.cli.status import JobsAddress, RunOrJob, is_job, jobs_at
 
 if TYPE_CHECKING:
-    from kdsweep.results.holder import Holder
+    from kdsweep.results.processes import Holder
 
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S, STORE_EVERY_S = 0.5, 3.0
+"""How often a run is looked at, in a directory and in an object store."""
 
 
 def stop(
@@ -23,7 +24,7 @@ def stop(
 ) -> None:
     """Stop a sweep as Ctrl-C does: what is done is kept, and resume goes on.
 
-    The request is a file in the run directory, which whoever drives the sweep
+    The request is a file of the run, which whoever drives the sweep
     sees within seconds, on whatever machine that is.
 
     \b
@@ -40,36 +41,41 @@ def stop(
     from kdsweep.results.stopping import ask_to_stop
     from kdsweep.results.store import RunStore
 
-    status = RunStore.open(run).meta.status
+    store = RunStore.open(run)
+    status, place = store.meta.status, store.place
     holder = living_holder(run)
     if holder is None:
-        died = f"; `kdsweep resume {run}` goes on with it"
+        died = f"; `kdsweep resume {place}` goes on with it"
         raise ResultError(
             "nobody drives it, so there is nothing to stop: "
             + (f"it has died{died}" if status == "running" else f"it is {status}"),
-            source=run,
+            source=place,
         )
     try:
         ask_to_stop(run)
     except OSError as error:
-        raise ResultError(f"cannot be written to: {error}", source=run) from error
-    typer.echo(f"{run}: asked {holder.words} to stop")
+        raise ResultError(f"cannot be written to: {error}", source=place) from error
+    typer.echo(f"{place}: asked {holder.words} to stop")
     if wait:
-        typer.echo(f"{run}: {_ended(run, holder)}")
+        typer.echo(f"{place}: {_ended(run, holder)}")
 
 
 def _ended(run: Path, holder: "Holder") -> str:
     """How the sweep ended that ``holder`` drives; waits for it."""
+    from kdsweep.results.at_hand import up_to_date
     from kdsweep.results.holder import living_holder
     from kdsweep.results.store import RunStore
+    from kdsweep.storage.copies import address_of
 
     while (now := living_holder(run)) is not None and now.token == holder.token:
-        time.sleep(LOOK_EVERY_S)
-    meta = RunStore.open(run).meta
+        time.sleep(LOOK_EVERY_S if address_of(run) is None else STORE_EVERY_S)
+    up_to_date(run)
+    store = RunStore.open(run)
+    meta, place = store.meta, store.place
     if meta.status == "running":
-        return f"its driver died; `kdsweep resume {run}` goes on"
+        return f"its driver died; `kdsweep resume {place}` goes on"
     if meta.status == "stopped":
-        return f"stopped; `kdsweep resume {run}` goes on"
+        return f"stopped; `kdsweep resume {place}` goes on"
     return f"{meta.status} before it could be stopped"
 
 

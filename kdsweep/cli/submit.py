@@ -20,8 +20,12 @@ def submit(
         str | None, typer.Option("--name", help="Name of the run; the sweep's own if not given.")
     ] = None,
     runs_dir: Annotated[
-        Path, typer.Option("--runs-dir", help="Where runs are kept, as the cluster's nodes see it.")
-    ] = Path("runs"),
+        str | None,
+        typer.Option(
+            "--runs-dir",
+            help="Where runs are kept, as the cluster's nodes see it; see run.",
+        ),
+    ] = None,
     elsewhere: Annotated[
         bool,
         typer.Option("--elsewhere", help="Do not look for data and weights: the cluster has them."),
@@ -37,23 +41,28 @@ def submit(
     Examples:
       kdsweep submit search_spaces/digits.yaml
       kdsweep submit digits.yaml --runs-dir /shared/runs --name digits-2
+      kdsweep submit digits.yaml --runs-dir s3://bucket/sweeps
     """
-    from kdsweep.results.store import RunStore
+    from kdsweep.results.places import refuse_what_is_there
     from kdsweep.search.jobs import Jobs, luggage, new_job, words_left_out
+    from kdsweep.storage.address import is_address, place_of, under
+    from kdsweep.storage.copies import root_at_hand
     from kdsweep.sweep_file import load, load_for_elsewhere
 
     here = Path.cwd()
     sent = _inside(file, here)
     sweep = load_for_elsewhere(file) if elsewhere else load(file)
     run_name = _checked_name(sweep.spec.name if name is None else name)
-    runs = runs_dir.absolute()
-    if (runs / run_name).exists():
-        RunStore.refuse(runs / run_name, run_name)
+    given = place_of(runs_dir or sweep.spec.storage.path or "runs")
+    runs = given.absolute() if isinstance(given, Path) else given
+    there = root_at_hand(runs) / run_name
+    if is_address(runs) or there.exists():
+        refuse_what_is_there(there, run_name)
     found = luggage(here)
     server, job = Jobs(address), new_job(run_name)
     arguments = ["run", sent, "--address", "auto", "--runs-dir", str(runs), "--name", run_name]
     server.submit(job, arguments, directory=here)
-    run = runs / run_name
+    run = under(runs, run_name)
     typer.echo(
         f"sent {found.num_files} files, {found.size_bytes / 1e6:.1f} MB, of {here}; "
         f"without {words_left_out()}"
@@ -62,7 +71,8 @@ def submit(
     for command, what in (("status", "how it is doing"), ("logs", "what it says"),
                           ("stop", "end it cleanly")):  # fmt: skip
         typer.echo(f"  kdsweep {command} {run}   {what}")
-    typer.echo(f"where {runs} is not seen, name the job instead: kdsweep status {job}")
+    if not is_address(runs):
+        typer.echo(f"where {runs} is not seen, name the job instead: kdsweep status {job}")
 
 
 def _inside(file: Path, here: Path) -> str:

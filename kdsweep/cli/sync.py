@@ -5,9 +5,14 @@ from typing import Annotated
 
 import typer
 
+from kdsweep.results.at_hand import run_at_hand
+
 
 def sync(
-    directory: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    directory: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", parser=run_at_hand, help="A run's directory or address."),
+    ],
     uri: Annotated[
         str | None, typer.Option("--uri", help="Send it there; else where the sweep file says.")
     ] = None,
@@ -39,7 +44,7 @@ def sync(
         tracking = TrackingSpec.model_validate(given)
     except ValidationError as error:
         problems = sentences(error, TrackingSpec, at="tracking")
-        raise SpecError(problems, source=directory / SWEEP_FILE) from None
+        raise SpecError(problems, source=f"{store.place}/{SWEEP_FILE}") from None
     place = uri or uri_of(tracking, directory.parent)
     sent = send(store, place, tracking.experiment)
-    typer.echo(f"{directory}: MLflow at {redacted(place)} has all {sent} records")
+    typer.echo(f"{store.place}: MLflow at {redacted(place)} has all {sent} records")

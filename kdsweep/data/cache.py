@@ -2,22 +2,16 @@
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
-from platformdirs import user_cache_dir
 
 from kdsweep.storage.atomic import write_bytes
+from kdsweep.storage.copies import cache_folder
 
 _log = logging.getLogger(__name__)
 _DIGEST_SIZE = hashlib.sha256().digest_size
-
-
-def cache_folder() -> Path:
-    """Where such files are: ``KDSWEEP_CACHE``, else the user's cache directory."""
-    return Path(os.environ.get("KDSWEEP_CACHE") or user_cache_dir("kdsweep"))
 
 
 def kept(name: str, make: Callable[[], bytes]) -> bytes:

@@ -12,8 +12,8 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from kdsweep.data.cache import cache_folder
 from kdsweep.data.glyph_render import RECORD, recipe_digest, render
+from kdsweep.storage.copies import cache_folder
 
 _log = logging.getLogger(__name__)
 _HEADER = struct.Struct("<8sQ32s")

@@ -31,4 +31,5 @@ def write_front(
         picture, results, front, meta.objectives,
         title=f"{meta.name}: {completed(results)}", teacher=teacher_metrics(meta, results),
     )  # fmt: skip
+    store.sent(table.name, picture.name)
     return table, picture

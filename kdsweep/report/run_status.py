@@ -6,7 +6,7 @@ from typing import Any
 
 from kdsweep.report.labels import spent_words
 from kdsweep.report.run_table import run_row
-from kdsweep.results.holder import HOLDER_FILE, living_holder, read_job, silent_s
+from kdsweep.results.holder import living_holder, read_job, silent_s
 from kdsweep.results.record import TrialResult
 from kdsweep.results.stopping import is_asked_to_stop
 from kdsweep.results.store import RunStore
@@ -74,8 +74,6 @@ def status_lines(row: Mapping[str, Any]) -> list[str]:
 
 
 def _silent_s(store: RunStore) -> float | None:
-    if not (store.directory / HOLDER_FILE).exists():
-        return None
     with suppress(OSError):
         return round(silent_s(store.directory), 1)
     return None

@@ -20,7 +20,7 @@ def run_row(
     accuracies = [r.metrics["accuracy"] for r in front if "accuracy" in r.metrics]
     gone = meta.status == "running" and not store.is_held()
     return {
-        "run": str(store.directory),
+        "run": store.place,
         "name": meta.name,
         "status": "interrupted" if gone else meta.status,
         "created": meta.created,

@@ -8,7 +8,6 @@ within the last minute. A driver that ends cleanly takes the file away.
 
 import json
 import os
-import platform
 import threading
 import time
 import uuid
@@ -17,11 +16,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from kdsweep.errors import ResultError
-from kdsweep.results.processes import began, boot_id, ray_job
+from kdsweep.results import claim
+from kdsweep.results.processes import Holder
 from kdsweep.storage.atomic import write_bytes
+from kdsweep.storage.copies import address_of, name_of
+from kdsweep.storage.objects import StorageError
 
 HOLDER_FILE = "driver.json"
 LOCK_FILE = ".driver.lock"
@@ -30,55 +32,6 @@ JOB_FILE = "job.json"
 BEAT_EVERY_S = 15.0
 DEAD_AFTER_S = 60.0
 """Without a heartbeat for so long a driver on another machine is taken to be dead."""
-
-
-class Holder(BaseModel):
-    """The driver of a run, as it described itself."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    host: str
-    boot: str = ""
-    """Of the machine since it was last started: machines may have one name."""
-    pid: int
-    pid_began: str = ""
-    """When the process began, in the machine's own count: numbers of processes come again."""
-    since: float
-    """Seconds since 1970."""
-    job: str = ""
-    """The Ray job that it is, if it is one."""
-    token: str
-
-    @classmethod
-    def this_process(cls) -> "Holder":
-        """The one that asks."""
-        return cls(
-            host=platform.node(),
-            boot=boot_id(),
-            pid=os.getpid(),
-            pid_began=began(os.getpid()) or "",
-            since=time.time(),
-            job=ray_job(),
-            token=uuid.uuid4().hex,
-        )
-
-    @property
-    def words(self) -> str:
-        """``kdsweep on HOST, process 4711, since 2026-11-26 19:20:07 (Ray job ID)``."""
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
-        job = f" (Ray job {self.job})" if self.job else ""
-        return f"kdsweep on {self.host}, process {self.pid}, since {since}{job}"
-
-    @property
-    def is_here(self) -> bool:
-        """Whether it runs, or ran, on this machine."""
-        return (self.host, self.boot) == (platform.node(), boot_id())
-
-    @property
-    def process_lives(self) -> bool:
-        """Whether its process is there; asked on its own machine alone."""
-        found = began(self.pid)
-        return found is not None and found == (self.pid_began or found)
 
 
 def read_holder(directory: Path) -> Holder | None:
@@ -99,7 +52,14 @@ def read_job(directory: Path) -> str:
 
 
 def silent_s(directory: Path) -> float:
-    """Seconds since the driver's heart last beat, by the clock of the storage itself."""
+    """Seconds since the driver's heart last beat, by the clock of the storage itself.
+
+    Raises:
+        OSError: nobody drives the run, or the storage does not answer.
+    """
+    address = address_of(directory)
+    if address is not None and not drives_here(directory):
+        return claim.silent_s(address)
     beat = (directory / HOLDER_FILE).stat().st_mtime
     clock = directory / f".now.{uuid.uuid4().hex[:12]}"
     try:
@@ -116,14 +76,23 @@ def silent_s(directory: Path) -> float:
 def living_holder(directory: Path) -> Holder | None:
     """Who drives the run in ``directory`` now; none where nobody does."""
     holder = read_holder(directory)
-    if holder is None:
+    if holder is not None and holder.is_here and holder.process_lives:
+        return holder
+    address = address_of(directory)
+    if address is not None:
+        return claim.living_holder(address)
+    if holder is None or holder.is_here:
         return None
-    if holder.is_here:
-        return holder if holder.process_lives else None
     try:
         return holder if silent_s(directory) < DEAD_AFTER_S else None
     except OSError:
         return None
+
+
+def drives_here(directory: Path) -> bool:
+    """Whether a living process of this machine drives the run in ``directory``."""
+    holder = read_holder(directory)
+    return holder is not None and holder.is_here and holder.process_lives
 
 
 def refusal(directory: Path, holder: Holder | None) -> str:
@@ -132,7 +101,7 @@ def refusal(directory: Path, holder: Holder | None) -> str:
         return "is being worked on by another kdsweep process; wait for it or stop it first"
     sentence = (
         f"is being worked on by {holder.words}; wait for it, or stop it with "
-        f"`kdsweep stop {directory}`"
+        f"`kdsweep stop {name_of(directory)}`"
     )
     if holder.is_here:
         return sentence
@@ -152,12 +121,14 @@ def refuse_if_held(directory: Path) -> None:
     """
     holder = living_holder(directory)
     if holder is not None:
-        raise ResultError(refusal(directory, holder), source=directory)
+        raise ResultError(refusal(directory, holder), source=name_of(directory))
 
 
 @contextmanager
 def held(directory: Path) -> Iterator["Heart"]:
     """Be the one driver of the run in ``directory``; given up when the process ends, however.
+
+    Of a run in an object store the right is an object there, beside the one of the copy at hand.
 
     Raises:
         ResultError: somebody else drives it; or the directory cannot be written to.
@@ -167,15 +138,33 @@ def held(directory: Path) -> Iterator["Heart"]:
     try:
         lock.acquire()
     except Timeout:
-        raise ResultError(refusal(directory, read_holder(directory)), source=directory) from None
+        raise ResultError(
+            refusal(directory, read_holder(directory)), source=name_of(directory)
+        ) from None
     except (NotImplementedError, OSError):
         lock_holds = False  # storage without locks: there is the file alone
     try:
         heart.start(lock_holds=lock_holds)
-        yield heart
+        with _claimed(directory, heart):
+            yield heart
     finally:
         heart.stop()
         lock.release()
+
+
+@contextmanager
+def _claimed(directory: Path, heart: "Heart") -> Iterator[None]:
+    address = address_of(directory)
+    if address is None:
+        yield
+        return
+    try:
+        with claim.claimed(address, heart.me) as heart.claim:
+            yield
+    except claim.TakenError as taken:
+        raise ResultError(refusal(directory, taken.holder), source=address) from None
+    except StorageError as error:
+        raise ResultError(f"cannot be reached: {error}", source=address) from error
 
 
 class Heart:
@@ -183,7 +172,8 @@ class Heart:
 
     def __init__(self, directory: Path) -> None:
         self._directory, self._path = directory, directory / HOLDER_FILE
-        self._me = Holder.this_process()
+        self.me = Holder.this_process()
+        self.claim: claim.Claim | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="kdsweep-heart", daemon=True)
         self.lost_to: Holder | None = None
@@ -197,12 +187,19 @@ class Heart:
         """
         before = living_holder(self._directory)
         if before is not None and not (lock_holds and before.is_here):
-            raise ResultError(refusal(self._directory, before), source=self._directory)
+            raise ResultError(refusal(self._directory, before), source=name_of(self._directory))
         try:
             self._take(read_holder(self._directory))
         except OSError as error:
-            raise ResultError(f"cannot be written to: {error}", source=self._directory) from error
+            raise ResultError(
+                f"cannot be written to: {error}", source=name_of(self._directory)
+            ) from error
         self._thread.start()
+
+    @property
+    def taken_by(self) -> Holder | None:
+        """Who took the run over; none as long as it is this process's."""
+        return self.lost_to or (None if self.claim is None else self.claim.lost_to)
 
     def stop(self) -> None:
         """The end of it: nobody drives the run any more."""
@@ -219,19 +216,21 @@ class Heart:
         try:
             # Of several that take a run at once one makes the file, also where locks do not reach.
             with self._path.open("x") as file:
-                file.write(json.dumps(self._me.model_dump(), indent=1) + "\n")
+                file.write(json.dumps(self.me.model_dump(), indent=1) + "\n")
             job = self._directory / JOB_FILE
-            if self._me.job:
-                write_bytes(job, json.dumps({"job": self._me.job}).encode() + b"\n")
+            if self.me.job:
+                write_bytes(job, json.dumps({"job": self.me.job}).encode() + b"\n")
             else:
                 job.unlink(missing_ok=True)
         except FileExistsError:
             now = read_holder(self._directory)
-            raise ResultError(refusal(self._directory, now), source=self._directory) from None
+            raise ResultError(
+                refusal(self._directory, now), source=name_of(self._directory)
+            ) from None
 
     def _set_aside(self, before: Holder | None) -> None:
         """Take away the file of a driver that is dead, and nobody else's."""
-        aside = self._path.with_name(f".{HOLDER_FILE}.{self._me.token}")
+        aside = self._path.with_name(f".{HOLDER_FILE}.{self.me.token}")
         os.rename(self._path, aside)
         try:
             found = Holder.model_validate_json(aside.read_bytes())
@@ -239,17 +238,17 @@ class Heart:
             found = None
         if found is not None and (before is None or found.token != before.token):
             os.rename(aside, self._path)  # another was faster
-            raise ResultError(refusal(self._directory, found), source=self._directory)
+            raise ResultError(refusal(self._directory, found), source=name_of(self._directory))
         aside.unlink()
 
     def _is_mine(self) -> bool:
         found = read_holder(self._directory)
-        return found is not None and found.token == self._me.token
+        return found is not None and found.token == self.me.token
 
     def _beat(self) -> None:
         while not self._over.wait(BEAT_EVERY_S):
             found = read_holder(self._directory)
-            if found is not None and found.token != self._me.token:
+            if found is not None and found.token != self.me.token:
                 self.lost_to = found
                 return
             # Storage that does not answer for a moment is no reason to stop.

@@ -41,6 +41,7 @@ def mend(store: "RunStore", done: "Iterable[TrialResult]") -> list[str]:
         if result is None and (place / "result.json").exists():
             _refuse_another_version(place / "result.json")
             aside = _set_aside(place, store.directory / DAMAGED)
+            store.moved(name, aside)
             said.append(
                 f"the record of trial {name} is damaged: it is set aside in {aside}, and another "
                 "trial takes its place"

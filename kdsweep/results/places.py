@@ -3,11 +3,14 @@
 import errno
 import os
 import stat
+from collections.abc import Collection
 from difflib import get_close_matches
 from pathlib import Path
 
 from kdsweep.errors import ResultError
-from kdsweep.results.holder import refuse_if_held
+from kdsweep.results.holder import drives_here, refuse_if_held
+from kdsweep.results.mirror import refresh
+from kdsweep.storage.copies import name_of
 
 META_FILE = "run.json"
 _LARGEST_BYTES = 64 * 2**20
@@ -20,37 +23,42 @@ def refuse_what_is_there(directory: Path, name: str) -> None:
     Raises:
         ResultError: a run, which may be driven by somebody, a file or somebody's files are there.
     """
+    refresh(directory, still_driven=lambda: drives_here(directory))
     if (directory / META_FILE).exists():
         refuse_if_held(directory)
         raise ResultError(
-            f"already holds a run; `kdsweep resume {directory}` goes on with it, "
+            f"already holds a run; `kdsweep resume {name_of(directory)}` goes on with it, "
             f"`--name NAME` starts another beside it (for example `--name {name}-2`)",
-            source=directory,
+            source=name_of(directory),
         )
     above = next(parent for parent in directory.absolute().parents if parent.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise ResultError(
             f"no run can be made here: {above} is not a directory that can be written to; "
             "give another with --runs-dir",
-            source=directory,
+            source=name_of(directory),
         )
     if not os.path.lexists(directory):
         return
     if not directory.is_dir():
         raise ResultError(
             "is a file, where the run directory would go; move it, or give `--name NAME`",
-            source=directory,
+            source=name_of(directory),
         )
     if any(directory.iterdir()):
         raise ResultError(
             f"is not empty and holds no run (no {META_FILE}); move its files away, "
             "or give `--name NAME`",
-            source=directory,
+            source=name_of(directory),
         )
 
 
-def no_run_here(directory: Path) -> str:
-    """The sentence for a directory that is not a run, with the runs that are near."""
+def no_run_here(directory: Path, there: Collection[str] = ()) -> str:
+    """The sentence for what is not a run, with the runs that are near, or ``there`` in a store."""
+    if there:
+        close = get_close_matches(directory.name, there, n=1, cutoff=0.5)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        return f"there is no run of this name{hint} (there are: {', '.join(there)})"
     what = f"has no {META_FILE}, so it is no run" if directory.exists() else "does not exist"
     parent = directory if directory.is_dir() else directory.parent
     runs = sorted(

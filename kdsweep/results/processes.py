@@ -2,8 +2,13 @@
 
 import json
 import os
+import platform
+import time
+import uuid
 from contextlib import suppress
 from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
 
 
 def boot_id() -> str:
@@ -40,3 +45,52 @@ def ray_job() -> str:
         return str((told.get("metadata") or {}).get("job_submission_id") or "")
     except (ValueError, AttributeError):
         return ""
+
+
+class Holder(BaseModel):
+    """The driver of a run, as it described itself."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    host: str
+    boot: str = ""
+    """Of the machine since it was last started: machines may have one name."""
+    pid: int
+    pid_began: str = ""
+    """When the process began, in the machine's own count: numbers of processes come again."""
+    since: float
+    """Seconds since 1970."""
+    job: str = ""
+    """The Ray job that it is, if it is one."""
+    token: str
+
+    @classmethod
+    def this_process(cls) -> "Holder":
+        """The one that asks."""
+        return cls(
+            host=platform.node(),
+            boot=boot_id(),
+            pid=os.getpid(),
+            pid_began=began(os.getpid()) or "",
+            since=time.time(),
+            job=ray_job(),
+            token=uuid.uuid4().hex,
+        )
+
+    @property
+    def words(self) -> str:
+        """``kdsweep on HOST, process 4711, since 2026-11-26 19:20:07 (Ray job ID)``."""
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
+        job = f" (Ray job {self.job})" if self.job else ""
+        return f"kdsweep on {self.host}, process {self.pid}, since {since}{job}"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs, or ran, on this machine."""
+        return (self.host, self.boot) == (platform.node(), boot_id())
+
+    @property
+    def process_lives(self) -> bool:
+        """Whether its process is there; asked on its own machine alone."""
+        found = began(self.pid)
+        return found is not None and found == (self.pid_began or found)

@@ -9,29 +9,27 @@
     runs/digits/trials/ID/trial.yaml        the resolved trial, which runs again as it stands
 
 Files are replaced in one step, so that a reader sees the old record or the new one. Only the
-driver writes; anyone reads at any time.
+driver writes; anyone reads at any time. Of a run in an object store this is the copy at hand, see
+``mirror``.
 """
 
-import json
 import os
 import re
 import shutil
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
 
 from kdsweep.errors import ResultError
 from kdsweep.results.damage import damage, is_of_another_version, keep_before, meta_before
 from kdsweep.results.holder import Heart, held, living_holder
 from kdsweep.results.meta import RunMeta
+from kdsweep.results.mirror import Mirror
 from kdsweep.results.places import (
     META_FILE,
     folders,
@@ -42,10 +40,13 @@ from kdsweep.results.places import (
 )
 from kdsweep.results.record import TrialResult
 from kdsweep.results.stopping import forget_the_request, is_asked_to_stop
+from kdsweep.results.trial_file import trial_file
+from kdsweep.storage.address import Place, under
 from kdsweep.storage.atomic import sync_directory, write_bytes, write_files
+from kdsweep.storage.copies import address_of, name_of
 
 SWEEP_FILE = "sweep.yaml"
-_TRIALS = "trials"
+_TRIALS, _CHECKPOINTS, _WEIGHTS = "trials", "checkpoints", "student.safetensors"
 _TRIAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -59,17 +60,9 @@ class RunStore:
         self._with_trial_file: set[str] = set()
         self._meta_problem: str | None = None
         self._heart: Heart | None = None
+        self._mirror = Mirror(directory)
         self.problems: tuple[str, ...] = ()
         """What was wrong with records at the last ``read``, a sentence each."""
-
-    @staticmethod
-    def refuse(directory: Path, name: str) -> None:
-        """Complain if a run of this name cannot be made in ``directory``; touches nothing.
-
-        Raises:
-            ResultError: something is there already.
-        """
-        refuse_what_is_there(directory, name)
 
     @classmethod
     def create(cls, directory: Path, *, meta: RunMeta, sweep_text: str) -> "RunStore":
@@ -79,6 +72,11 @@ class RunStore:
             ResultError: something is there already, or the place cannot be written to.
         """
         refuse_what_is_there(directory, meta.name)
+        if address_of(directory) is not None:
+            if not Mirror(directory).make(_json(meta), sweep_text.encode()):
+                refuse_what_is_there(directory, meta.name)
+            (directory / _TRIALS).mkdir(exist_ok=True)
+            return cls(directory, meta)
         new = directory.parent / f".{directory.name}.{uuid.uuid4().hex[:8]}.new"
         try:
             (new / _TRIALS).mkdir(parents=True)
@@ -90,7 +88,7 @@ class RunStore:
             shutil.rmtree(new, ignore_errors=True)
             # Another process may have made the same run since the check.
             refuse_what_is_there(directory, meta.name)
-            raise ResultError(f"cannot be made: {error}", source=directory) from error
+            raise ResultError(f"cannot be made: {error}", source=name_of(directory)) from error
         return cls(directory, meta)
 
     @classmethod
@@ -103,9 +101,9 @@ class RunStore:
         try:
             text = read_own(directory / META_FILE)
         except (FileNotFoundError, NotADirectoryError):
-            raise ResultError(no_run_here(directory), source=directory) from None
+            raise ResultError(no_run_here(directory), source=name_of(directory)) from None
         except OSError as error:
-            raise ResultError(f"cannot be read: {error}", source=directory) from error
+            raise ResultError(f"cannot be read: {error}", source=name_of(directory)) from error
         try:
             return cls(directory, RunMeta.model_validate_json(text))
         except ValidationError as error:
@@ -133,7 +131,7 @@ class RunStore:
         try:
             return read_own(self.directory / SWEEP_FILE).decode()
         except (OSError, UnicodeDecodeError) as error:
-            raise ResultError(f"cannot be read: {error}", source=self.directory) from error
+            raise ResultError(f"cannot be read: {error}", source=self.place) from error
 
     def update_meta(self, **changes: Any) -> RunMeta:
         """Change fields of the meta data, checked, and write them; from any thread."""
@@ -142,6 +140,7 @@ class RunStore:
             if self._meta_problem is None:
                 keep_before(self.directory)
             write_bytes(self.directory / META_FILE, _json(meta))
+            self._mirror.changed(META_FILE)
             self._meta, self._meta_problem = meta, None
         return meta
 
@@ -160,28 +159,56 @@ class RunStore:
             raise ResultError(
                 f"{trial_id!r} is not a trial id: it must be 1 to 64 letters, digits, '_' or '-', "
                 "a letter or digit first",
-                source=self.directory,
+                source=self.place,
             )
         directory = self.directory / _TRIALS / trial_id
         refuse_link(directory.parent)
         refuse_link(directory)
         return directory
 
-    def weights_path(self, trial_id: str) -> Path:
-        """Where a trial's student keeps its weights."""
-        return self.trial_dir(trial_id) / "student.safetensors"
+    @property
+    def place(self) -> str:
+        """What people call it: its directory, or its address in an object store."""
+        return name_of(self.directory)
 
-    def checkpoints_of(self, trial_id: str) -> Path:
+    @property
+    def trials_place(self) -> Place:
+        """Where workers keep what is large: the directory of all trials, or its address."""
+        address = address_of(self.directory)
+        return self.trials_dir.resolve() if address is None else f"{address}/{_TRIALS}"
+
+    def weights_of(self, trial_id: str) -> Place:
+        """Where a trial's student keeps its weights."""
+        return under(self.trials_place, self.trial_dir(trial_id).name, _WEIGHTS)
+
+    def checkpoints_of(self, trial_id: str) -> Place:
         """Where a trial that has not ended keeps what it goes on from."""
-        return self.trial_dir(trial_id) / "checkpoints"
+        return under(self.trials_place, self.trial_dir(trial_id).name, _CHECKPOINTS)
+
+    @staticmethod
+    def weights_name(trial_id: str) -> str:
+        """What the record of a trial calls its weights, seen from the run."""
+        return f"{_TRIALS}/{trial_id}/{_WEIGHTS}"
 
     def remove(self, trial_id: str) -> None:
         """Forget a trial that was never begun."""
         shutil.rmtree(self.trial_dir(trial_id), ignore_errors=True)
+        self._mirror.removed(f"{_TRIALS}/{trial_id}")
 
     def drop_checkpoints(self, trial_id: str) -> None:
         """A trial has ended: nobody goes on with it."""
-        shutil.rmtree(self.checkpoints_of(trial_id), ignore_errors=True)
+        shutil.rmtree(self.trial_dir(trial_id) / _CHECKPOINTS, ignore_errors=True)
+        self._mirror.removed(f"{_TRIALS}/{trial_id}/{_CHECKPOINTS}")
+
+    def moved(self, trial_id: str, to: Path) -> None:
+        """The directory of a trial has another place in the run."""
+        for path in sorted(to.rglob("*")):
+            self._mirror.changed(path.relative_to(self.directory).as_posix())
+        self._mirror.removed(f"{_TRIALS}/{trial_id}")
+
+    def sent(self, *names: str) -> None:
+        """Other files of the run were written."""
+        self._mirror.changed(*names)
 
     def write(self, result: TrialResult) -> None:
         """Keep a trial's record, in place of its last one."""
@@ -189,8 +216,9 @@ class RunStore:
         directory.mkdir(parents=True, exist_ok=True)
         files = {"result.json": _json(result)}
         if result.trial_id not in self._with_trial_file and not (directory / "trial.yaml").exists():
-            files["trial.yaml"] = _trial_yaml(result).encode()
+            files["trial.yaml"] = trial_file(result).encode()
         write_files(directory, files)
+        self._mirror.changed(*(f"{_TRIALS}/{result.trial_id}/{name}" for name in files))
         self._with_trial_file.add(result.trial_id)
 
     def read(self) -> list[TrialResult]:
@@ -236,13 +264,16 @@ class RunStore:
         return result
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self, tell: Callable[[str], object] = lambda problem: None) -> Iterator[None]:
         """Be the one driver of this run; given up when the process ends, however it ends.
 
+        ``tell`` hears of an object store that does not take what is written.
+
         Raises:
-            ResultError: another process drives it, on whatever machine; names it.
+            ResultError: another process drives it, on whatever machine; names it. At the end: what
+                was written has not arrived in the object store.
         """
-        with held(self.directory) as heart:
+        with held(self.directory) as heart, self._mirror.sending(tell):
             forget_the_request(self.directory)
             self._heart = heart
             try:
@@ -256,32 +287,17 @@ class RunStore:
 
     def why_stop(self) -> str | None:
         """Why the driver should end the sweep: somebody asked, or has taken the run over."""
-        if self._heart is not None and self._heart.lost_to is not None:
-            return f"the run was taken over by {self._heart.lost_to.words}"
-        return "somebody asked for it" if is_asked_to_stop(self.directory) else None
+        heart = self._heart
+        if heart is not None and heart.taken_by is not None:
+            return f"the run was taken over by {heart.taken_by.words}"
+        # A store is not asked in each look: the claim does that.
+        asked = (
+            heart.claim.asked_to_stop
+            if heart is not None and heart.claim is not None
+            else is_asked_to_stop(self.directory)
+        )
+        return "somebody asked for it" if asked else None
 
 
 def _json(model: RunMeta | TrialResult) -> bytes:
     return model.model_dump_json(indent=1).encode() + b"\n"
-
-
-def _trial_yaml(result: TrialResult) -> str:
-    title = " ".join(result.label.split())
-    head = f"# Trial {result.number}: {title}. `kdsweep trial FILE` runs it again.\n"
-    sections = "".join(map(_section, map(json.dumps, result.trial.items())))
-    return f"{head}trial:\n{sections}" if sections else f"{head}trial: {{}}\n"
-
-
-@lru_cache(maxsize=256)
-def _section(item: str) -> str:
-    """A section of the trial in YAML, given as JSON: some are the same in all trials of a sweep.
-
-    To write them all anew took the driver seven milliseconds for each trial.
-    """
-    key, value = json.loads(item)
-    yaml: Any = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False
-    text = StringIO()
-    yaml.dump({"trial": {key: value}}, text)
-    return text.getvalue().removeprefix("trial:\n")

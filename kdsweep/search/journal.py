@@ -130,6 +130,7 @@ class Journal:
                 if result is not None and len(result.epochs) > self._num_kept.get(key, 0):
                     self._store.write(result)
                     self._num_kept[key] = len(result.epochs)
+        self._store.sent("logs/driver.log")
 
     def epochs(self, key: str, reported: Sequence[Mapping[str, Any]], lane: str | None) -> None:
         """Epochs of a running trial; one that is already known is a repeat after a restart."""
@@ -153,7 +154,6 @@ class Journal:
         """A trial ended, well or not: its record is on disk when this returns."""
         with self._lock:
             result = self._open.pop(key)
-            weights = self._store.weights_path(key)
             complete = outcome["status"] == "complete"
             seconds = outcome.get("seconds") or sum(epoch.seconds for epoch in result.epochs)
             result = result.model_copy(
@@ -167,7 +167,7 @@ class Journal:
                     "device": outcome.get("device") or "",
                     "computed": outcome.get("computed") or "",
                     "seconds": seconds,
-                    "weights": _relative(weights, self._store.directory) if complete else None,
+                    "weights": self._store.weights_name(key) if complete else None,
                 }
             )
             self._store.write(result)
@@ -291,7 +291,3 @@ def _with_cut(record: TrialResult) -> tuple[str, ...]:
     after = record.epochs[-1].epoch if record.epochs else 0
     where = f"{record.lane or 'waiting'}, after epoch {after}"
     return (*record.interruptions, f"{where}: the sweep was cut short")
-
-
-def _relative(path: Path, directory: Path) -> str:
-    return path.relative_to(directory).as_posix()

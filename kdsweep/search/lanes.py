@@ -14,6 +14,7 @@ from kdsweep.search.job import Loss
 from kdsweep.search.lean_train import WorkersTrainer, group_trainer
 from kdsweep.search.lost_lanes import LanePolicy
 from kdsweep.search.worker import lane_loop
+from kdsweep.storage.address import Place
 
 # isort: split
 import ray
@@ -48,7 +49,7 @@ class Lanes:
         *,
         board: str,
         namespace: str,
-        teachers: Path,
+        teachers: Place,
         layers: Mapping[str, Sequence[str]],
         checkpoint_every_s: float,
         scratch: Path,

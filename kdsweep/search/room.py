@@ -1,12 +1,11 @@
 """One budget of bytes for all that a sweep keeps: students' weights, checkpoints, outputs."""
 
-import os
-from collections.abc import Callable, Collection, Iterator
-from pathlib import Path
+from collections.abc import Callable, Collection
 
-from kdsweep.results.places import folders
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
+from kdsweep.storage.address import Place, under
+from kdsweep.storage.sizes import folders_in, remove_file, size_under
 from kdsweep.sweep_file.asked import bytes_in_words
 
 
@@ -22,7 +21,7 @@ class Room:
         store: RunStore,
         max_bytes: int | None,
         *,
-        teachers: Path,
+        teachers: Place,
         tell: Callable[[str], object],
     ) -> None:
         self._store, self._max, self._teachers, self._tell = store, max_bytes, teachers, tell
@@ -44,7 +43,7 @@ class Room:
             if used <= self._max:
                 break
             if result.role != "teacher" and result.trial_id not in kept:
-                freed = self._given_up(result.trial_id)
+                freed = remove_file(self._store.weights_of(result.trial_id))
                 used -= freed
                 gone += [result.trial_id] if freed else []
         if used > self._max and not self._told:
@@ -60,34 +59,8 @@ class Room:
         """Bytes of the run's weights and checkpoints, and of its teachers' stored outputs."""
         teachers = [each.trial_id for each in ended if each.role == "teacher"]
         digests = {trial_id.removeprefix("teacher-") for trial_id in teachers}
-        own = (_size(self._store.trials_dir / name, {".safetensors"})
-               for name in folders(self._store.trials_dir))  # fmt: skip
-        outputs = (_size(self._teachers / name, {".f16", ".json"})
-                   for name in folders(self._teachers) if name[:8] in digests)  # fmt: skip
-        return sum(own) + sum(outputs)
-
-    def _given_up(self, trial_id: str) -> int:
-        path = self._store.weights_path(trial_id)
-        try:
-            size = path.lstat().st_size
-            path.unlink()
-        except FileNotFoundError:
-            return 0
-        return size
-
-
-def _size(directory: Path, kinds: Collection[str]) -> int:
-    return sum(_sizes(directory, kinds))
-
-
-def _sizes(directory: Path, kinds: Collection[str]) -> Iterator[int]:
-    try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    yield from _sizes(Path(entry.path), kinds)
-                elif os.path.splitext(entry.name)[1] in kinds:
-                    yield entry.stat(follow_symlinks=False).st_size
-    except FileNotFoundError:
-        # A trial has just ended, and its checkpoints are gone.
-        return
+        outputs = (
+            size_under(under(self._teachers, name), {".f16", ".json"})
+            for name in folders_in(self._teachers) if name[:8] in digests
+        )  # fmt: skip
+        return size_under(self._store.trials_place, {".safetensors"}) + sum(outputs)

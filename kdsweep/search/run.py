@@ -23,6 +23,7 @@ from kdsweep.search.quiet import chatter_in, hushed
 from kdsweep.search.room import Room
 from kdsweep.search.starts import starts
 from kdsweep.search.surroundings import full_disks_in_words, interrupts, scratch_place
+from kdsweep.storage.copies import teachers_in
 from kdsweep.sweep_file import Sweep, resolved
 from kdsweep.tracking.tracker import Tracker, import_mlflow
 from kdsweep.tracking.where import uri_of
@@ -63,7 +64,7 @@ def run(
         store = open_store()
         with (
             full_disks_in_words(),
-            store.hold(),
+            store.hold(progress.message),
             chatter_in(store.directory / "logs"),
             scratch_place() as scratch,
         ):
@@ -178,7 +179,7 @@ def _on_ray(
 
     name = f"board-{store.meta.sweep_id}"
     board = board_actor(name, max_failures=sweep.spec.cluster.max_failures)
-    teachers = (store.directory.parent / "teachers").resolve()
+    teachers = teachers_in(store.directory.parent)
     layers = {key: paths for plan in sweep.outputs for key, paths in plan.layers.items()}
     lanes = Lanes(
         fitted, board=name, namespace=NAMESPACE, teachers=teachers, layers=layers, scratch=scratch,
@@ -228,7 +229,7 @@ def _on_ray(
     ray.get(board.close.remote())
     lanes.join(timeout_s=2.0)
     if watch.changed:
-        raise ResultError(watch.changed, source=store.directory)
+        raise ResultError(watch.changed, source=store.place)
     if watch.failure is not None:
         raise TrialError(watch.failure)
     store.update_meta(ended_by=watch.ended_by or searcher.ended_by)

@@ -191,8 +191,8 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
             "key": key,
             "kind": "trial",
             "trial": begun.trial,
-            "weights": str(self._store.weights_path(key).resolve()),
-            "checkpoints": str(self._store.checkpoints_of(key).resolve()),
+            "weights": str(self._store.weights_of(key)),
+            "checkpoints": str(self._store.checkpoints_of(key)),
         }
         if proposal.role == "trial":
             job["rungs"] = self._entered(begun, trial)

@@ -3,7 +3,6 @@
 import faulthandler
 import os
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 
@@ -11,8 +10,8 @@ def lane_loop(config: dict[str, Any]) -> None:
     """Serve a lane until the sweep is over. Runs on every worker of the lane's Ray Train run.
 
     ``config`` has ``board`` and ``namespace`` (the switchboard's), ``lane`` (the number of the
-    run's first lane), ``workers_per_trial``, ``threads``, ``teachers`` (a directory), ``layers``
-    (see ``Session``) and ``checkpoint_every_s``.
+    run's first lane), ``workers_per_trial``, ``threads``, ``teachers`` (a path or an address),
+    ``layers`` (see ``Session``) and ``checkpoint_every_s``.
     """
     # What the kernel ends a worker with is in its log.
     faulthandler.enable()
@@ -23,6 +22,7 @@ def lane_loop(config: dict[str, Any]) -> None:
     from ray import train as ray_train
 
     from kdsweep.search.reporter import Reporter
+    from kdsweep.storage.address import place_of
     from kdsweep.train.device import describe
     from kdsweep.train.ranks import ALONE, Ranks
     from kdsweep.train.session import Session
@@ -34,7 +34,7 @@ def lane_loop(config: dict[str, Any]) -> None:
     lane = f"lane-{config['lane'] + (0 if size > 1 else rank):03d}"
     ranks = Ranks(rank, size) if size > 1 else ALONE
     device = _device()
-    teachers, layers = Path(config["teachers"]), config["layers"]
+    teachers, layers = place_of(config["teachers"]), config["layers"]
     every_s = config["checkpoint_every_s"]
     session = Session(
         device=device, teachers=teachers, ranks=ranks, layers=layers, checkpoint_every_s=every_s
@@ -83,6 +83,7 @@ def _run(session: Any, reporter: Any, job: dict[str, Any], every_s: float) -> di
 
     from kdsweep.results.record import EpochMetrics
     from kdsweep.spec import TrialSpec
+    from kdsweep.storage.address import place_of
     from kdsweep.train.checkpoint import Checkpoints
     from kdsweep.train.loop import Verdict
 
@@ -99,12 +100,12 @@ def _run(session: Any, reporter: Any, job: dict[str, Any], every_s: float) -> di
     if job["kind"] == "teacher":
         outcome = session.prepare(trial, on_teacher, job.get("expected") or {})
     else:
-        place = Path(job["checkpoints"])
+        place = place_of(job["checkpoints"])
         outcome = session.run(
             trial,
             on_epoch,
             on_teacher=on_teacher,
-            weights=Path(job["weights"]),
+            weights=place_of(job["weights"]),
             checkpoints=Checkpoints(place, every_s=every_s, on_resume=reporter.resumed),
         )
     plain: dict[str, Any] = outcome.plain()

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from kdsweep.errors import holds_secret
+from kdsweep.errors import SpecError, holds_secret
 from kdsweep.spec.settings import Settings
+from kdsweep.storage.address import checked, is_address
 
 
 class ClusterSpec(Settings):
@@ -68,11 +69,22 @@ class TrackingSpec(Settings):
 
 
 class StorageSpec(Settings):
-    """What is kept so that nothing is lost, and how much room that may take."""
+    """Where runs and teachers are kept so that nothing is lost, and how much room they may take."""
 
+    path: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="a directory that all nodes share, s3://BUCKET/PATH or gs://BUCKET/PATH"
+    )
     checkpoint_every_s: float = Field(
         30.0, ge=0, le=86_400, description="of training; 0 keeps one after each epoch"
     )
     max_bytes: int | None = Field(
         None, ge=1, description="of weights, checkpoints and stored outputs together"
     )
+
+    @field_validator("path")
+    @classmethod
+    def _checked(cls, path: str | None) -> str | None:
+        try:
+            return checked(path) if path is not None and is_address(path) else path
+        except SpecError as error:
+            raise ValueError(str(error)) from None

@@ -72,7 +72,7 @@ class Tracker:
             return True
         self._warn(
             f"MLflow at {redacted(self._uri)} did not take everything in time; the records in "
-            f"{self._store.directory} are complete: `kdsweep sync {self._store.directory}` sends "
+            f"{self._store.place} are complete: `kdsweep sync {self._store.place}` sends "
             "the rest"
         )
         return False
@@ -133,7 +133,7 @@ class Tracker:
             self._told = True
             self._warn(
                 f"MLflow at {redacted(self._uri)} does not take results: {_first_line(error)}; "
-                f"the sweep goes on, its records are in {self._store.directory}"
+                f"the sweep goes on, its records are in {self._store.place}"
             )
 
     def _pause(self) -> bool:
@@ -172,7 +172,7 @@ def sync(store: RunStore, uri: str, experiment: str) -> int:
     except Exception as error:
         raise ResultError(
             f"MLflow at {redacted(uri)} does not take results: {_first_line(error)}",
-            source=store.directory,
+            source=store.place,
         ) from error
     return len(results)
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: the last two in a directory, each whole or recognised as damaged.
+"""Checkpoints of a training: the last two in a folder, each whole or recognised as damaged.
 
 checkpoints/00012-9f86d081884c7d65.safetensors      after epoch 12, and the start of its SHA-256
 """
@@ -6,15 +6,14 @@ checkpoints/00012-9f86d081884c7d65.safetensors      after epoch 12, and the star
 import hashlib
 import logging
 import re
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from kdsweep.results.record import EpochMetrics
-from kdsweep.storage.atomic import write_bytes
+from kdsweep.storage.address import Place, under
+from kdsweep.storage.folder import folder_at
 from kdsweep.train.state_file import packed, unpacked
 
 _log = logging.getLogger(__name__)
@@ -45,12 +44,13 @@ class Checkpoints:
 
     def __init__(
         self,
-        directory: Path,
+        place: Place,
         *,
         every_s: float = EVERY_S,
         on_resume: Callable[[Sequence[EpochMetrics]], object] = lambda epochs: None,
     ) -> None:
-        self.directory = directory
+        self.place = place
+        self._folder = folder_at(place)
         self.on_resume = on_resume
         self._every_s, self._cost_s = every_s, 0.0
         self._last = time.monotonic()
@@ -72,15 +72,15 @@ class Checkpoints:
         try:
             data = packed({"identity": identity, "epochs": epochs, "state": saved.state})
             digest = hashlib.sha256(data).hexdigest()[:16]
-            self.directory.mkdir(parents=True, exist_ok=True)
             name = f"{len(epochs):05d}-{digest}.safetensors"
-            write_bytes(self.directory / name, data)
-            older = [each for each in self._names() if _epoch_of(each) < len(epochs)]
-            for each in set(self._names()) - {name, *older[: _KEPT - 1]}:
-                (self.directory / each).unlink(missing_ok=True)
+            self._folder.write(name, data)
+            found = self._names()
+            older = [each for each in found if _epoch_of(each) < len(epochs)]
+            for each in set(found) - {name, *older[: _KEPT - 1]}:
+                self._folder.remove(each)
         except (OSError, TypeError) as error:
             if not self._refused:
-                _log.warning("no checkpoint can be kept in %s: %s", self.directory, error)
+                _log.warning("no checkpoint can be kept in %s: %s", self.place, error)
             # What cannot be saved now cannot be saved later; a disk may have room again.
             self._refused = isinstance(error, TypeError)
         self._last = time.monotonic()
@@ -103,26 +103,22 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Keep nothing: the training has ended."""
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self._folder.clear()
 
     def _names(self) -> list[str]:
         """Newest first."""
-        try:
-            found = [each.name for each in self.directory.iterdir() if _NAME.fullmatch(each.name)]
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+        found = [name for name in self._folder.names() if _NAME.fullmatch(name)]
         return sorted(found, key=lambda name: (-_epoch_of(name), name))
 
     def _read(self, name: str, identity: str) -> Saved | None:
-        path = self.directory / name
         try:
-            data = path.read_bytes()
+            data = self._folder.read(name)
             if hashlib.sha256(data).hexdigest()[:16] != name.partition("-")[2].partition(".")[0]:
                 raise ValueError("its checksum is wrong")
             found = unpacked(data)
             if found["identity"] != identity:
                 # Of other settings, as after a file was changed: nobody will ask for it again.
-                path.unlink(missing_ok=True)
+                self._folder.remove(name)
                 return None
             epochs = tuple(EpochMetrics.model_validate(each) for each in found["epochs"])
             return Saved(epochs, found["state"])
@@ -131,9 +127,9 @@ class Checkpoints:
         except (OSError, ValueError, LookupError, TypeError) as error:
             _log.warning(
                 "checkpoint %s is damaged and not used (%s): the training goes on from the one "
-                "before, or from its first epoch", path, error,
+                "before, or from its first epoch", under(self.place, name), error,
             )  # fmt: skip
-            path.unlink(missing_ok=True)
+            self._folder.remove(name)
             return None
 
 

@@ -72,7 +72,7 @@ class Keeper:
         if saved is None:
             raise TrialError(
                 f"worker {self._ranks.rank} cannot read the checkpoint that the first worker found "
-                f"in {str(self._checkpoints.directory)!r}: runs must lie on storage that all nodes "
+                f"in {str(self._checkpoints.place)!r}: runs must lie on storage that all nodes "
                 "share"
             )
         self._take_up(saved.state)

@@ -10,6 +10,7 @@ that nobody is making, then waits for the others; the lock of a process that die
 
 import hashlib
 import json
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -22,10 +23,14 @@ from torch import Tensor
 
 from kdsweep.data.base import Split
 from kdsweep.errors import TrialError
+from kdsweep.storage.objects import StorageError
+from kdsweep.storage.shared import Shared
 from kdsweep.train import blocks
 from kdsweep.train.blocks import Block, BlockWriter, refusals_in_words
 from kdsweep.train.tables import MappedTable, Table
 from kdsweep.train.teacher import Teacher
+
+_log = logging.getLogger(__name__)
 
 RECIPE = 1
 """Raised when the same teacher and data begin to give other outputs."""
@@ -48,20 +53,25 @@ class OutputStore:
 
     def __init__(
         self,
-        directory: Path,
+        place: Shared,
         key: str,
         teacher: Teacher,
         split: Split,
         layers: Sequence[str] = (),
     ) -> None:
         said = json.dumps([RECIPE, key])
-        self.directory = directory / hashlib.sha256(said.encode()).hexdigest()[:16]
+        self._shared = place.within(hashlib.sha256(said.encode()).hexdigest()[:16])
         self._teacher, self.split = teacher, split
         self._also = ("", *layers)
         self._size = _block_size(split.num_samples)
         self._verified: set[Path] = set()
         self._maps: OrderedDict[tuple[int, str], MappedTable | None] = OrderedDict()
         self._on_device: OrderedDict[tuple[int, str], Table] = OrderedDict()
+
+    @property
+    def directory(self) -> Path:
+        """Where its blocks are, or the copy of them."""
+        return self._shared.directory
 
     def view(
         self,
@@ -137,13 +147,47 @@ class OutputStore:
             folder = self._folder(view)
             with refusals_in_words(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder / f"{number:03d}.lock", timeout=-1 if wait else 0):
+            with FileLock(self._lock(view, number), timeout=-1 if wait else 0):
                 # Another may have made it before the lock was free.
                 if self._lacking(view, number, outputs):
-                    all_read = dict.fromkeys((*outputs, *self._also))
-                    self._make(view, number, self._lacking(view, number, all_read))
+                    return self._made_or_fetched(view, number, outputs, wait=wait)
         except Timeout:
             return False
+        return True
+
+    def _made_or_fetched(
+        self, view: int, number: int, outputs: Sequence[str], *, wait: bool
+    ) -> bool:
+        """Whether a block is here now; not where another node is at it, and nobody ``wait``s."""
+
+        def fetched() -> bool:
+            for each in self._lacking(view, number, outputs):
+                values, card = self._files(view, each, number)
+                # One that overflows has a card alone.
+                self._shared.fetch(values, patient=False)
+                self._shared.fetch(card, patient=False)
+            return not self._lacking(view, number, outputs)
+
+        with ExitStack() as stack:
+            try:
+                if fetched():
+                    return True
+                name = self._lock(view, number).relative_to(self.directory).with_suffix("")
+                turn = self._shared.turn(name.as_posix(), wait=wait, enough=fetched)
+                if not stack.enter_context(turn):
+                    return fetched()
+                if fetched():
+                    return True
+            except StorageError as error:
+                _log.warning("%s: outputs of the teacher are made here", error)
+            all_read = dict.fromkeys((*outputs, *self._also))
+            lacking = self._lacking(view, number, all_read)
+            self._make(view, number, lacking)
+            try:
+                for each in lacking:
+                    self._shared.put(*self._files(view, each, number), patient=False)
+            except StorageError as error:
+                _log.warning("%s: outputs of the teacher are on this node alone", error)
         return True
 
     def _make(self, view: int, number: int, outputs: Sequence[str]) -> None:
@@ -204,6 +248,14 @@ class OutputStore:
     def _place(self, view: int, output: str, number: int) -> Path:
         name = f"layer-{quote(output, safe=':')}" if output else _LOGITS
         return self._folder(view) / name / f"{number:03d}"
+
+    def _files(self, view: int, output: str, number: int) -> tuple[str, str]:
+        """The names of a block's values and of its card, seen from ``directory``."""
+        place = self._place(view, output, number).relative_to(self.directory)
+        return place.with_suffix(".f16").as_posix(), place.with_suffix(".json").as_posix()
+
+    def _lock(self, view: int, number: int) -> Path:
+        return self._folder(view) / f"{number:03d}.lock"
 
     @property
     def _num_blocks(self) -> int:

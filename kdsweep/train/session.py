@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from kdsweep.models.size import count_macs, count_params, measure_latency_ms, si
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import TrialSpec
 from kdsweep.spec.trial import MAIN_TEACHER, called
+from kdsweep.storage.address import Place
 from kdsweep.sweep_file.parts import model_key
 from kdsweep.sweep_file.training_data import student_reads, training_data_are_read
 from kdsweep.train.allocator import keep_freed_memory
@@ -54,7 +54,7 @@ class Session:
         self,
         *,
         device: torch.device,
-        teachers: Path,
+        teachers: Place,
         ranks: Ranks = ALONE,
         layers: Mapping[str, Sequence[str]] | None = None,
         checkpoint_every_s: float = EVERY_S,
@@ -134,7 +134,7 @@ class Session:
     ) -> OutputStore | None:
         if isinstance(splits.train, WithheldSplit):
             return None
-        place = self._store.place_of(card.digest) / OUTPUTS
+        place = self._store.place_of(card.digest).within(OUTPUTS)
         key = f"{card.weights_sha256} {splits.fingerprint}"
         return OutputStore(place, key, teacher, splits.train, layers)
 
@@ -143,7 +143,7 @@ class Session:
         trial: TrialSpec,
         report: Report,
         *,
-        weights: Path | None = None,
+        weights: Place | None = None,
         on_teacher: TeacherReport = lambda epoch, name: Verdict.CONTINUE,
         checkpoints: Checkpoints | None = None,
     ) -> Outcome:
@@ -160,7 +160,7 @@ class Session:
         self,
         trial: TrialSpec,
         report: Report,
-        weights: Path | None,
+        weights: Place | None,
         on_teacher: TeacherReport,
         checkpoints: Checkpoints | None,
     ) -> Outcome:

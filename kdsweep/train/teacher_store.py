@@ -3,7 +3,8 @@
 import hashlib
 import json
 import logging
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from kdsweep.errors import SpecError, TrialError
 from kdsweep.models.size import count_macs, count_params, size_bytes
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import Component, TeacherSpec, TrialSpec
+from kdsweep.storage.address import Place, under
 from kdsweep.storage.atomic import write_bytes
+from kdsweep.storage.shared import Shared
 from kdsweep.sweep_file.weights import load_state
 from kdsweep.train.checkpoint import EVERY_S, Checkpoints
 from kdsweep.train.device import describe
@@ -34,7 +37,7 @@ _log = logging.getLogger(__name__)
 RECIPE = 2
 """Raised when the trainer changes what the same settings give: older teachers are made again."""
 
-_WEIGHTS, _CARD = "teacher.safetensors", "teacher.json"
+_WEIGHTS, _CARD, _TURN = "teacher.safetensors", "teacher.json", "turn"
 
 OUTPUTS, CHECKPOINTS = "outputs", "checkpoints"
 """The directories beside a teacher's weights: its stored outputs, and those of its training."""
@@ -105,10 +108,13 @@ def described(model: Component) -> dict[str, Any]:
 
 
 class TeacherStore:
-    """A directory of teachers, shared by all sweeps under one root and by all their lanes."""
+    """A directory of teachers, shared by all sweeps under one root and by all their lanes.
 
-    def __init__(self, directory: Path, *, checkpoint_every_s: float = EVERY_S) -> None:
-        self.directory = directory
+    ``place`` may be an address: each node then has a copy of what it needs of it.
+    """
+
+    def __init__(self, place: Place, *, checkpoint_every_s: float = EVERY_S) -> None:
+        self._shared = Shared(place)
         self._every_s = checkpoint_every_s
 
     def get(
@@ -131,20 +137,20 @@ class TeacherStore:
             TrialError: its training failed.
         """
         place = self.place_of(digest_of(teacher, data=splits.for_teachers))
-        place.mkdir(parents=True, exist_ok=True)
+        place.directory.mkdir(parents=True, exist_ok=True)
         # Of several workers the first holds the lock for all: they go on when it does.
-        with FileLock(place / ".lock") if ranks.is_first else nullcontext():
+        with _alone(place) if ranks.is_first else nullcontext():
             return self._get_or_make(trial, teacher, place, splits, device, report, ranks)
 
-    def place_of(self, digest: str) -> Path:
-        """The directory of a teacher."""
-        return self.directory / digest
+    def place_of(self, digest: str) -> Shared:
+        """Where a teacher is, and what is kept beside it."""
+        return self._shared.within(digest)
 
     def _get_or_make(
         self,
         trial: TrialSpec,
         teacher: TeacherSpec,
-        place: Path,
+        place: Shared,
         splits: Splits,
         device: torch.device,
         report: Report,
@@ -154,16 +160,16 @@ class TeacherStore:
         if stored is not None:
             card, state = stored
             network = catalog.model_for(teacher.model, info)
-            load_into(network, state, source=place / _WEIGHTS)
+            load_into(network, state, source=place.directory / _WEIGHTS)
             network.to(device)
         else:
-            checkpoints = Checkpoints(place / CHECKPOINTS, every_s=self._every_s)
+            checkpoints = Checkpoints(under(place.place, CHECKPOINTS), every_s=self._every_s)
             network, epochs, seconds = _make(
                 trial, teacher, splits, device, report, ranks, checkpoints
             )
             accuracy, loss = evaluate(network, splits.validation)
             card = TeacherCard(
-                digest=place.name,
+                digest=place.directory.name,
                 model=described(teacher.model),
                 data=splits.for_teachers,
                 accuracy=accuracy,
@@ -219,42 +225,60 @@ def _make(
     return trained.student, trained.epochs, sum(e.seconds for e in trained.epochs)
 
 
-def _write(network: nn.Module, card: TeacherCard, place: Path) -> TeacherCard:
+@contextmanager
+def _alone(place: Shared) -> Iterator[None]:
+    """Nobody else makes this teacher, on this node or on another, unless it is there."""
+    with FileLock(place.directory / ".lock"), ExitStack() as stack:
+        if _read(place.directory) is None and not _fetched(place):
+            stack.enter_context(place.turn(_TURN, enough=lambda: _fetched(place)))
+        yield
+
+
+def _fetched(place: Shared) -> bool:
+    """Whether another node has made it; it is here then."""
+    return place.fetch(_WEIGHTS, _CARD) and _read(place.directory) is not None
+
+
+def _write(network: nn.Module, card: TeacherCard, place: Shared) -> TeacherCard:
     """Weights first, then the card that vouches for them."""
-    sha256 = save_weights(network, place / _WEIGHTS)
+    sha256 = save_weights(network, place.directory / _WEIGHTS)
     whole = replace(card, weights_sha256=sha256)
-    write_bytes(place / _CARD, json.dumps(asdict(whole), indent=1).encode())
+    write_bytes(place.directory / _CARD, json.dumps(asdict(whole), indent=1).encode())
+    place.put(_WEIGHTS, _CARD)
     return whole
 
 
 def _as_first(
-    network: nn.Module, card: TeacherCard, place: Path, ranks: Ranks, device: torch.device
+    network: nn.Module, card: TeacherCard, place: Shared, ranks: Ranks, device: torch.device
 ) -> TeacherCard:
     """What the first worker has just written, on every worker: norms differ after the last step."""
     stored = _agreed(place, ranks, device)
     if stored is None:
-        raise TrialError(f"the teacher that was just written to {str(place)!r} cannot be read")
+        problem = f"the teacher that was just written to {str(place.place)!r} cannot be read"
+        raise TrialError(problem)
     written, state = stored
-    load_into(network, state, source=place / _WEIGHTS)
+    load_into(network, state, source=place.directory / _WEIGHTS)
     return replace(written, reused=False, epochs=card.epochs)
 
 
 def _agreed(
-    place: Path, ranks: Ranks, device: torch.device
+    place: Shared, ranks: Ranks, device: torch.device
 ) -> tuple[TeacherCard, dict[str, torch.Tensor]] | None:
     """What is stored as the first worker sees it: the others must load or train as it does.
 
     Raises:
         TrialError: it sees a teacher that this worker does not.
     """
-    stored = _read(place) if ranks.is_first else None
+    stored = _read(place.directory) if ranks.is_first else None
     found = ranks.agree(stored is not None, device)
     if found and not ranks.is_first:
-        stored = _read(place)
+        stored = _read(place.directory)
+        if stored is None and _fetched(place):
+            stored = _read(place.directory)
         if stored is None:
             raise TrialError(
                 f"worker {ranks.rank} cannot read the teacher that the first worker found in "
-                f"{str(place)!r}: teachers must lie on storage that all nodes share"
+                f"{str(place.place)!r}: teachers must lie on storage that all nodes share"
             )
     return stored
 

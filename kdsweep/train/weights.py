@@ -2,23 +2,26 @@
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from safetensors.torch import save
 from torch import nn
 
 from kdsweep.errors import SpecError
-from kdsweep.storage.atomic import write_bytes
+from kdsweep.storage.address import Place
+from kdsweep.storage.folder import write_at
 from kdsweep.sweep_file.weights import mismatch
 
 
-def save_weights(network: nn.Module, path: Path, *, about: dict[str, str] | None = None) -> str:
-    """Write the state dict as safetensors, atomically; returns the sha256 of the file."""
+def save_weights(network: nn.Module, place: Place, *, about: dict[str, str] | None = None) -> str:
+    """Write the state dict as safetensors, atomically; returns the sha256 of the file.
+
+    Raises:
+        OSError: ``place``, a path or an address, cannot be written to.
+    """
     state = {k: v.detach().cpu().contiguous().clone() for k, v in network.state_dict().items()}
     data = save(state, metadata=about)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, data)
+    write_at(place, data)
     return hashlib.sha256(data).hexdigest()
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kdsweep.data.cache import cache_folder, kept
+from kdsweep.data.cache import kept
+from kdsweep.storage.copies import cache_folder
 
 
 @pytest.fixture(autouse=True)

@@ -208,7 +208,7 @@ def test_a_damaged_run_is_refused(store):
 @pytest.mark.parametrize("trial_id", ["../other", "a/b", "", ".", "a\n", "-x", "a" * 65, "ü"])
 def test_a_trial_stays_in_its_run_directory(store, trial_id):
     with pytest.raises(ResultError, match="is not a trial id"):
-        store.weights_path(trial_id)
+        store.weights_of(trial_id)
 
 
 def test_links_are_not_followed_out_of_the_run(store, tmp_path):

@@ -91,7 +91,7 @@ def test_a_link_in_place_of_a_trial_is_not_written_through(store, elsewhere):
         store.write(trial_result(1))
     assert str(refused.value) == f"{store.directory}/trials/t0001: {LINK}"
     with pytest.raises(ResultError, match="is a link"):
-        store.weights_path("t0001")
+        store.weights_of("t0001")
     assert (elsewhere / "result.json").read_bytes() == before
     assert len(os.listdir(elsewhere)) == 1
 

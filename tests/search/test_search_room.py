@@ -36,7 +36,7 @@ class Scene:
         for each in trials:
             self.store.write(each)
             if each.weights is not None:
-                self.store.weights_path(each.trial_id).write_bytes(b"w" * SIZE)
+                self.store.weights_of(each.trial_id).write_bytes(b"w" * SIZE)
         self.teachers = directory / "runs" / "teachers"
         self.room = Room(self.store, max_bytes, teachers=self.teachers, tell=self.said.append)
         self.front = front_of(trials, OBJECTIVES)
@@ -46,7 +46,7 @@ class Scene:
 
     @property
     def kept(self):
-        return [t.number for t in self.trials if self.store.weights_path(t.trial_id).exists()]
+        return [t.number for t in self.trials if self.store.weights_of(t.trial_id).exists()]
 
 
 # 2 and 4 are the front; 0, 1 and 3 are dominated.

@@ -74,7 +74,7 @@ def test_a_suggestion_is_a_job_for_a_lane(scene):
     job = job_of(config)
     assert (config["board"], config["namespace"]) == ("board", "kdsweep")
     assert (job["key"], job["kind"]) == ("00000", "trial")
-    assert job["weights"] == str(store.weights_path("00000").resolve())
+    assert job["weights"] == str(store.weights_of("00000"))
     trial = TrialSpec.model_validate(job["trial"])
     assert trial.strategy.name == "none"
     assert store.read()[0].trial == job["trial"]

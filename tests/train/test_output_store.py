@@ -16,6 +16,7 @@ from torch import nn
 
 from kdsweep.errors import TrialError
 from kdsweep.spec import TrialSpec
+from kdsweep.storage.shared import Shared
 from kdsweep.train import output_store
 from kdsweep.train.output_store import BATCH, OutputStore
 from kdsweep.train.tables import DeviceTable
@@ -107,7 +108,7 @@ def test_all_that_is_missing_comes_from_one_forward_and_what_is_there_is_left(tm
 def test_a_block_is_made_with_all_that_others_will_ask_for(tmp_path):
     master = counting()
     split = splits_of(whole()).train
-    store = OutputStore(tmp_path, "weights", master, split, (LAYER, "stages.0"))
+    store = OutputStore(Shared(tmp_path), "weights", master, split, (LAYER, "stages.0"))
     rows(store, 0)
     assert sum(master.asked) == split.num_samples
     found = rows(store, 0, ("stages.0", LAYER))
@@ -117,14 +118,14 @@ def test_a_block_is_made_with_all_that_others_will_ask_for(tmp_path):
     # What was there before is not made again for what others may ask for later.
     another = counting()
     rows(store_in(tmp_path, teacher(), whole()), 1)
-    rows(OutputStore(tmp_path, "weights", another, split, (LAYER,)), 1)
+    rows(OutputStore(Shared(tmp_path), "weights", another, split, (LAYER,)), 1)
     assert another.asked == []
 
 
 def test_other_weights_have_other_outputs(tmp_path):
     split = splits_of(whole()).train
     for key in ("one", "two", "one"):
-        OutputStore(tmp_path, key, teacher(), split).view(0, (), device=CPU)
+        OutputStore(Shared(tmp_path), key, teacher(), split).view(0, (), device=CPU)
     assert len(list(tmp_path.iterdir())) == 2
 
 

@@ -12,6 +12,7 @@ from kdsweep.batch import Batch, Outputs
 from kdsweep.data.base import Split, Splits
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import Component, TrialSpec
+from kdsweep.storage.shared import Shared
 from kdsweep.train.loop import Report, Trained, Verdict, train
 from kdsweep.train.output_store import OutputStore
 from kdsweep.train.ranks import ALONE
@@ -76,7 +77,7 @@ def counting() -> Counting:
 
 def store_in(folder: Path, master: Teacher, trial: TrialSpec) -> OutputStore:
     """Where what a teacher says of the trial's training data is kept."""
-    return OutputStore(folder, "weights", master, splits_of(trial).train)
+    return OutputStore(Shared(folder), "weights", master, splits_of(trial).train)
 
 
 def go_on(epoch: EpochMetrics, teacher: str = "") -> Verdict:

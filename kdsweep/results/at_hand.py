@@ -1,0 +1,56 @@
+"""Runs by what people call them: a directory, or an address whose copy is brought up to date."""
+
+from pathlib import Path
+
+from kdsweep.errors import ResultError
+from kdsweep.results.holder import drives_here
+from kdsweep.results.mirror import refresh, runs_at
+from kdsweep.results.places import META_FILE, no_run_here
+from kdsweep.storage.address import checked, is_address
+from kdsweep.storage.copies import TEACHERS, address_of_root, root_at_hand
+
+
+def run_at_hand(text: str) -> Path:
+    """The directory of the run that ``text`` names.
+
+    Raises:
+        ResultError: there is no run at the address, or its store does not answer.
+        SpecError: it is no address of a run.
+    """
+    if not is_address(text):
+        return Path(text)
+    root, _, name = checked(text).rpartition("/")
+    directory = root_at_hand(root) / name
+    up_to_date(directory)
+    if not (directory / META_FILE).exists():
+        raise ResultError(no_run_here(directory, _runs_at(root_at_hand(root))), source=text)
+    return directory
+
+
+def runs_at_hand(text: str) -> Path:
+    """The directory that holds the runs which ``text`` names, each of them up to date.
+
+    Raises:
+        ResultError: the store does not answer.
+        SpecError: see ``address.checked``.
+    """
+    root = root_at_hand(checked(text) if is_address(text) else text)
+    for name in _runs_at(root):
+        if name == META_FILE:
+            return run_at_hand(text)
+        up_to_date(root / name)
+    return root
+
+
+def up_to_date(directory: Path) -> None:
+    """Bring a copy of a run up to date, unless a process of this machine drives it.
+
+    Raises:
+        ResultError: the store does not answer.
+    """
+    refresh(directory, still_driven=lambda: drives_here(directory))
+
+
+def _runs_at(root: Path) -> list[str]:
+    address = address_of_root(root)
+    return [] if address is None else [n for n in runs_at(address) if n != TEACHERS]
