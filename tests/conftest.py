@@ -60,3 +60,27 @@ def opened(_audited: None) -> Iterator[Opened]:
     _listeners.append(listener)
     yield listener
     _listeners.remove(listener)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Any]:
+    """An object store that speaks S3."""
+    from object_store import ObjectStore
+
+    server = ObjectStore()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def store_at(s3_server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """The address of an empty place in it, and a cache of this test's own."""
+    import uuid
+
+    import fsspec
+
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("KDSWEEP_CACHE", str(tmp_path / "cache"))
+    fsspec.filesystem("s3").makedirs("bucket", exist_ok=True)
+    return f"s3://bucket/{uuid.uuid4().hex[:8]}"

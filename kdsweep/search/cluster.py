@@ -1,5 +1,6 @@
 """Ray: started on this machine, or joined at an address; and how many lanes fit."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,13 @@ from kdsweep.sweep_file.plan import Resources, gpu_shares, resources, this_machi
 import ray  # isort: skip
 from ray._private import parameter  # isort: skip
 
+_log = logging.getLogger(__name__)
+
 NAMESPACE = "kdsweep"
+
+ATTEMPTS = 4
+_TOO_SLOW = "timed out during startup"
+"""What Ray says of a machine on which it was not up in thirty seconds; no setting of its is longer."""
 
 OBJECT_STORE_BYTES = 200 * 2**20
 """Trials and reports are small: a local Ray needs no share of the memory for them."""
@@ -86,18 +93,41 @@ def _connect(cluster: ClusterSpec) -> None:
         "namespace": NAMESPACE,
     }
     if cluster.address is None:
-        machine = this_machine()
-        with _lean():
-            ray.init(
-                address="local",
-                num_cpus=machine.cpus,
-                num_gpus=machine.gpus,
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                **quiet,
-            )
-        return
-    join(cluster.address, **quiet)
+        _start_here(quiet)
+    else:
+        join(cluster.address, **quiet)
+
+
+def _start_here(quiet: dict[str, Any]) -> None:
+    """Start Ray on this machine, again where it is too busy for that.
+
+    Raises:
+        SpecError: Ray says that it cannot.
+    """
+    machine = this_machine()
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with _lean():
+                ray.init(
+                    address="local",
+                    num_cpus=machine.cpus,
+                    num_gpus=machine.gpus,
+                    include_dashboard=False,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    **quiet,
+                )
+        except Exception as error:  # Ray raises this very class for it
+            ray.shutdown()
+            reason = str(error).strip().split("\n")[0]
+            _log.warning("Ray did not start, attempt %d of %d: %s", attempt, ATTEMPTS, reason)
+            if _TOO_SLOW not in reason or attempt == ATTEMPTS:
+                raise SpecError(
+                    f"Ray does not start on this machine ({reason}; attempt {attempt}); look at "
+                    "what else runs here, at the room in its temporary directory (RAY_TMPDIR) and "
+                    "at Ray's own logs there (ray/session_latest/logs)"
+                ) from error
+        else:
+            return
 
 
 @contextmanager

@@ -99,7 +99,7 @@ class Watch:
         self._refusal = self._refusal or why
 
     def __enter__(self) -> "Watch":
-        self._started = time.monotonic()
+        self._lanes_seen_at = time.monotonic()
         self._thread.start()
         return self
 
@@ -158,6 +158,8 @@ class Watch:
 
     def _look(self) -> None:
         up, events = ray.get([self._board.lanes.remote(), self._board.events.remote()])
+        if up:
+            self._lanes_seen_at, self._said = time.monotonic(), False
         for event in events:
             self._progress.message(event)
         self._lanes.note(up)
@@ -186,14 +188,15 @@ class Watch:
 
         Workers that have their room may take minutes to start where the machine is busy.
         """
-        waited = time.monotonic() - self._started
+        waited = time.monotonic() - self._lanes_seen_at
         return waited > LANES_STUCK_AFTER_S or (waited > NO_LANE_AFTER_S and waits_for_room())
 
     def _say_that_nothing_moves(self) -> None:
         """On this machine nothing will change; a cluster may grow, so there the sweep waits on."""
         self._said = True
-        waited = time.monotonic() - self._started
-        why = f"no lane came up within {waited:.0f} s: {arithmetic(self._fitted)}"
+        waited = time.monotonic() - self._lanes_seen_at
+        what = "came back" if self._num_lanes_up else "came up"
+        why = f"no lane {what} within {waited:.0f} s: {arithmetic(self._fitted)}"
         advice = "lower cluster.concurrent_trials or cpus_per_worker"
         if self._fitted.may_grow:
             self._progress.message(f"{why}; waiting for the cluster (Ctrl-C stops), or {advice}")

@@ -17,6 +17,15 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _TOKENS = ("ETag", "etag", "md5Hash", "generation", "LastModified", "updated", "mtime")
+_OPTIONS: dict[str, dict[str, Any]] = {
+    # By default a server that takes a connection and says nothing is waited for, with all that is
+    # tried again, for many minutes in a call. What has to be patient here asks again by itself.
+    "s3": {
+        "config_kwargs": {
+            "connect_timeout": 10, "read_timeout": 30, "retries": {"total_max_attempts": 2},
+        }
+    },
+}  # fmt: skip
 _AT_ONCE = 64
 """Objects that are asked for together."""
 
@@ -85,7 +94,8 @@ class Objects:
             logging.getLogger(noisy).setLevel(logging.ERROR)
         self.address = address
         # A listing that is remembered would hide what other machines write.
-        self._fs, root = fsspec.core.url_to_fs(address, use_listings_cache=False)
+        options = _OPTIONS.get(address.partition(":")[0], {})
+        self._fs, root = fsspec.core.url_to_fs(address, use_listings_cache=False, **options)
         self._root = str(root).rstrip("/")
 
     def read(self, name: str) -> bytes:

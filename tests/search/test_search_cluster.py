@@ -121,3 +121,43 @@ def test_the_arithmetic_of_lanes_that_do_not_come_up(monkeypatch):
         "4 lanes x 2 workers need 20 CPUs and 4 GPUs; the cluster has 16 CPUs (3 free) and "
         "2 GPUs (0 free)"
     )
+
+
+TOO_SLOW = "The current node timed out during startup. This could happen because of the machine"
+
+
+class _Starts:
+    """``ray.init`` that fails as often as it is told to."""
+
+    def __init__(self, monkeypatch, *failures):
+        self.failures, self.attempts, self.shut_down = list(failures), 0, 0
+        monkeypatch.setattr(cluster_module.ray, "init", self.init)
+        monkeypatch.setattr(cluster_module.ray, "shutdown", self.shutdown)
+
+    def init(self, **settings):
+        self.attempts += 1
+        if self.failures:
+            raise self.failures.pop(0)
+
+    def shutdown(self):
+        self.shut_down += 1
+
+
+def test_ray_is_started_again_where_the_machine_is_too_busy(monkeypatch):
+    starts = _Starts(monkeypatch, Exception(TOO_SLOW), Exception(TOO_SLOW))
+    cluster_module._connect(ClusterSpec())
+    assert (starts.attempts, starts.shut_down) == (3, 2)
+
+
+def test_what_does_not_come_up_is_said_in_a_sentence(monkeypatch):
+    starts = _Starts(monkeypatch, *[Exception(TOO_SLOW)] * cluster_module.ATTEMPTS)
+    with pytest.raises(SpecError, match=r"Ray does not start on this machine .*timed out"):
+        cluster_module._connect(ClusterSpec())
+    assert starts.attempts == cluster_module.ATTEMPTS
+
+
+def test_another_failure_of_ray_is_said_at_once(monkeypatch):
+    starts = _Starts(monkeypatch, OSError("AF_UNIX path length cannot exceed 107 bytes\nmore"))
+    with pytest.raises(SpecError, match=r"\(AF_UNIX path .* bytes; attempt 1\)"):
+        cluster_module._connect(ClusterSpec())
+    assert starts.attempts == 1

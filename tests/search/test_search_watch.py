@@ -226,6 +226,31 @@ def test_a_lane_that_is_up_may_take_its_time(scene, monkeypatch):
     assert scene.ups == ["up"]
 
 
+def test_lanes_that_were_up_have_as_long_to_come_back(scene, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(watch_module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(watch_module, "waits_for_room", lambda: True)
+    monkeypatch.setattr(watch_module, "arithmetic", lambda fitted: "the arithmetic")
+    scene.board.up = {"lane-000": {}}
+    watch = scene.watch()
+
+    def lose_it_late():
+        until(lambda: "training" in scene.heard.phases)
+        clock[0] = 10 * watch_module.LANES_STUCK_AFTER_S
+        looks = scene.board.looks
+        until(lambda: scene.board.looks >= looks + 3)
+        scene.board.up = {}
+        clock[0] += watch_module.NO_LANE_AFTER_S - 1
+        looks = scene.board.looks
+        until(lambda: scene.board.looks >= looks + 3)
+        assert watch.failure is None
+        clock[0] += 2
+
+    failure = scene.ends(watch, then=lose_it_late)
+    seconds = watch_module.NO_LANE_AFTER_S + 1
+    assert failure.startswith(f"no lane came back within {seconds:.0f} s: the arithmetic")
+
+
 def test_a_teacher_that_cannot_be_made_ends_the_sweep(scene):
     scene.board.up = {"lane-000": {}}
     scene.board.teacher["outcome"] = {"status": "failed", "error": "epoch 3: the loss is nan"}
