@@ -2,6 +2,7 @@
 
 import logging
 import socket
+from contextlib import suppress
 
 from moto.server import ThreadedMotoServer
 
@@ -44,7 +45,12 @@ def files(address):
     import fsspec
 
     fs, root = fsspec.core.url_to_fs(address, use_listings_cache=False)
-    return {path.removeprefix(f"{root}/"): fs.cat_file(path) for path in fs.find(root)}
+    found = {}
+    for path in fs.find(root):
+        # What is being replaced may be gone by now.
+        with suppress(FileNotFoundError):
+            found[path.removeprefix(f"{root}/")] = fs.cat_file(path)
+    return found
 
 
 def put(address, content):

@@ -197,6 +197,9 @@ def parsed(line):
     name, *arguments = shlex.split(line)
     commands = typer.main.get_command(app).commands
     assert name in commands
+    # A run at an address would be looked for there.
+    local = {each: "runs/digits" for each in arguments if each.startswith(("s3://", "gs://"))}
+    arguments = [local.get(each, each) for each in arguments]
     if arguments:  # else it is the command's name, in a sentence
         commands[name].make_context(name, arguments)
     sweep_files = [ROOT / part for part in arguments if part.startswith("search_spaces/")]

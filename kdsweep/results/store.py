@@ -38,6 +38,7 @@ from kdsweep.results.places import (
     refuse_link,
     refuse_what_is_there,
 )
+from kdsweep.results.reading import read_record
 from kdsweep.results.record import TrialResult
 from kdsweep.results.stopping import forget_the_request, is_asked_to_stop
 from kdsweep.results.trial_file import trial_file
@@ -227,7 +228,7 @@ class RunStore:
         trials = self.trials_dir
         for trial_id in [] if trials.is_symlink() else sorted(folders(trials)):
             try:
-                result = self._read_one(trial_id)
+                result = read_record(trials, trial_id)
             except ResultError as error:
                 problems.append(str(error))
                 continue
@@ -242,26 +243,8 @@ class RunStore:
         Raises:
             ResultError: one of them cannot be read.
         """
-        found = map(self._read_one, trial_ids)
+        found = (read_record(self.trials_dir, trial_id) for trial_id in trial_ids)
         return [result for result in found if result is not None]
-
-    def _read_one(self, trial_id: str) -> TrialResult | None:
-        """A trial's record; none where the trial has begun but has not reported yet."""
-        path = self.directory / _TRIALS / trial_id / "result.json"
-        try:
-            result = TrialResult.model_validate_json(read_own(path))
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise ResultError(f"cannot be read and is left out: {error}", source=path) from error
-        except ValidationError as error:
-            raise ResultError(f"{damage(error)}; it is left out", source=path) from error
-        if result.trial_id != trial_id:
-            raise ResultError(
-                f"is the record of trial {result.trial_id!r}, not of {trial_id!r}; it is left out",
-                source=path,
-            )
-        return result
 
     @contextmanager
     def hold(self, tell: Callable[[str], object] = lambda problem: None) -> Iterator[None]:

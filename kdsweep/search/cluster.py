@@ -24,7 +24,7 @@ NAMESPACE = "kdsweep"
 
 ATTEMPTS = 4
 _TOO_SLOW = "timed out during startup"
-"""What Ray says of a machine on which it was not up in thirty seconds; no setting of its is longer."""
+"""What Ray says where it was not up in thirty seconds, which nothing can make longer."""
 
 OBJECT_STORE_BYTES = 200 * 2**20
 """Trials and reports are small: a local Ray needs no share of the memory for them."""

@@ -144,22 +144,19 @@ def test_a_request_to_stop_is_heard(store_at, monkeypatch, tmp_path):
     assert not is_asked_to_stop(store.directory)
 
 
-def test_what_a_dead_driver_had_not_sent_is_kept_and_sent(store_at, monkeypatch, tmp_path):
+def test_what_a_dead_driver_had_not_sent_is_kept_and_sent(store_at):
     store, address = made(store_at), f"{store_at}/digits"
     with store.hold():
         for number in range(3):
             store.write(trial_result(number, **RUNNING))
     # The driver dies here: what it writes from now on stays in the copy.
-    monkeypatch.setattr("kdsweep.results.mirror.Mirror.changed", lambda self, *names: None)
+    store._mirror.objects = None
     store.write(trial_result(0))
     store.write(trial_result(1, status="running", interruptions=("late",)))
     store.write(trial_result(3))
     store.write(trial_result(4, **RUNNING))
     store.update_meta(wall_seconds=9.0)
-    monkeypatch.undo()
-    for name in ("AWS_ENDPOINT_URL",):
-        assert name  # the server is still named below
-    found = _read_with(store_at, store, monkeypatch, tmp_path)
+    found = read(address)[1]
     assert {r.number: r.status for r in found} == {
         0: "complete", 1: "running", 2: "running", 3: "complete",
     }  # fmt: skip
@@ -168,10 +165,6 @@ def test_what_a_dead_driver_had_not_sent_is_kept_and_sent(store_at, monkeypatch,
     assert json.loads(there["trials/t0003/result.json"])["status"] == "complete"
     assert "trials/t0003/trial.yaml" in there
     assert json.loads(there["run.json"])["wall_seconds"] == 9.0
-
-
-def _read_with(store_at, store, monkeypatch, tmp_path):
-    return read(f"{store_at}/digits")[1]
 
 
 def test_what_another_driver_wrote_since_is_kept_before_that(store_at, monkeypatch, tmp_path):
@@ -229,18 +222,29 @@ def test_a_copy_that_was_damaged_is_fetched_again(store_at):
     assert found.problems == ()
 
 
-def test_a_record_that_is_damaged_in_the_store_is_set_aside_there(store_at):
+def test_a_record_that_is_damaged_in_the_store_is_mended_from_a_copy(store_at):
+    store, address = made(store_at), f"{store_at}/digits"
+    with store.hold():
+        store.write(trial_result(0))
+    whole = files(address)["trials/t0000/result.json"]
+    put(f"{address}/trials/t0000/result.json", whole[:50])
+    assert read(address)[1] == [trial_result(0)]
+    assert files(address)["trials/t0000/result.json"] == whole
+
+
+def test_a_record_that_is_damaged_in_the_store_is_set_aside_there(store_at, monkeypatch, tmp_path):
     store, address = made(store_at), f"{store_at}/digits"
     with store.hold():
         store.write(trial_result(0))
         store.write(trial_result(1))
     whole = files(address)["trials/t0001/result.json"]
     put(f"{address}/trials/t0001/result.json", whole[:50])
-    store, results = read(address)
-    assert [r.number for r in results] == [0]
-    with store.hold():
-        (said,) = mend(store, results)
-        assert "record of trial t0001 is damaged" in said
+    with another_machine(monkeypatch, tmp_path):
+        store, results = read(address)
+        assert [r.number for r in results] == [0]
+        with store.hold():
+            (said,) = mend(store, results)
+            assert "record of trial t0001 is damaged" in said
     there = files(address)
     assert there["damaged/t0001/result.json"] == whole[:50]
     assert not [name for name in there if name.startswith("trials/t0001/")]
@@ -270,14 +274,20 @@ def test_a_driver_of_this_machine_is_newer_than_the_store(store_at, monkeypatch)
 def test_a_store_that_is_away_at_the_end_is_told_and_sent_later(store_at, s3_server, monkeypatch):
     monkeypatch.setattr("kdsweep.results.mirror.LAST_PATIENCE_S", 0.5)
     store, address = made(store_at), f"{store_at}/digits"
-    with pytest.raises(ResultError, match=r"files of the run are in .* alone") as told:
+
+    def drive():
         with store.hold():
             store.write(trial_result(0, **RUNNING))
             assert _soon(lambda: "trials/t0000/result.json" in files(address))
             s3_server.stop()
             store.write(trial_result(0))
             store.update_meta(status="complete", wall_seconds=7.0)
-    s3_server.start()
+
+    try:
+        with pytest.raises(ResultError, match=r"files of the run are in .* alone") as told:
+            drive()
+    finally:
+        s3_server.start()
     assert str(told.value).startswith(f"{address}: does not answer: ")
     # Its lease was not given up, but its process is this one, and drives nothing any more.
     monkeypatch.setattr(holder_module, "drives_here", lambda directory: False)
