@@ -218,8 +218,7 @@ def _print_choice(store: RunStore, choice: Choice, chosen: TrialResult) -> None:
         )
     if len(chosen.trial_ids) > 1:
         typer.echo(f"trials      {' '.join(chosen.trial_ids)}")
-    directory = store.trial_dir(chosen.trial_id)
-    typer.echo(f"trial file  {directory / 'trial.yaml'}")
+    typer.echo(f"trial file  {store.trial_file(chosen.trial_id)}")
     if chosen.weights is not None:
         typer.echo(f"weights     {store.place}/{chosen.weights}")
     else:

@@ -28,7 +28,6 @@ from kdsweep.storage.pump import Pump
 META, SWEEP, JOB_FILE, LOG_FILE = "run.json", "sweep.yaml", "job.json", "logs/driver.log"
 _INDEX, _LOCK = ".storage.index.json", ".storage.lock"
 _OF_A_RUN = {META, SWEEP, JOB_FILE, LOG_FILE, "front.csv", "front.png"}
-_OF_A_TRIAL = {"result.json", "trial.yaml"}
 _LARGEST_BYTES = 64 * 2**20
 """Of a record: thousands of epochs are some megabytes."""
 LAST_PATIENCE_S = 120.0
@@ -70,12 +69,11 @@ class Mirror:
                 self.objects.write(name, (self._directory / name).read_bytes())
 
     def removed(self, below: str) -> None:
-        """A file or a folder of the run is needed no more."""
+        """A folder of the run is needed no more."""
         if self._pump is not None:
             self._pump.removed(below)
         elif self.objects is not None:
             self.objects.remove_all(below)
-            self.objects.remove([below])
 
     @contextmanager
     def sending(self, tell: Callable[[str], object]) -> Iterator[None]:
@@ -88,8 +86,11 @@ class Mirror:
             yield
             return
         pump = self._pump = Pump(self.objects, self._directory, tell)
-        self._send_or_remove(JOB_FILE)
         try:
+            if (self._directory / JOB_FILE).exists():
+                pump.changed(JOB_FILE)
+            else:
+                self.objects.remove([JOB_FILE])
             yield
             self.changed(LOG_FILE)
             if pump.num_left:
@@ -107,12 +108,6 @@ class Mirror:
         finally:
             self._pump = None
             pump.close()
-
-    def _send_or_remove(self, name: str) -> None:
-        if (self._directory / name).exists():
-            self.changed(name)
-        else:
-            self.removed(name)
 
 
 def refresh(directory: Path, *, still_driven: Callable[[], bool] = lambda: False) -> None:
@@ -183,11 +178,12 @@ def _refresh(directory: Path, objects: Objects) -> None:
 
 
 def _is_record(name: str) -> bool:
+    """Whether a copy has it: a trial's file follows from its record, and is not fetched."""
     parts = name.split("/")
     if any(part in ("", ".", "..") for part in parts):
         return False
     return name in _OF_A_RUN or (
-        len(parts) == 3 and parts[0] == "trials" and parts[2] in _OF_A_TRIAL
+        len(parts) == 3 and parts[0] == "trials" and parts[2] == "result.json"
     )
 
 

@@ -46,7 +46,7 @@ from kdsweep.storage.address import Place, under
 from kdsweep.storage.atomic import sync_directory, write_bytes, write_files
 from kdsweep.storage.copies import address_of, name_of
 
-SWEEP_FILE = "sweep.yaml"
+SWEEP_FILE, TRIAL_FILE = "sweep.yaml", "trial.yaml"
 _TRIALS, _CHECKPOINTS, _WEIGHTS = "trials", "checkpoints", "student.safetensors"
 _TRIAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -216,11 +216,24 @@ class RunStore:
         directory = self.trial_dir(result.trial_id)
         directory.mkdir(parents=True, exist_ok=True)
         files = {"result.json": _json(result)}
-        if result.trial_id not in self._with_trial_file and not (directory / "trial.yaml").exists():
-            files["trial.yaml"] = trial_file(result).encode()
+        if result.trial_id not in self._with_trial_file and not (directory / TRIAL_FILE).exists():
+            files[TRIAL_FILE] = trial_file(result).encode()
         write_files(directory, files)
         self._mirror.changed(*(f"{_TRIALS}/{result.trial_id}/{name}" for name in files))
         self._with_trial_file.add(result.trial_id)
+
+    def trial_file(self, trial_id: str) -> Path:
+        """The trial as a file that runs again; of a copy it is made from the record.
+
+        Raises:
+            ResultError: the record cannot be read.
+            OSError: the file cannot be written.
+        """
+        path = self.trial_dir(trial_id) / TRIAL_FILE
+        if address_of(self.directory) is not None and not path.exists():
+            for result in self.read_some([trial_id]):
+                write_bytes(path, trial_file(result).encode())
+        return path
 
     def read(self) -> list[TrialResult]:
         """Every trial's record, by number; the unreadable ones become ``problems``."""

@@ -5,6 +5,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -122,12 +123,11 @@ class Objects:
         self._asked(name, lambda path: self._fs.pipe_file(path, content))
 
     def create(self, name: str, content: bytes) -> bool:
-        """Make an object that is not there; whether this call made it."""
-        try:
+        """Make an object that is not there; whether it is the one with this ``content`` now."""
+        with suppress(FileExistsError):
             self._asked(name, lambda path: self._fs.pipe_file(path, content, mode="create"))
-        except FileExistsError:
-            return False
-        # Of a store that knows no conditions the last writer wins, and the others see it here.
+        # An answer that was lost is asked for again, and finds its own object. Of a store that
+        # knows no conditions the last writer wins, and the others see it here.
         return self.read(name) == content
 
     def download(self, name: str, path: Path) -> None:

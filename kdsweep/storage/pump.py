@@ -27,6 +27,7 @@ class Pump:
         self._todo: OrderedDict[str, deque[tuple[str, _Work]]] = OrderedDict()
         self._busy: set[str] = set()
         self._failing: set[str] = set()
+        self._num_done = 0
         self._closed = False
         self._threads = [
             threading.Thread(target=self._send, name=f"kdsweep-pump-{number}", daemon=True)
@@ -40,8 +41,8 @@ class Pump:
         self._add(name, f"+{name}", lambda: self._upload(name))
 
     def removed(self, below: str) -> None:
-        """A folder or a file is gone."""
-        self._add(below, f"-{below}", lambda: self._remove(below))
+        """A folder is gone."""
+        self._add(below, f"-{below}", lambda: self._objects.remove_all(below))
 
     @property
     def num_left(self) -> int:
@@ -51,16 +52,14 @@ class Pump:
 
     def wait(self, patience_s: float) -> bool:
         """Wait until all is there; whether it is. Patience ends after so long without progress."""
-        left, since = self.num_left, time.monotonic()
-        while left:
+        done, since = self._num_done, time.monotonic()
+        while self.num_left:
+            if self._num_done > done:
+                done, since = self._num_done, time.monotonic()
             if time.monotonic() - since > patience_s:
                 return False
             with self._state:
                 self._state.wait(0.1)
-            now = self.num_left
-            if now < left:
-                since = time.monotonic()
-            left = now
         return True
 
     def close(self) -> None:
@@ -81,7 +80,6 @@ class Pump:
             self._state.notify()
 
     def _send(self) -> None:
-        pause_s = 1.0
         while True:
             with self._state:
                 found = self._next()
@@ -92,18 +90,25 @@ class Pump:
                     return
                 key, work = found
                 self._busy.add(key)
+            self._do(key, work)
+            with self._state:
+                self._busy.discard(key)
+                self._state.notify_all()
+
+    def _do(self, key: str, work: _Work) -> None:
+        """Have it done, however often the store must be asked."""
+        pause_s = 1.0
+        while not self._closed:
             try:
                 work()
             except OSError as error:
-                self._again(key, work)
                 self._has_failed(key, error)
                 with self._state:
                     self._state.wait_for(lambda: self._closed, pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             else:
-                pause_s = 1.0
                 self._has_worked(key)
-            self._free(key)
+                return
 
     def _next(self) -> tuple[str, _Work] | None:
         for key, todo in self._todo.items():
@@ -114,15 +119,6 @@ class Pump:
                 return key, work
         return None
 
-    def _again(self, key: str, work: _Work) -> None:
-        with self._state:
-            self._todo.setdefault(key, deque()).appendleft(("", work))
-
-    def _free(self, key: str) -> None:
-        with self._state:
-            self._busy.discard(key)
-            self._state.notify_all()
-
     def _has_failed(self, key: str, error: OSError) -> None:
         with self._state:
             is_first = not self._failing
@@ -132,6 +128,7 @@ class Pump:
 
     def _has_worked(self, key: str) -> None:
         with self._state:
+            self._num_done += 1
             was_last = self._failing == {key}
             self._failing.discard(key)
         if was_last:
@@ -146,7 +143,3 @@ class Pump:
             self._objects.write(name, content)
         except FileNotFoundError as error:
             raise StorageError(f"{self._objects.address}: {error}") from error
-
-    def _remove(self, below: str) -> None:
-        self._objects.remove_all(below)
-        self._objects.remove([below])

@@ -171,7 +171,7 @@ class Recorder:
         return child
 
     def _send_trial_file(self, child: _Child, result: TrialResult) -> None:
-        path = self._store.trial_dir(result.trial_id) / "trial.yaml"
+        path = self._store.trial_file(result.trial_id)
         # What a link leads to is not the run's.
         if path.is_file() and not path.is_symlink():
             self._client.log_artifact(child.run_id, str(path))

@@ -60,6 +60,8 @@ def test_what_a_driver_writes_is_read_on_another_machine(store_at, monkeypatch, 
         assert found.place == address
         assert found.meta == store.meta
         assert results == store.read()
+        trial_file = store.trial_dir("t0001") / "trial.yaml"
+        assert found.trial_file("t0001").read_bytes() == trial_file.read_bytes()
         assert found.sweep_text == "name: digits\n"
         assert found.weights_of("t0001") == f"{address}/trials/t0001/student.safetensors"
         stores, problems = find_runs(runs_at_hand(store_at))
