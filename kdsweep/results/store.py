@@ -173,18 +173,17 @@ class RunStore:
         return name_of(self.directory)
 
     @property
-    def trials_place(self) -> Place:
-        """Where workers keep what is large: the directory of all trials, or its address."""
-        address = address_of(self.directory)
-        return self.trials_dir.resolve() if address is None else f"{address}/{_TRIALS}"
+    def base(self) -> Place:
+        """Where workers keep what is large: the run's directory, or its address."""
+        return address_of(self.directory) or self.directory.resolve()
 
     def weights_of(self, trial_id: str) -> Place:
         """Where a trial's student keeps its weights."""
-        return under(self.trials_place, self.trial_dir(trial_id).name, _WEIGHTS)
+        return under(self.base, _TRIALS, self.trial_dir(trial_id).name, _WEIGHTS)
 
     def checkpoints_of(self, trial_id: str) -> Place:
         """Where a trial that has not ended keeps what it goes on from."""
-        return under(self.trials_place, self.trial_dir(trial_id).name, _CHECKPOINTS)
+        return under(self.base, _TRIALS, self.trial_dir(trial_id).name, _CHECKPOINTS)
 
     @staticmethod
     def weights_name(trial_id: str) -> str:

@@ -56,11 +56,13 @@ class Room:
         return gone
 
     def used(self, ended: Collection[TrialResult]) -> int:
-        """Bytes of the run's weights and checkpoints, and of its teachers' stored outputs."""
+        """Bytes of the run's weights and checkpoints, those set aside as damaged among them, and
+        of all that is kept of its teachers.
+        """
         teachers = [each.trial_id for each in ended if each.role == "teacher"]
         digests = {trial_id.removeprefix("teacher-") for trial_id in teachers}
         outputs = (
-            size_under(under(self._teachers, name), {".f16", ".json"})
+            size_under(under(self._teachers, name), {".f16", ".json", ".safetensors"})
             for name in folders_in(self._teachers) if name[:8] in digests
         )  # fmt: skip
-        return size_under(self._store.trials_place, {".safetensors"}) + sum(outputs)
+        return size_under(self._store.base, {".safetensors"}) + sum(outputs)

@@ -79,7 +79,7 @@ def test_the_oldest_that_are_dominated_go_first_and_the_front_stays(
         )
 
 
-def test_checkpoints_and_outputs_of_the_runs_own_teachers_count(tmp_path):
+def test_checkpoints_what_is_set_aside_and_all_of_the_runs_own_teachers_count(tmp_path):
     teacher = trial(0, 0.99, 9000, role="teacher", trial_id="teacher-0123abcd", weights=None)
     scene = Scene(tmp_path, [*FIVE, teacher], 10_000)
     assert scene.room.used(scene.trials) == 5 * SIZE
@@ -91,7 +91,11 @@ def test_checkpoints_and_outputs_of_the_runs_own_teachers_count(tmp_path):
         view.mkdir(parents=True)
         (view / "000.f16").write_bytes(b"o" * 70)
         (view.parent / "000.lock").write_bytes(b"l" * 7)
-    assert scene.room.used(scene.trials) == 5 * SIZE + 300 + 70
+        (scene.teachers / digest / "teacher.safetensors").write_bytes(b"t" * 20)
+    aside = scene.store.directory / "damaged" / "00003"
+    aside.mkdir(parents=True)
+    (aside / "student.safetensors").write_bytes(b"w" * 5)
+    assert scene.room.used(scene.trials) == 5 * SIZE + 300 + 70 + 20 + 5
 
 
 def test_what_lies_outside_is_not_counted_through_a_link(tmp_path):
