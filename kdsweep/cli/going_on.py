@@ -10,6 +10,8 @@ from kdsweep.cli.run import at_address, drive
 from kdsweep.results.at_hand import run_at_hand
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kdsweep.results.store import RunStore
     from kdsweep.sweep_file import Sweep
 
@@ -112,6 +114,7 @@ def _go_on(
     sweep = at_address(_extended(load(path), total), address)
     check_room(sweep)
     expected = None if despite_changes else what_must_not_change(store)
+    _refuse_another_teacher(sweep, expected or {}, store.place)
     done = store.read()
     for problem in store.problems:
         typer.echo(f"warning: {problem}", err=True)
@@ -162,6 +165,26 @@ def _limits_of(sweep: "Sweep") -> list[str]:
     search = sweep.spec.search
     budget = {} if search.budget is None else search.budget.model_dump(exclude_none=True)
     return [f"--{name}" for name in (*(["trials"] if search.has_most_trials else []), *budget)]
+
+
+def _refuse_another_teacher(sweep: "Sweep", expected: "Mapping[str, Any]", place: str) -> None:
+    """Where this machine can tell, nothing needs to be started to find out.
+
+    Raises:
+        ResultError: of the data that the run began with, its teacher would be another.
+    """
+    from kdsweep.errors import ResultError
+    from kdsweep.spec.trial import MAIN_TEACHER
+    from kdsweep.train.changed import changed_since
+
+    teacher = sweep.spec.trial.all_teachers.get(MAIN_TEACHER)
+    if teacher is None or not {"data", "teacher"} <= set(expected):
+        return
+    if teacher.weights is not None and not Path(teacher.weights).expanduser().is_file():
+        return  # it may lie on the machines of a cluster
+    changed = changed_since(expected, expected["data"], teacher)
+    if changed:
+        raise ResultError(changed, source=place)
 
 
 def _file_has_changed(path: Path) -> Exception:

@@ -9,14 +9,13 @@ from typing import Any
 
 from kdsweep.report.labels import trial_name
 from kdsweep.report.progress import Progress
-from kdsweep.results.meta import TeacherMeta
 from kdsweep.results.pareto import front
 from kdsweep.results.record import ENDED, EpochMetrics, Role, TrialResult
 from kdsweep.results.replicates import Gathering
 from kdsweep.results.store import RunStore
 from kdsweep.search.room import Room
+from kdsweep.search.teacher_record import teacher_meta, teacher_result
 from kdsweep.spec import TrialSpec
-from kdsweep.spec.trial import called
 from kdsweep.sweep_file import resolved
 from kdsweep.tracking.tracker import Tracker
 
@@ -36,12 +35,15 @@ class Journal:
         tracker: Tracker | None,
         *,
         done: Sequence[TrialResult] = (),
+        may_be_refused: bool = False,
     ) -> None:
+        """Where the sweep ``may_be_refused`` nothing is written until ``begin_for_sure``."""
         self._store, self.progress, self._tracker = store, progress, tracker
         self._lock = threading.RLock()
         self._open: dict[str, TrialResult] = {}
         self._num_kept: dict[str, int] = {}
-        self._begun: list[str] = []
+        self._unsure, self._held_back = may_be_refused, dict[str, TrialResult]()
+        self._told: dict[str, int] = {}
         self._tracked_at: dict[str, float] = {}
         self._said_where = False
         self._warned: set[str] = set()
@@ -75,7 +77,10 @@ class Journal:
         replicate: int = 0,
         replicates: int = 1,
     ) -> TrialResult:
-        """A trial was proposed: it has a record from now on, whatever dies."""
+        """A trial was proposed: it has a record from now on, whatever dies.
+
+        The epochs of one that was cut short stay in it until its lane tells others.
+        """
         plain, before = resolved(trial), self._cut_short.get(key)
         result = TrialResult(
             trial_id=key,
@@ -90,14 +95,34 @@ class Journal:
             changes=dict(changes),
             params=dict(params),
             started=time.time(),
+            epochs=self.epochs_before(key),
             interruptions=() if before is None else _with_cut(before),
         )
         with self._lock:
-            self._store.write(result)
             self._open[key] = result
-            self._begun.append(key)
+            self._keep(result)
         self.progress.trial_started(key, result.label)
         return result
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether the sweep may still be refused."""
+        return self._unsure
+
+    def begin_for_sure(self) -> None:
+        """The sweep is not refused: what was held back until now is written."""
+        with self._lock:
+            self._unsure, held_back, self._held_back = False, self._held_back, {}
+            for result in held_back.values():
+                self._keep(result)
+
+    def _keep(self, result: TrialResult) -> None:
+        if self._unsure:
+            self._held_back[result.trial_id] = result
+            return
+        self._store.write(result)
+        if result.status in ENDED:
+            self._store.drop_checkpoints(result.trial_id)
 
     def epochs_before(self, key: str) -> tuple[EpochMetrics, ...]:
         """What an earlier process has noted down of a trial that was cut short with it."""
@@ -128,27 +153,46 @@ class Journal:
                 result = self._open.get(key)
                 # One at a time: meanwhile another may end.
                 if result is not None and len(result.epochs) > self._num_kept.get(key, 0):
-                    self._store.write(result)
+                    self._keep(result)
                     self._num_kept[key] = len(result.epochs)
         self._store.sent("logs/driver.log")
 
-    def epochs(self, key: str, reported: Sequence[Mapping[str, Any]], lane: str | None) -> None:
-        """Epochs of a running trial; one that is already known is a repeat after a restart."""
+    def epochs(
+        self,
+        key: str,
+        reported: Sequence[Mapping[str, Any]],
+        lane: str | None,
+        resumed_after: int = 0,
+    ) -> None:
+        """Epochs of a running trial; one that is already known is a repeat after a restart.
+
+        Those up to ``resumed_after`` its lane has not trained, but found in a checkpoint.
+        """
         with self._lock:
             result = self._open[key]
-            known = len(result.epochs)
+            known = result.epochs if key in self._told else ()
             new = [EpochMetrics.model_validate(epoch) for epoch in reported]
             if new and not known:
                 # Until now the trial may have waited: for a lane, or for its teacher.
                 begun = time.time() - sum(epoch.seconds for epoch in new)
                 result = result.model_copy(update={"started": begun})
-            kept = {epoch.epoch: epoch for epoch in (*result.epochs, *new)}
-            result = self._open[key] = result.model_copy(
-                update={"epochs": tuple(kept[e] for e in sorted(kept)), "lane": lane or ""}
-            )
-        if len(result.epochs) > known:
+            if new:
+                self._told.setdefault(key, resumed_after)
+                kept = {epoch.epoch: epoch for epoch in (*known, *new)}
+                in_order = tuple(kept[number] for number in sorted(kept))
+                result = result.model_copy(update={"epochs": in_order})
+            result = self._open[key] = result.model_copy(update={"lane": lane or ""})
+        if new and len(result.epochs) > len(known):
             self.progress.trial_epoch(key, result.epochs[-1], result.trial["train"]["epochs"])
             self._track_running(result)
+
+    def trained(self, key: str) -> int:
+        """Epochs of a running trial that no earlier process has trained."""
+        with self._lock:
+            if key not in self._told:
+                return 0
+            found = min(len(self.epochs_before(key)), self._told[key])
+            return len(self._open[key].epochs) - found
 
     def end(self, key: str, outcome: Mapping[str, Any]) -> TrialResult:
         """A trial ended, well or not: its record is on disk when this returns."""
@@ -170,10 +214,9 @@ class Journal:
                     "weights": self._store.weights_name(key) if complete else None,
                 }
             )
-            self._store.write(result)
+            self._keep(result)
             self._num_kept.pop(key, None)
-            if result.status in ENDED:
-                self._store.drop_checkpoints(key)
+            unsure = self._unsure
             # The epochs of thousands of trials are on disk, and would fill the memory.
             ended = result.model_copy(update={"epochs": ()})
             self.results.append(ended)
@@ -181,6 +224,8 @@ class Journal:
             if point is not None and point.status == "complete":
                 self._front = self._front_of([*self._front, point])
         self.warn(outcome.get("warnings") or ())
+        if unsure:
+            return result
         self.progress.trial_ended(result, self._front)
         if result.traceback and not self._said_where:
             # Once: other trials may well fail in the same way.
@@ -202,16 +247,6 @@ class Journal:
             _log.warning(sentence)
             self.progress.message(f"warning: {sentence}")
 
-    def forget_begun(self) -> None:
-        """The sweep never began: what was proposed meanwhile leaves no trace."""
-        with self._lock:
-            self._open.clear()
-            for key in self._begun:
-                if key in self._cut_short:
-                    self._store.write(self._cut_short[key])
-                else:
-                    self._store.remove(key)
-
     def end_open(self, why: str) -> None:
         """Everything that still runs is recorded as stopped, with the epochs that it had."""
         for key in list(self._open):
@@ -226,7 +261,7 @@ class Journal:
         """A teacher that the sweep's own trial names; the first of them goes into ``run.json``."""
         with self._lock:
             if self._store.meta.teacher is None:
-                self._store.update_meta(teacher=_teacher_meta(card))
+                self._store.update_meta(teacher=teacher_meta(card))
         self._record_teacher(card, trial)
 
     def teacher_of(self, key: str, card: Mapping[str, Any]) -> None:
@@ -236,30 +271,10 @@ class Journal:
         self._record_teacher(card, trial)
 
     def _record_teacher(self, card: Mapping[str, Any], trial: TrialSpec) -> None:
-        name, whole = card["model"]["name"], resolved(trial)
-        # The record holds the teacher that it is of, also where the trial has several.
-        whole["teacher"] = {**(whole["teacher"] or {}), "model": card["model"]}
-        key = f"teacher-{card['digest'][:8]}"
+        result = teacher_result(card, trial)
         with self._lock:
-            if any(result.trial_id == key for result in self.results):
+            if any(each.trial_id == result.trial_id for each in self.results):
                 return
-            result = TrialResult(
-                trial_id=key,
-                number=0,
-                role="teacher",
-                status="complete",
-                name=f"{called(card['teacher'])} {name}",
-                trial=whole,
-                metrics={
-                    "accuracy": card["accuracy"],
-                    "loss": card["loss"],
-                    **{size: float(card[size]) for size in ("params", "macs", "size_bytes")},
-                },
-                epochs=tuple(EpochMetrics.model_validate(epoch) for epoch in card["epochs"]),
-                started=time.time() - card["seconds"],
-                seconds=card["seconds"],
-                device=card["device"],
-            )
             self._store.write(result)
             self.results.append(result)
         if self._tracker is not None:
@@ -275,16 +290,6 @@ class Journal:
         if self._tracker is not None and now - last >= TRACK_RUNNING_EVERY_S:
             self._tracked_at[result.trial_id] = now
             self._tracker.log(result)
-
-
-def _teacher_meta(card: Mapping[str, Any]) -> TeacherMeta:
-    told = ("accuracy", "loss", "params", "macs", "size_bytes", "seconds", "reused")
-    return TeacherMeta(
-        hash=card["digest"],
-        name=card["model"]["name"],
-        weights=f"../teachers/{card['digest']}/teacher.safetensors",
-        **{key: card[key] for key in told},
-    )
 
 
 def _with_cut(record: TrialResult) -> tuple[str, ...]:

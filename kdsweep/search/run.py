@@ -96,32 +96,38 @@ def _recorded(
     changes: Mapping[str, Any],
 ) -> RunStatus:
     """Run the sweep and, however it ends, leave behind what is known of it."""
-    tracking, before = sweep.spec.tracking, store.meta
+    tracking = sweep.spec.tracking
     tracker = None
     if tracking.enabled:
         uri = uri_of(tracking, store.directory.parent)
         tracker = Tracker(uri, tracking.experiment, store, warn=progress.message)
-    journal = Journal(store, progress, tracker, done=done)
+    journal = Journal(store, progress, tracker, done=done, may_be_refused=bool(expected))
     spent = Spent(store.meta.wall_seconds, max(store.meta.student_epochs, epochs_in(done)))
     price = sweep.spec.cluster.cost_per_hour
     limits = sweep.spec.search.budget
     budget = Budget(limits, cost_per_hour=price, spent=spent, began=began)
     status, in_a_hurry = "failed", False
-    store.update_meta(**{**changes, "status": "running", "ended_by": ""})
+
+    def begin() -> None:
+        store.update_meta(**{**changes, "status": "running", "ended_by": ""})
+        _keep_spent(store, budget.spent)
+        journal.begin_for_sure()
+
+    if not expected:
+        begin()
     try:
-        status = _on_ray(sweep, store, journal, fitted, scratch, tracker, budget, expected)
+        status = _on_ray(sweep, store, journal, fitted, scratch, tracker, budget, expected, begin)
     except ResultError:
-        status = ""
+        status = "" if journal.is_held_back else "failed"
         raise
     except KeyboardInterrupt:
         status, in_a_hurry = "stopped", True
         raise
     finally:
-        if not status:
-            # It was refused before anything began: all is left as it was.
-            journal.forget_begun()
-            store.update_meta(**before.model_dump())
-        else:
+        # Of what was refused before it began nothing has been written.
+        if status:
+            if journal.is_held_back:
+                begin()
             rest = None if in_a_hurry else tracker
             _leave_behind(store, journal, status, budget, progress, rest)
     return store.meta.status
@@ -155,7 +161,9 @@ def _leave_behind(
 
 
 def _keep_spent(store: RunStore, spent: Spent) -> None:
-    store.update_meta(wall_seconds=spent.seconds, student_epochs=spent.epochs, cost=spent.cost)
+    # The same epochs are counted while a trial runs and when it ends, not in between.
+    epochs = max(spent.epochs, store.meta.student_epochs)
+    store.update_meta(wall_seconds=spent.seconds, student_epochs=epochs, cost=spent.cost)
 
 
 def _on_ray(
@@ -167,6 +175,7 @@ def _on_ray(
     tracker: Tracker | None,
     budget: Budget,
     expected: Mapping[str, Any] | None,
+    begin: Callable[[], None],
 ) -> str:
     import ray
 
@@ -207,6 +216,14 @@ def _on_ray(
         rungs=rungs, budget=budget, board=name, namespace=NAMESPACE,
         all_come_after=prepares and bool(expected), on_refusal=lambda why: watch.refuse(why),
     )  # fmt: skip
+
+    def on_up() -> None:
+        if journal.is_held_back:
+            begin()
+        # Making MLflow's tables takes seconds that the lanes need to come up.
+        if tracker is not None:
+            tracker.start()
+
     watch = Watch(
         board,
         lanes,
@@ -217,15 +234,15 @@ def _on_ray(
         room=room,
         budget=budget,
         close_search=searcher.close,
-        # Making MLflow's tables takes seconds that the lanes need to come up.
-        on_up=tracker.start if tracker is not None else lambda: None,
-        may_be_refused=bool(expected),
+        on_up=on_up,
+        may_be_refused=prepares and bool(expected),
         keep_spent=partial(_keep_spent, store),
         why_stop=store.why_stop,
     )
     with interrupts(watch.stop), watch:
         _tune(searcher, FrontScheduler(rungs, board), fitted, scratch)
-    journal.make_room(room)
+    if not watch.changed:
+        journal.make_room(room)
     ray.get(board.close.remote())
     lanes.join(timeout_s=2.0)
     if watch.changed:

@@ -118,7 +118,7 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
 
     def _note(self, result: dict[str, Any]) -> None:
         key = result["key"]
-        self._journal.epochs(key, result["epochs"], result["lane"])
+        self._journal.epochs(key, result["epochs"], result["lane"], result["resumed_after"])
         if result["interruptions"]:
             self._journal.interrupted(key, result["interruptions"])
         outcome = json.loads(result["outcome"]) if result["outcome"] else {}
@@ -151,10 +151,8 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
         if outcome.get("no_room"):
             self.close()
             self._on_refusal(outcome["error"])
+        trained = self._journal.trained(key)
         ended = self._journal.end(key, outcome)
-        # What an earlier process has trained of it is in what that has spent.
-        before = min(len(self._journal.epochs_before(key)), (result or {}).get("resumed_after", 0))
-        trained = len(ended.epochs) - before
         self._budget.settle(ended.trial["train"]["epochs"], trained=trained)
         self._rungs.ended(ended)
         self._sampler.tell(proposal.number, self._rungs.estimated(ended))

@@ -138,6 +138,8 @@ class Watch:
                 return
 
     def _keep_what_is_spent(self) -> None:
+        if self._may_be_refused and self._teacher_pending:
+            return  # a run that is refused is left as it was
         if time.monotonic() - self._spent_kept_at >= KEEP_SPENT_EVERY_S:
             self._spent_kept_at = time.monotonic()
             self._keep_spent(self._budget.spent)

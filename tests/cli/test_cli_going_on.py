@@ -8,6 +8,8 @@ from small_runs import SWEEP, files_in, store_of
 from test_cli_results import trial
 
 from kdsweep.results.store import RunStore
+from kdsweep.sweep_file import load
+from kdsweep.train.teacher_store import digest_of
 
 BUDGET = SWEEP.replace("search: {trials: 2}", "search: {budget: {epochs: 40, hours: 1}}")
 
@@ -114,10 +116,25 @@ def test_it_goes_on_with_a_changed_file_if_told_to(home, handed_on):
 
 
 def test_data_and_teacher_are_compared_with_those_of_the_run(home, handed_on):
-    teacher = {"hash": "0123456789abcdef01234567"}
+    teacher = {"hash": digest_of(load(home / "small.yaml").spec.trial.teacher, data="abc")}
     ended(home, status="stopped", data_fingerprint="abc", teacher=teacher)
     assert run("resume", "runs/small") == 0
     assert handed_on["expected"] == {"data": "abc", "teacher": teacher["hash"]}
+
+
+@pytest.mark.usefixtures("no_ray")
+@pytest.mark.parametrize("command", [["resume"], ["extend", "--trials", "1"]])
+def test_another_teacher_is_refused_before_anything_starts(home, capsys, command):
+    ended(home, status="stopped", data_fingerprint="abc", teacher={"hash": "0123456789abcdef"})
+    path = home / "runs" / "small" / "run.json"
+    before = path.read_bytes(), files_in(home)
+    assert run(command[0], "runs/small", *command[1:]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(
+        "error: runs/small: the teacher has changed since the sweep began: 0123456789ab became "
+    )
+    assert (path.read_bytes(), files_in(home)) == before
 
 
 def test_a_sweep_whose_trials_have_all_failed_ends_with_2(home, monkeypatch, capsys):

@@ -264,19 +264,46 @@ def test_checkpoints_go_when_a_trial_has_ended_for_good(journal, store, status, 
     assert place.exists() is left
 
 
-def test_a_sweep_that_never_began_leaves_its_records_as_they_were(store, listener):
+def test_a_sweep_that_may_be_refused_writes_nothing_until_it_begins(store, listener):
     first = Journal(store, listener, None)
     begin(first)
     first.epochs("00000", [epoch(1).model_dump()], "lane-001")
     first.keep_running()
     before = (store.trial_dir("00000") / "result.json").read_bytes()
-    second = Journal(store, listener, None, done=store.read())
+    second = Journal(store, listener, listener, done=store.read(), may_be_refused=True)
     begin(second)
-    second.begin("00001", 1, "trial", TRIAL, {}, {})
-    second.end("00001", {"status": "stopped"})
-    second.forget_begun()
+    begin(second, 1)
+    begin(second, 2)
+    second.keep_running()
+    second.end("00001", {"status": "failed", "error": "refused as it was made"})
+    second.end("00000", {"status": "stopped"})
     assert (store.trial_dir("00000") / "result.json").read_bytes() == before
-    assert not store.trial_dir("00001").exists()
+    assert [result.trial_id for result in store.read()] == ["00000"]
+    assert not [what for what, _, _ in listener.heard if what.startswith(("ended", "logged"))]
+    second.begin_for_sure()
+    assert [result.status for result in store.read()] == ["stopped", "failed", "running"]
+    # Nobody has trained it since: what was known of it is still known.
+    assert store.read()[0].epochs == (epoch(1),)
+
+
+def test_epochs_of_an_earlier_process_stay_until_a_lane_tells_others(store, listener):
+    first = Journal(store, listener, None)
+    for number in range(3):
+        begin(first, number)
+        told = [epoch(n).model_dump() for n in (1, 2)]
+        first.epochs(f"{number:05d}", told, "lane-001")
+    first.keep_running()
+    second = Journal(store, listener, None, done=store.read())
+    for number in range(3):
+        begin(second, number)
+    second.epochs("00000", [epoch(1, 0.9).model_dump()], "lane-000")
+    second.epochs("00001", [epoch(n).model_dump() for n in (1, 2, 3)], "lane-000", 2)
+    second.epochs("00002", [], "lane-000")
+    assert [second.trained(f"{n:05d}") for n in range(3)] == [1, 1, 0]
+    second.end_open("the sweep was stopped")
+    assert [result.epochs for result in store.read()] == [
+        (epoch(1, 0.9),), (epoch(1), epoch(2), epoch(3)), (epoch(1), epoch(2)),
+    ]  # fmt: skip
 
 
 def test_what_cut_a_trial_short_is_in_its_record(store, listener):

@@ -394,6 +394,22 @@ def test_what_is_spent_is_written_down_while_the_sweep_runs(scene, monkeypatch):
     assert kept[0].cost == pytest.approx(kept[0].seconds / 100)
 
 
+def test_nothing_is_written_down_of_a_sweep_that_may_be_refused(scene, monkeypatch):
+    monkeypatch.setattr(watch_module, "KEEP_SPENT_EVERY_S", 0.0)
+    kept = []
+    watch = scene.watch(TRIAL, may_be_refused=True, keep_spent=kept.append)
+
+    def then():
+        until(lambda: scene.board.looks > 5)
+        assert (kept, scene.ups, scene.heard.num_kept) == ([], [], 0)
+        scene.board.teacher["outcome"] = {"status": "complete", "data": "x", "teachers": [CARD]}
+        until(lambda: kept)
+        watch.stop()
+
+    scene.ends(watch, then=then)
+    assert scene.ups == ["up"]
+
+
 SPENT = Budget(BudgetSpec(hours=1), cost_per_hour=None, spent=Spent(seconds=3600.0))
 
 

@@ -1,0 +1,103 @@
+"""What is left of a run however its sweep ends; no Ray is started."""
+
+import hashlib
+import uuid
+from types import SimpleNamespace
+
+import pytest
+from search_sweeps import changed, epoch
+
+from kdsweep.errors import ResultError
+from kdsweep.results.meta import RunMeta
+from kdsweep.results.record import TrialResult
+from kdsweep.results.store import RunStore
+from kdsweep.search import run as run_module
+from kdsweep.spec.sweep import TrackingSpec
+
+SPENT = {"status": "running", "wall_seconds": 278.0, "student_epochs": 5}
+
+
+class Silent:
+    """A display that shows nothing."""
+
+    def __getattr__(self, name):
+        return lambda *given: None
+
+
+def digests(directory):
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture
+def gone_on(tmp_path, conditional, monkeypatch):
+    """Go on with a run whose driver was killed; what happens on Ray is given."""
+    sweep = changed(conditional, search={"trials": 3})
+    sweep.spec.__dict__["tracking"] = TrackingSpec(enabled=False)
+    meta = RunMeta(
+        sweep_id=uuid.uuid4().hex, name="run", created="2026-11-21T10:00:00+00:00",
+        objectives=sweep.spec.objectives, **SPENT,
+    )  # fmt: skip
+    store = RunStore.create(tmp_path / "run", meta=meta, sweep_text="")
+    trial = sweep.spec.trial.model_dump(mode="json")
+    store.write(
+        TrialResult(
+            trial_id="00000", number=0, status="running", name="none", trial=trial,
+            epochs=tuple(epoch(number) for number in range(1, 14)),
+        )
+    )  # fmt: skip
+    store.update_meta()
+
+    def go(on_ray, expected):
+        def instead(sweep, store, journal, fitted, scratch, tracker, budget, expected, begin):
+            (record,) = journal.earlier
+            journal.begin("00000", 0, "trial", sweep.spec.trial, {}, {})
+            return on_ray(SimpleNamespace(record=record, journal=journal, begin=begin))
+
+        monkeypatch.setattr(run_module, "_on_ray", instead)
+        return run_module._recorded(
+            sweep, store, None, Silent(), tmp_path, store.read(), 0.0, expected, {}
+        )
+
+    return go, store
+
+
+def refused(scene):
+    scene.journal.end("00000", {"status": "stopped", "error": "the sweep has changed"})
+    raise ResultError("the teacher has changed")
+
+
+def test_a_run_that_is_refused_is_byte_for_byte_as_it_was(gone_on):
+    go, store = gone_on
+    before = digests(store.directory)
+    with pytest.raises(ResultError, match="the teacher has changed"):
+        go(refused, {"data": "abc"})
+    assert digests(store.directory) == before
+
+
+@pytest.mark.parametrize("expected", [None, {"data": "abc"}])
+def test_what_was_spent_never_becomes_less(gone_on, expected):
+    go, store = gone_on
+    seen = []
+
+    def killed(scene):
+        scene.begin()
+        seen.append(RunStore.open(store.directory))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go(killed, expected)
+    # What the driver that was killed had trained is in its record alone.
+    for meta in (seen[0].meta, RunStore.open(store.directory).meta):
+        assert meta.student_epochs == 13
+        assert meta.wall_seconds > 278.0
+    (record,) = store.read()
+    assert (record.status, len(record.epochs)) == ("stopped", 13)
+    assert store.meta.status == "stopped"
+
+
+def test_a_stop_before_it_is_known_whether_it_is_refused(gone_on):
+    go, store = gone_on
+    assert go(lambda scene: "stopped", {"data": "abc"}) == "stopped"
+    assert (store.meta.status, store.meta.student_epochs) == ("stopped", 13)
+    assert [record.status for record in store.read()] == ["stopped"]
