@@ -10,17 +10,17 @@ from typing import Any
 
 from kdsweep.errors import SpecError
 from kdsweep.search import environment  # noqa: F401  # before ray
-from kdsweep.search.environment import LOOPBACK
 from kdsweep.search.joining import join
+from kdsweep.search.own_ray import end_what_was_started, lean
 from kdsweep.spec import ClusterSpec
 from kdsweep.sweep_file.plan import Resources, gpu_shares, resources, this_machine
 
 import ray  # isort: skip
-from ray._private import parameter  # isort: skip
 
 _log = logging.getLogger(__name__)
 
 NAMESPACE = "kdsweep"
+LOOK_EVERY_S = 0.1
 
 ATTEMPTS = 4
 _TOO_SLOW = "timed out during startup"
@@ -49,10 +49,12 @@ class Fitted:
 
 
 @contextmanager
-def connected(cluster: ClusterSpec) -> Iterator[Callable[[], Fitted]]:
+def connected(cluster: ClusterSpec) -> Iterator[Callable[..., Fitted]]:
     """Ray for the time of a sweep; what this started is stopped, what it joined stays.
 
-    Ray comes up in the background. What this gives waits for it, and says how the sweep fits:
+    Ray comes up in the background. What this gives waits for it, calls ``meanwhile`` now and then,
+    and says how the sweep fits. A Ctrl-C while it waits leaves Ray's start as it is: this process
+    must end then.
 
     Raises:
         SpecError: no cluster answers at the address, or it has no room for what is asked.
@@ -73,8 +75,10 @@ def connected(cluster: ClusterSpec) -> Iterator[Callable[[], Fitted]]:
     thread = threading.Thread(target=stay_connected, name="kdsweep-ray", daemon=True)
     thread.start()
 
-    def ready() -> Fitted:
-        up.wait()
+    def ready(meanwhile: Callable[[], None] = lambda: None) -> Fitted:
+        while not up.wait(LOOK_EVERY_S):
+            meanwhile()
+        meanwhile()
         if failed:
             raise failed[0]
         return fit(cluster)
@@ -83,7 +87,10 @@ def connected(cluster: ClusterSpec) -> Iterator[Callable[[], Fitted]]:
         yield ready
     finally:
         over.set()
-        thread.join()
+        if up.is_set():
+            thread.join()
+        else:
+            end_what_was_started()
 
 
 def _connect(cluster: ClusterSpec) -> None:
@@ -107,7 +114,7 @@ def _start_here(quiet: dict[str, Any]) -> None:
     machine = this_machine()
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with _lean():
+            with lean():
                 ray.init(
                     address="local",
                     num_cpus=machine.cpus,
@@ -118,6 +125,8 @@ def _start_here(quiet: dict[str, Any]) -> None:
                 )
         except Exception as error:  # Ray raises this very class for it
             ray.shutdown()
+            # Of a start that failed Ray leaves its processes, which take the next one's time.
+            end_what_was_started()
             reason = str(error).strip().split("\n")[0]
             _log.warning("Ray did not start, attempt %d of %d: %s", attempt, ATTEMPTS, reason)
             if _TOO_SLOW not in reason or attempt == ATTEMPTS:
@@ -128,27 +137,6 @@ def _start_here(quiet: dict[str, Any]) -> None:
                 ) from error
         else:
             return
-
-
-@contextmanager
-def _lean() -> Iterator[None]:
-    """Start Ray on the loopback address, without an autoscaler and a process that forwards logs.
-
-    Nobody uses those two: each is a Python process of about 1.5 CPU-seconds that starts before
-    anything of ours does. ``ray.init`` turns a loopback address that it is given into the
-    machine's own, on which its processes listen on every interface.
-    """
-    full = parameter.RayParams
-
-    def fewer(*given: Any, **named: Any) -> Any:
-        own = {"node_ip_address": LOOPBACK, "no_monitor": True, "include_log_monitor": False}
-        return full(*given, **{**named, **own})
-
-    parameter.RayParams = fewer
-    try:
-        yield
-    finally:
-        parameter.RayParams = full
 
 
 def fit(cluster: ClusterSpec) -> Fitted:

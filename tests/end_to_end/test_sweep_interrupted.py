@@ -1,9 +1,10 @@
-"""Ctrl-C in the middle of a sweep, and ``resume``."""
+"""SIGTERM and Ctrl-C in the middle of a sweep, and ``resume``."""
 
 import os
 import signal
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,10 @@ def interrupted(tmp_path_factory):
     run = home / "runs" / "long"
     try:
         until(lambda: statuses(run).count("complete") >= 2 or process.poll() is not None)
-        # As a terminal does: to everything in the foreground, Ray's processes among them.
-        os.killpg(process.pid, signal.SIGINT)
+        # As systemd and Slurm do: to everything, Ray's processes in their own sessions as well.
+        for pid in marked(mark):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
         out, err = process.communicate(timeout=60)
     finally:
         if process.poll() is None:
@@ -148,9 +151,10 @@ def test_the_second_ctrl_c_ends_it_at_once_and_it_goes_on_later(tmp_path):
     try:
         until(lambda: statuses(run).count("complete") >= 1 or process.poll() is not None)
         began = time.monotonic()
-        process.send_signal(signal.SIGINT)
+        # As a terminal does: to everything in the foreground.
+        os.killpg(process.pid, signal.SIGINT)
         time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
         out, _ = process.communicate(timeout=30)
         took_s = time.monotonic() - began
     finally:
