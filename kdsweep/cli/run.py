@@ -1,6 +1,8 @@
 """``kdsweep run`` and ``trial``: the commands that train."""
 
 import json
+import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -180,18 +182,29 @@ def drive(
     from kdsweep.errors import TrialError
     from kdsweep.report.progress import Progress
     from kdsweep.results.record import ENDED
-    from kdsweep.search.run import run as run_sweep
+    from kdsweep.search.surroundings import StoppedEarlyError, interruptible
 
+    early = False
     num_done = sum(r.role != "teacher" and r.status in ENDED for r in done)
-    with Progress(meta.name, meta.trials, sweep.spec.objectives, done=num_done) as progress:
+    with (
+        interruptible(),
+        Progress(meta.name, meta.trials, sweep.spec.objectives, done=num_done) as progress,
+    ):
+        from kdsweep.search.run import run as run_sweep
+
         try:
             status, store = run_sweep(
                 sweep, open_store, progress=progress, done=done, began=BEGAN, expected=expected,
                 changes=changes,
             )  # fmt: skip
+        except StoppedEarlyError:
+            progress.message("stopped before it began: nothing was written")
+            early = True
         except KeyboardInterrupt:
             progress.message("stopped at once")
             raise typer.Exit(INTERRUPTED) from None
+    if early:
+        _leave_at_once()
     results = store.read()
     ended.print_spent(store, results)
     ended.print_front(store, results)
@@ -203,6 +216,13 @@ def drive(
     if status == "stopped":
         typer.echo(f"stopped; `kdsweep resume {store.place}` goes on", err=True)
         raise typer.Exit(INTERRUPTED)
+
+
+def _leave_at_once() -> None:
+    """End this process without waiting for a Ray that is half started: the kernel ends that."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
 
 
 def at_address(sweep: "Sweep", address: str | None) -> "Sweep":

@@ -1,6 +1,7 @@
 """A sweep from start to end: Ray, lanes, the teacher, Tune with our searcher, the records."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -22,14 +23,17 @@ from kdsweep.search.journal import Journal
 from kdsweep.search.quiet import chatter_in, hushed
 from kdsweep.search.room import Room
 from kdsweep.search.starts import starts
-from kdsweep.search.surroundings import full_disks_in_words, interrupts, scratch_place
+from kdsweep.search.surroundings import (
+    StoppedEarlyError,
+    full_disks_in_words,
+    interruptible,
+    interrupts,
+    scratch_place,
+)
 from kdsweep.storage.copies import teachers_in
 from kdsweep.sweep_file import Sweep, resolved
 from kdsweep.tracking.tracker import Tracker, import_mlflow
 from kdsweep.tracking.where import uri_of
-
-LISTENERS_MAY_DIE = 100
-"""So often Tune replaces its actor of one trial, as when nodes are taken away."""
 
 
 def run(
@@ -53,35 +57,54 @@ def run(
 
     Raises:
         ResultError: teacher or data are not as ``expected``; the run is as it was.
+        StoppedEarlyError: somebody stopped it before ``open_store``; this process must end.
         SpecError: no cluster, or no room on it for what the file asks.
         TrialError: the sweep cannot make progress, or its teacher could not be made.
     """
     began = time.monotonic() if began is None else began
     progress.phase("starting Ray")
-    with hushed(), connected(sweep.spec.cluster) as ray_is_up:
-        _import_while_ray_starts(tracking=sweep.spec.tracking.enabled)
-        fitted = ray_is_up()
-        store = open_store()
-        with (
-            full_disks_in_words(),
-            store.hold(progress.message),
-            chatter_in(store.directory / "logs"),
-            scratch_place() as scratch,
-        ):
-            for sentence in mend(store, done):
-                progress.message(f"warning: {sentence}")
-            status = _recorded(
-                sweep, store, fitted, progress, scratch, done, began, expected, changes or {}
-            )
+    store = None
+    try:
+        with hushed(), interruptible() as renewed, connected(sweep.spec.cluster) as ray_is_up:
+            fitted = _imported_meanwhile(ray_is_up, renewed, tracking=sweep.spec.tracking.enabled)
+            store = open_store()
+            with (
+                full_disks_in_words(),
+                store.hold(progress.message),
+                chatter_in(store.directory / "logs"),
+                scratch_place() as scratch,
+            ):
+                for sentence in mend(store, done):
+                    progress.message(f"warning: {sentence}")
+                status = _recorded(
+                    sweep, store, fitted, progress, scratch, done, began, expected, changes or {}
+                )
+    except KeyboardInterrupt:
+        if store is None:
+            raise StoppedEarlyError from None
+        raise
     return status, store
 
 
-def _import_while_ray_starts(*, tracking: bool) -> None:
-    """The slow modules: this process would only wait."""
-    from kdsweep.search import lanes, replicated, searcher, trainable, watch  # noqa: F401
+def _imported_meanwhile(
+    ray_is_up: Callable[..., Fitted], renewed: Callable[[], None], *, tracking: bool
+) -> Fitted:
+    """How the sweep fits; the slow modules are imported while Ray starts.
 
-    if tracking:
-        import_mlflow()
+    In a thread of their own: this one is free for whoever wants the end.
+    """
+
+    def slow_modules() -> None:
+        from kdsweep.search import lanes, replicated, searcher, tuning, watch  # noqa: F401
+
+        if tracking:
+            import_mlflow()
+
+    importing = threading.Thread(target=slow_modules, name="kdsweep-imports", daemon=True)
+    importing.start()
+    fitted = ray_is_up(renewed)
+    importing.join()
+    return fitted
 
 
 def _recorded(
@@ -184,6 +207,7 @@ def _on_ray(
     from kdsweep.search.rungs import Rungs
     from kdsweep.search.scheduler import FrontScheduler
     from kdsweep.search.searcher import TEACHER_KEY, FrontSearcher
+    from kdsweep.search.tuning import tune
     from kdsweep.search.watch import Watch
 
     name = f"board-{store.meta.sweep_id}"
@@ -240,7 +264,7 @@ def _on_ray(
         why_stop=store.why_stop,
     )
     with interrupts(watch.stop), watch:
-        _tune(searcher, FrontScheduler(rungs, board), fitted, scratch)
+        tune(searcher, FrontScheduler(rungs, board), fitted, scratch)
     if not watch.changed:
         journal.make_room(room)
     ray.get(board.close.remote())
@@ -265,33 +289,3 @@ def _tell_loss(board: Any, lanes: list[str], loss: Any) -> None:
     # With the cluster gone there are no others.
     with suppress(ray.exceptions.RayError):
         ray.get(board.lost.remote(lanes, loss))
-
-
-def _tune(searcher: Any, scheduler: Any, fitted: Fitted, scratch: Path) -> None:
-    """Ray Tune over the searcher's trials, as many at once as there are lanes."""
-    from ray import tune
-
-    from kdsweep.search.trainable import LaneTrial
-
-    tuner = tune.Tuner(
-        # Ray asks every trial for some resource; the processors are the lanes'.
-        tune.with_resources(LaneTrial, tune.PlacementGroupFactory([{"memory": 2**20}])),
-        tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            scheduler=scheduler,
-            num_samples=-1,
-            max_concurrent_trials=fitted.lanes,
-            reuse_actors=True,
-            trial_dirname_creator=lambda trial: trial.trial_id,
-        ),
-        run_config=tune.RunConfig(
-            name="trials",
-            storage_path=str(scratch),
-            verbose=0,
-            # Of Tune's light actors: they hold nothing, and another one listens on.
-            failure_config=tune.FailureConfig(max_failures=LISTENERS_MAY_DIE),
-            # A trial keeps nothing here: to save it would keep its lane waiting for a round trip.
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-        ),
-    )
-    tuner.fit()

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from kdsweep.errors import TrialError
 from kdsweep.storage.atomic import NO_ROOM, cannot_be_written
@@ -35,6 +36,34 @@ def scratch_place() -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+class StoppedEarlyError(KeyboardInterrupt):
+    """Somebody stopped a sweep before anything of it was written; Ray may still be starting."""
+
+
+def _as_ctrl_c(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], None]]:
+    """SIGTERM is as Ctrl-C; what this gives sees to it again.
+
+    As it connects Ray puts a handler in the place of ours, which ends the process with a dump.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    before = signal.signal(signal.SIGTERM, _as_ctrl_c)
+    try:
+        yield lambda: _of_sigterm(_as_ctrl_c)
+    finally:
+        _of_sigterm(before)
+
+
+def _of_sigterm(handler: Any) -> None:
+    signal.signal(signal.SIGTERM, handler)
 
 
 @contextmanager

@@ -166,3 +166,26 @@ def test_the_second_ctrl_c_ends_it_at_once_and_it_goes_on_later(tmp_path):
     meta, trials, _ = records(run)
     assert (meta.status, {t.status for t in trials}) == ("complete", {"complete"})
     assert len(trials) == PLANNED
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_while_ray_starts_it_ends_at_once_and_nothing_is_written(tmp_path, number):
+    (tmp_path / "long.yaml").write_text(SWEEP + TWO_LANES + "tracking: {enabled: false}\n")
+    mark = uuid.uuid4().hex
+    process = begun("run", "long.yaml", cwd=tmp_path, PYTHONUNBUFFERED=1, KDSWEEP_TEST_MARK=mark)
+    try:
+        while process.stdout.readline().strip() != "starting Ray":
+            assert process.poll() is None
+        until(lambda: len(marked(mark)) > 1)
+        began = time.monotonic()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+        took_s = time.monotonic() - began
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert (process.returncode, err) == (130, "")
+    assert out == "stopped before it began: nothing was written\n"
+    assert took_s < 10
+    assert not (tmp_path / "runs" / "long").exists()
+    until(lambda: marked(mark) == [], seconds=30)
