@@ -10,6 +10,8 @@ _ENVIRONMENT = {
     # and takes minutes; the lanes use this process's interpreter.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # A call after the end of a sweep would start another Ray, which listens on every interface.
+    "RAY_ENABLE_AUTO_CONNECT": "0",
     # Ray cuts off what it does not need on one machine, and what we do ourselves.
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
