@@ -94,6 +94,11 @@ class Switchboard:
                 f"trial {key} goes on after epoch {progress.resumed_after}, on {progress.lane}"
             )
 
+    async def warn(self, key: str, sentence: str) -> None:
+        """Something about a job that a person should know before its end."""
+        if key in self._jobs:
+            self._events.append(f"warning: {sentence}")
+
     async def reach(self, key: str, epochs: list[dict[str, Any]]) -> Answer:
         """As ``report``, where the last of the epochs is at a rung: waits for the answer.
 

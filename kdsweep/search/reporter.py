@@ -44,6 +44,10 @@ class Reporter:
         told = [epoch.model_dump() for epoch in epochs]
         ray.get(self._board.resumed.remote(self._key, told))
 
+    def warn(self, sentence: str) -> None:
+        """Something that a person should know before the trial ends."""
+        ray.get(self._board.warn.remote(self._key, sentence))
+
     def teacher_epoch(self, metrics: dict[str, Any]) -> bool:
         """An epoch of a teacher that is made first; only the newest of those is ever looked at."""
         if time.monotonic() - self._last_call >= REPORT_EVERY_S:

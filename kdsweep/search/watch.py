@@ -163,6 +163,7 @@ class Watch:
         if up:
             self._lanes_seen_at, self._said = time.monotonic(), False
         for event in events:
+            _log.warning(event)
             self._progress.message(event)
         self._lanes.note(up)
         if len(up) > self._num_lanes_up:

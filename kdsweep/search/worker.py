@@ -106,7 +106,9 @@ def _run(session: Any, reporter: Any, job: dict[str, Any], every_s: float) -> di
             on_epoch,
             on_teacher=on_teacher,
             weights=place_of(job["weights"]),
-            checkpoints=Checkpoints(place, every_s=every_s, on_resume=reporter.resumed),
+            checkpoints=Checkpoints(
+                place, every_s=every_s, on_resume=reporter.resumed, on_damage=reporter.warn
+            ),
         )
     plain: dict[str, Any] = outcome.plain()
     if plain["status"] == "stopped" and reporter.pruned is not None:

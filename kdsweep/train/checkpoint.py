@@ -39,7 +39,7 @@ class Checkpoints:
 
     There is one after an epoch if the last one is ``every_s`` ago, and so long that saving takes no
     more than a twentieth of all time; with zero there is one after each epoch. ``on_resume`` hears
-    of the epochs that need not be trained again.
+    of the epochs that need not be trained again, ``on_damage`` of a checkpoint that is not used.
     """
 
     def __init__(
@@ -48,10 +48,11 @@ class Checkpoints:
         *,
         every_s: float = EVERY_S,
         on_resume: Callable[[Sequence[EpochMetrics]], object] = lambda epochs: None,
+        on_damage: Callable[[str], object] = _log.warning,
     ) -> None:
         self.place = place
         self._folder = folder_at(place)
-        self.on_resume = on_resume
+        self.on_resume, self._on_damage = on_resume, on_damage
         self._every_s, self._cost_s = every_s, 0.0
         self._last = time.monotonic()
         self._refused = False
@@ -125,10 +126,10 @@ class Checkpoints:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, LookupError, TypeError) as error:
-            _log.warning(
-                "checkpoint %s is damaged and not used (%s): the training goes on from the one "
-                "before, or from its first epoch", under(self.place, name), error,
-            )  # fmt: skip
+            self._on_damage(
+                f"checkpoint {under(self.place, name)} is damaged and not used ({error}): the "
+                "training goes on from the one before, or from its first epoch"
+            )
             self._folder.remove(name)
             return None
 

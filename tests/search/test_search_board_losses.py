@@ -156,6 +156,17 @@ def test_a_job_goes_on_after_the_epochs_of_another_lane_and_nothing_is_lost_or_t
     assert lanes == {"b": {"ended": 1}}
 
 
+def test_what_a_lane_warns_of_is_told_before_the_trial_ends():
+    async def scenario(board):
+        await board.submit(job("1"))
+        await board.hello("a", {})
+        await board.take("a", 0)
+        await board.warn("1", "checkpoint 00002 is damaged")
+        return await board.events()
+
+    assert on_a_board(scenario) == ["warning: checkpoint 00002 is damaged"]
+
+
 def test_a_job_that_is_given_up_says_where_its_last_log_is_and_what_python_said():
     async def scenario(board):
         await board.submit(job("1"))

@@ -196,6 +196,23 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used_and_it_is_told(how, tmp_
     assert curve(again.epochs) == curve(whole.epochs)
 
 
+def test_whoever_asks_hears_of_the_damage_when_it_is_found(tmp_path):
+    trial = trial_of("kd")
+    trained(trial, stopping_at(2), teacher=teacher(), checkpoints=always(tmp_path))
+    _, second = sorted(tmp_path.iterdir())
+    damaged(second, "empty")
+    heard: list[object] = []
+    checkpoints = Checkpoints(
+        tmp_path, on_resume=lambda epochs: heard.append(len(epochs)), on_damage=heard.append
+    )
+    with warnings_heard() as told:
+        trained(trial, teacher=teacher(), checkpoints=checkpoints)
+    assert told == []
+    sentence, epoch = heard
+    assert str(sentence).startswith(f"checkpoint {second} is damaged and not used (")
+    assert epoch == 1
+
+
 def test_a_checkpoint_that_is_being_written_is_none_yet(tmp_path):
     trial = trial_of("kd")
     (tmp_path / ".00002-0123456789abcdef.safetensors.abc.new").write_bytes(b"half")
