@@ -87,8 +87,7 @@ class Switchboard:
         """A lane goes on with a job after these epochs, which it has not trained."""
         progress = self._jobs.get(key)
         if progress is not None:
-            progress.epochs.extend(epochs)
-            progress.resumed_after = epochs[-1]["epoch"]
+            progress.resumed(epochs)
             progress.news.set()
             self._events.append(
                 f"trial {key} goes on after epoch {progress.resumed_after}, on {progress.lane}"

@@ -4,7 +4,8 @@ A job is asked for once, and may pass through several lanes before it ends.
 """
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Job = dict[str, Any]
@@ -31,6 +32,20 @@ class Loss:
     taken_away: bool = False
 
 
+@dataclass(frozen=True)
+class Interruption:
+    """A lane that ended while it had a job: after which epoch, so far as that is known, and why."""
+
+    lane: str
+    after: int
+    why: str
+
+    @property
+    def words(self) -> str:
+        """``lane-001, after epoch 12: its worker died``."""
+        return f"{self.lane}, after epoch {self.after}: {self.why}"
+
+
 @dataclass
 class JobState:
     """What is known of one job, and who waits to hear more.
@@ -49,7 +64,7 @@ class JobState:
     failures: int = 0
     lives: int = 0
     """How many lanes have lost it."""
-    interruptions: list[str] = field(default_factory=list)
+    interruptions: list[Interruption] = field(default_factory=list)
     resumed_after: int = 0
     """The epoch from which the lane at hand has gone on."""
     at_rung: dict[str, Any] | None = None
@@ -66,14 +81,22 @@ class JobState:
             "outcome": self.outcome,
             "lane": self.lane,
             "at_rung": self.at_rung,
-            "interruptions": list(self.interruptions),
+            "interruptions": [each.words for each in self.interruptions],
             "resumed_after": self.resumed_after,
         }
+
+    def resumed(self, epochs: Sequence[dict[str, Any]]) -> None:
+        """A lane goes on after these epochs, which may be more than the last one could tell of."""
+        self.epochs.extend(epochs)
+        self.resumed_after = epochs[-1]["epoch"]
+        if self.interruptions:
+            last = self.interruptions[-1]
+            self.interruptions[-1] = replace(last, after=max(last.after, self.resumed_after))
 
     def lost(self, loss: Loss, *, max_failures: int) -> bool:
         """Its lane is no more; whether it is to be given to another."""
         after = self.epochs[-1]["epoch"] if self.epochs else 0
-        self.interruptions.append(f"{self.lane}, after epoch {after}: {loss.why}")
+        self.interruptions.append(Interruption(self.lane or "", after, loss.why))
         self.lives += 1
         self.failures += not loss.taken_away
         self.lane, self.at_rung, self.resumed_after = None, None, 0

@@ -13,6 +13,7 @@ from kdsweep.results.pareto import front
 from kdsweep.results.record import ENDED, EpochMetrics, Role, TrialResult
 from kdsweep.results.replicates import Gathering
 from kdsweep.results.store import RunStore
+from kdsweep.search.cut_short import with_cut
 from kdsweep.search.room import Room
 from kdsweep.search.teacher_record import teacher_meta, teacher_result
 from kdsweep.spec import TrialSpec
@@ -96,7 +97,7 @@ class Journal:
             params=dict(params),
             started=time.time(),
             epochs=self.epochs_before(key),
-            interruptions=() if before is None else _with_cut(before),
+            interruptions=() if before is None else with_cut(before),
         )
         with self._lock:
             self._open[key] = result
@@ -133,7 +134,8 @@ class Journal:
         """How often a running trial has lost its lane in this process, and how."""
         with self._lock:
             before = self._cut_short.get(key)
-            all_of_them = (*(() if before is None else _with_cut(before)), *how)
+            cut = () if before is None else with_cut(before, self._told.get(key, 0))
+            all_of_them = (*cut, *how)
             self._open[key] = self._open[key].model_copy(update={"interruptions": all_of_them})
 
     def make_room(self, room: Room) -> None:
@@ -290,9 +292,3 @@ class Journal:
         if self._tracker is not None and now - last >= TRACK_RUNNING_EVERY_S:
             self._tracked_at[result.trial_id] = now
             self._tracker.log(result)
-
-
-def _with_cut(record: TrialResult) -> tuple[str, ...]:
-    after = record.epochs[-1].epoch if record.epochs else 0
-    where = f"{record.lane or 'waiting'}, after epoch {after}"
-    return (*record.interruptions, f"{where}: the sweep was cut short")

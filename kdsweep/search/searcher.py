@@ -119,7 +119,7 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
     def _note(self, result: dict[str, Any]) -> None:
         key = result["key"]
         self._journal.epochs(key, result["epochs"], result["lane"], result["resumed_after"])
-        if result["interruptions"]:
+        if result["interruptions"] or result["resumed_after"]:
             self._journal.interrupted(key, result["interruptions"])
         outcome = json.loads(result["outcome"]) if result["outcome"] else {}
         for teacher in outcome.get("teachers") or ():

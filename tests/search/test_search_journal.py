@@ -324,6 +324,36 @@ def test_what_cut_a_trial_short_is_in_its_record(store, listener):
     )
 
 
+def test_where_a_trial_was_cut_short_is_known_from_where_it_goes_on(store, listener):
+    first = Journal(store, listener, None)
+    for number in range(2):
+        begin(first, number)
+    first.epochs("00000", [epoch(1).model_dump(), epoch(2).model_dump()], "lane-001")
+    first.keep_running()
+    # Twice cut short before anybody goes on with it: it waited, and was interrupted once.
+    second = Journal(store, listener, None, done=store.read())
+    for number in range(2):
+        begin(second, number)
+    third = Journal(store, listener, None, done=store.read())
+    begin(third)
+    begin(third, 1)
+    third.epochs("00000", [epoch(n).model_dump() for n in (1, 2, 3)], "lane-000", 3)
+    third.interrupted("00000", [])
+    third.end_open("the sweep was stopped")
+    assert [result.interruptions for result in store.read()] == [
+        ("lane-001, after epoch 2: the sweep was cut short",), (),
+    ]  # fmt: skip
+    fourth = Journal(store, listener, None, done=store.read())
+    begin(fourth)
+    fourth.epochs("00000", [epoch(n).model_dump() for n in (1, 2, 3, 4)], "lane-000", 4)
+    fourth.interrupted("00000", [])
+    fourth.end("00000", {"status": "complete"})
+    assert store.read()[0].interruptions == (
+        "lane-001, after epoch 2: the sweep was cut short",
+        "lane-000, after epoch 4: the sweep was cut short",
+    )
+
+
 def test_another_teacher_of_a_trial_does_not_take_the_place_of_the_sweeps(journal, store):
     journal.teacher(CARD, TRIAL)
     begin(journal)
