@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from kdsweep.results.record import TrialResult
@@ -37,7 +37,10 @@ class Budget:
         cost_per_hour: float | None,
         spent: Spent = Spent(),
         began: float | None = None,
+        running: Callable[[], int] = lambda: 0,
     ) -> None:
+        """``running`` counts the epochs of trials that have not ended."""
+        self._running = running
         self._limits = limits or BudgetSpec.model_construct(hours=None, epochs=None, cost=None)
         self._price, self._before = cost_per_hour, spent
         self._began = time.monotonic() if began is None else began
@@ -72,8 +75,9 @@ class Budget:
     def spent(self) -> Spent:
         """All of it, from the first process of the sweep on."""
         seconds = self._before.seconds + time.monotonic() - self._began
+        epochs = self._running()
         with self._lock:
-            epochs = self._trained
+            epochs += self._trained
         cost = None if self._price is None else self._price * seconds / _HOUR_S
         return Spent(seconds, epochs, cost)
 

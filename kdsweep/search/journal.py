@@ -13,9 +13,9 @@ from kdsweep.results.pareto import front
 from kdsweep.results.record import ENDED, EpochMetrics, Role, TrialResult
 from kdsweep.results.replicates import Gathering
 from kdsweep.results.store import RunStore
-from kdsweep.search.cut_short import with_cut
 from kdsweep.search.room import Room
 from kdsweep.search.teacher_record import teacher_meta, teacher_result
+from kdsweep.search.trial_record import ended_with, with_cut
 from kdsweep.spec import TrialSpec
 from kdsweep.sweep_file import resolved
 from kdsweep.tracking.tracker import Tracker
@@ -45,6 +45,7 @@ class Journal:
         self._num_kept: dict[str, int] = {}
         self._unsure, self._held_back = may_be_refused, dict[str, TrialResult]()
         self._told: dict[str, int] = {}
+        self._left_open = 0
         self._tracked_at: dict[str, float] = {}
         self._said_where = False
         self._warned: set[str] = set()
@@ -196,26 +197,16 @@ class Journal:
             found = min(len(self.epochs_before(key)), self._told[key])
             return len(self._open[key].epochs) - found
 
+    def trained_by_running(self) -> int:
+        """``trained`` of all that run, or ran when the sweep ended."""
+        with self._lock:
+            return self._left_open + sum(map(self.trained, self._open))
+
     def end(self, key: str, outcome: Mapping[str, Any]) -> TrialResult:
         """A trial ended, well or not: its record is on disk when this returns."""
         with self._lock:
             result = self._open.pop(key)
-            complete = outcome["status"] == "complete"
-            seconds = outcome.get("seconds") or sum(epoch.seconds for epoch in result.epochs)
-            result = result.model_copy(
-                update={
-                    "started": time.time() - seconds,
-                    "status": outcome["status"],
-                    "metrics": outcome.get("metrics") or {},
-                    "weights_of_terms": outcome.get("raw_weights") or {},
-                    "error": outcome.get("error"),
-                    "traceback": outcome.get("traceback") or "",
-                    "device": outcome.get("device") or "",
-                    "computed": outcome.get("computed") or "",
-                    "seconds": seconds,
-                    "weights": self._store.weights_name(key) if complete else None,
-                }
-            )
+            result = ended_with(result, outcome, weights=self._store.weights_name(key))
             self._keep(result)
             self._num_kept.pop(key, None)
             unsure = self._unsure
@@ -252,6 +243,7 @@ class Journal:
     def end_open(self, why: str) -> None:
         """Everything that still runs is recorded as stopped, with the epochs that it had."""
         for key in list(self._open):
+            self._left_open += self.trained(key)
             self.end(key, {"status": "stopped", "error": why})
 
     def data(self, fingerprint: str) -> None:

@@ -128,7 +128,9 @@ def _recorded(
     spent = Spent(store.meta.wall_seconds, max(store.meta.student_epochs, epochs_in(done)))
     price = sweep.spec.cluster.cost_per_hour
     limits = sweep.spec.search.budget
-    budget = Budget(limits, cost_per_hour=price, spent=spent, began=began)
+    budget = Budget(
+        limits, cost_per_hour=price, spent=spent, began=began, running=journal.trained_by_running
+    )
     status, in_a_hurry = "failed", False
 
     def begin() -> None:
@@ -184,7 +186,7 @@ def _leave_behind(
 
 
 def _keep_spent(store: RunStore, spent: Spent) -> None:
-    # The same epochs are counted while a trial runs and when it ends, not in between.
+    # Between the end of a trial and its account its epochs are missing.
     epochs = max(spent.epochs, store.meta.student_epochs)
     store.update_meta(wall_seconds=spent.seconds, student_epochs=epochs, cost=spent.cost)
 

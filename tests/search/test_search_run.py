@@ -96,6 +96,24 @@ def test_what_was_spent_never_becomes_less(gone_on, expected):
     assert store.meta.status == "stopped"
 
 
+def test_epochs_of_trials_that_run_are_spent_and_counted_once(gone_on):
+    go, store = gone_on
+    kept = []
+
+    def on_ray(scene):
+        scene.begin()
+        told = [epoch(number).model_dump() for number in range(1, 18)]
+        scene.journal.epochs("00000", told, "lane-000", 12)
+        scene.begin()
+        kept.append(RunStore.open(store.directory).meta.student_epochs)
+        return "stopped"
+
+    assert go(on_ray, None) == "stopped"
+    # Of thirteen epochs that were known one was trained again.
+    assert kept == [18]
+    assert RunStore.open(store.directory).meta.student_epochs == 18
+
+
 def test_a_stop_before_it_is_known_whether_it_is_refused(gone_on):
     go, store = gone_on
     assert go(lambda scene: "stopped", {"data": "abc"}) == "stopped"
