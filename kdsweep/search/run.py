@@ -22,13 +22,13 @@ from kdsweep.search.cluster import NAMESPACE, Fitted, connected
 from kdsweep.search.journal import Journal
 from kdsweep.search.quiet import chatter_in, hushed
 from kdsweep.search.room import Room
+from kdsweep.search.scratch import scratch_place
 from kdsweep.search.starts import starts
 from kdsweep.search.surroundings import (
     StoppedEarlyError,
     full_disks_in_words,
     interruptible,
     interrupts,
-    scratch_place,
 )
 from kdsweep.storage.copies import teachers_in
 from kdsweep.sweep_file import Sweep, resolved

@@ -1,12 +1,9 @@
-"""What a sweep runs within: a place for what nobody reads, signals, storage that may be full."""
+"""What a sweep runs within: signals, and storage that may be full."""
 
-import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from kdsweep.errors import TrialError
@@ -26,16 +23,6 @@ def full_disks_in_words() -> Iterator[None]:
         if error.errno not in NO_ROOM:
             raise
         raise TrialError(cannot_be_written(error)) from None
-
-
-@contextmanager
-def scratch_place() -> Iterator[Path]:
-    """A place for the files that Ray wants to write and nobody reads."""
-    path = Path(tempfile.mkdtemp(prefix="kdsweep-"))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 class StoppedEarlyError(KeyboardInterrupt):
