@@ -50,6 +50,13 @@ def _noted(said: Mapping[str, Any], ignore_prefix: bool) -> None:
         logging.getLogger("ray").warning("%s: %s", said.get("pid"), line)
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not that Tune finds no files of results: nobody has it write any."""
+    return (
+        record.name != "ray.tune.analysis.experiment_analysis" or record.levelno > logging.WARNING
+    )
+
+
 class _Log(logging.FileHandler):
     """A log that a full disk silences: what matters is told on the screen."""
 
@@ -63,6 +70,7 @@ def chatter_in(directory: Path) -> Iterator[Path]:
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "driver.log"
     handler = _Log(path, delay=False)
+    handler.addFilter(_is_news)
     handler.setFormatter(_Redacted("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     loggers = [logging.getLogger(name) for name in LOUD]

@@ -48,6 +48,15 @@ def test_what_libraries_say_goes_to_the_file(loud, tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_that_tune_finds_no_files_of_its_own_is_no_news(tmp_path):
+    with hushed(), chatter_in(tmp_path / "logs") as path:
+        of_tune = logging.getLogger("ray.tune.analysis.experiment_analysis")
+        of_tune.warning("Failed to fetch metrics for 3 trial(s):")
+        of_tune.error("something else")
+    (line,) = path.read_text().splitlines()
+    assert line.endswith("something else")
+
+
 def test_warnings_go_to_the_file_too(tmp_path, capsys):
     # In a process of its own: pytest catches warnings itself.
     script = (
