@@ -7,7 +7,7 @@ from typing import Any
 from kdsweep.report.labels import spent_words
 from kdsweep.report.run_table import run_row
 from kdsweep.results.holder import living_holder, read_job, silent_s
-from kdsweep.results.record import TrialResult
+from kdsweep.results.record import WAITING, TrialResult
 from kdsweep.results.stopping import is_asked_to_stop
 from kdsweep.results.store import RunStore
 
@@ -40,6 +40,7 @@ def run_status(
         },
         "job": {"id": job} if (job := read_job(store.directory)) else None,
         "running": len(running),
+        "waiting": sum(result.lane == WAITING for result in running),
         "trials_running": [_running(result) for result in running] if holder else [],
         "spent": spent_words(store.meta),
         "student_epochs": store.meta.student_epochs,
@@ -105,7 +106,9 @@ def _state(row: Mapping[str, Any]) -> str:
 
 def _trials(row: Mapping[str, Any]) -> str:
     planned = f" of {row['planned']}" if row["planned"] else ""
-    others = (f"{row[status]} {status}" for status in ("pruned", "failed", "stopped", "running"))
+    others = [f"{row[status]} {status}" for status in ("pruned", "failed", "stopped")]
+    others.append(f"{row['running'] - row['waiting']} running")
+    others.append(f"{row['waiting']} waiting for a lane")
     counted = [text for text in others if not text.startswith("0 ")]
     return ", ".join([f"{row['complete']}{planned} complete", *counted])
 
@@ -116,7 +119,7 @@ def _in_words(trial: Mapping[str, Any]) -> str:
         said.append(f"epoch {trial['epoch']} of {trial['epochs']}")
         said.append(f"accuracy {100 * trial['accuracy']:.2f}%")
     if trial["lane"]:
-        said.append(trial["lane"])
+        said.append("waiting for a lane" if trial["lane"] == WAITING else trial["lane"])
     return ", ".join(said)
 
 

@@ -14,6 +14,9 @@ Status = Literal["running", "complete", "failed", "pruned", "stopped"]
 ENDED: Final[tuple[Status, ...]] = ("complete", "failed", "pruned")
 """Of trials that need not run again."""
 
+WAITING: Final = "waiting"
+"""In place of the lane of a running trial that no living lane has."""
+
 Role = Literal["trial", "control", "teacher"]
 Metric = Literal["accuracy", "loss", "params", "macs", "size_bytes", "latency_ms"]
 

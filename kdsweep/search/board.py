@@ -218,8 +218,11 @@ class Switchboard:
     # --- what the driver calls
 
     async def lanes(self) -> dict[str, dict[str, Any]]:
-        """What every lane that is up said of itself, and how many jobs have ended on it."""
-        return {lane: {**about, "ended": self._ended[lane]} for lane, about in self._lanes.items()}
+        """What every lane that is up said of itself, how many jobs it ended, and which it has."""
+        return {
+            lane: {**about, "ended": self._ended[lane], "has": self._in_hand(lane)}
+            for lane, about in self._lanes.items()
+        }
 
     async def events(self) -> list[str]:
         """What a person should know and has not been told, a sentence each."""
@@ -253,6 +256,10 @@ class Switchboard:
                 progress.outcome = {"status": "stopped", "error": why}
                 progress.news.set()
         await self.close()
+
+    def _in_hand(self, lane: str) -> str | None:
+        had = self._assigned.get(lane)
+        return had[-1] if had and self._is_with(had[-1], lane) else None
 
     def _is_with(self, key: str, lane: str) -> bool:
         job = self._jobs.get(key)

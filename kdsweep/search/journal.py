@@ -10,7 +10,7 @@ from typing import Any
 from kdsweep.report.labels import trial_name
 from kdsweep.report.progress import Progress
 from kdsweep.results.pareto import front
-from kdsweep.results.record import ENDED, EpochMetrics, Role, TrialResult
+from kdsweep.results.record import ENDED, WAITING, EpochMetrics, Role, TrialResult
 from kdsweep.results.replicates import Gathering
 from kdsweep.results.store import RunStore
 from kdsweep.search.room import Room
@@ -42,7 +42,7 @@ class Journal:
         self._store, self.progress, self._tracker = store, progress, tracker
         self._lock = threading.RLock()
         self._open: dict[str, TrialResult] = {}
-        self._num_kept: dict[str, int] = {}
+        self._kept: dict[str, tuple[int, str]] = {}
         self._unsure, self._held_back = may_be_refused, dict[str, TrialResult]()
         self._told: dict[str, int] = {}
         self._left_open = 0
@@ -149,15 +149,22 @@ class Journal:
         if gone:
             _log.info("weights given up for room: %s", ", ".join(gone))
 
-    def keep_running(self) -> None:
-        """Write down how far the running trials are: a driver that dies cannot do it any more."""
+    def keep_running(self, lane_of: Mapping[str, str]) -> None:
+        """Write down how far the running trials are: a driver that dies cannot do it any more.
+
+        ``lane_of`` says which living lane has a trial; those that none has are waiting for one.
+        """
         for key in list(self._open):
             with self._lock:
                 result = self._open.get(key)
-                # One at a time: meanwhile another may end.
-                if result is not None and len(result.epochs) > self._num_kept.get(key, 0):
+                if result is None:
+                    continue  # one at a time: meanwhile another may end
+                lane = lane_of.get(key, WAITING)
+                kept = len(result.epochs), lane
+                if kept != self._kept.get(key):
+                    result = self._open[key] = result.model_copy(update={"lane": lane})
                     self._keep(result)
-                    self._num_kept[key] = len(result.epochs)
+                    self._kept[key] = kept
         self._store.sent("logs/driver.log")
 
     def epochs(
@@ -208,7 +215,7 @@ class Journal:
             result = self._open.pop(key)
             result = ended_with(result, outcome, weights=self._store.weights_name(key))
             self._keep(result)
-            self._num_kept.pop(key, None)
+            self._kept.pop(key, None)
             unsure = self._unsure
             # The epochs of thousands of trials are on disk, and would fill the memory.
             ended = result.model_copy(update={"epochs": ()})

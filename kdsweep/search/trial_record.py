@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from kdsweep.results.record import TrialResult
+from kdsweep.results.record import WAITING, TrialResult
 
 
 def with_cut(record: TrialResult, resumed_after: int = 0) -> tuple[str, ...]:
@@ -12,7 +12,7 @@ def with_cut(record: TrialResult, resumed_after: int = 0) -> tuple[str, ...]:
 
     Its last checkpoint may be newer than its record.
     """
-    if not record.lane:
+    if record.lane in ("", WAITING):
         return record.interruptions  # it waited: nobody trained it
     known = record.epochs[-1].epoch if record.epochs else 0
     where = f"{record.lane}, after epoch {max(known, resumed_after)}"
@@ -26,6 +26,7 @@ def ended_with(result: TrialResult, outcome: Mapping[str, Any], *, weights: str)
         update={
             "started": time.time() - seconds,
             "status": outcome["status"],
+            "lane": "" if result.lane == WAITING else result.lane,
             "metrics": outcome.get("metrics") or {},
             "weights_of_terms": outcome.get("raw_weights") or {},
             "error": outcome.get("error"),

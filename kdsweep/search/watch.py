@@ -80,6 +80,7 @@ class Watch:
         self._over = threading.Event()
         self._teacher_pending = prepares
         self._num_lanes_up = 0
+        self._lane_of: dict[str, str] = {}
         self._why = ""
         self._said = False
         self.failure: str | None = None
@@ -143,7 +144,7 @@ class Watch:
         if time.monotonic() - self._spent_kept_at >= KEEP_SPENT_EVERY_S:
             self._spent_kept_at = time.monotonic()
             self._keep_spent(self._budget.spent)
-            self._journal.keep_running()
+            self._journal.keep_running(self._lane_of)
             self._journal.make_room(self._room)
 
     def _look_for_requests(self) -> None:
@@ -162,6 +163,9 @@ class Watch:
         up, events = ray.get([self._board.lanes.remote(), self._board.events.remote()])
         if up:
             self._lanes_seen_at, self._said = time.monotonic(), False
+        self._lane_of = {about["has"]: lane for lane, about in up.items() if about.get("has")}
+        if events:
+            self._spent_kept_at = float("-inf")  # who reads the records should know it as well
         for event in events:
             _log.warning(event)
             self._progress.message(event)

@@ -149,6 +149,18 @@ def test_status_of_a_run_that_is_driven(store, capsys):
     ]
 
 
+def test_status_of_a_trial_that_no_living_lane_has(store, capsys):
+    store.write(running(1))
+    store.write(running(2).model_copy(update={"lane": "waiting"}))
+    with store.hold():
+        assert run("status", "runs/small") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2] == "  trials    0 of 3 complete, 1 running, 1 waiting for a lane"
+    assert lines[-1] == (
+        "  running   00002 none w4, epoch 2 of 20, accuracy 50.00%, waiting for a lane"
+    )
+
+
 def test_status_of_a_run_that_has_died(store, capsys):
     store.write(running(1))
     gone = Holder.this_process().model_copy(update={"pid_began": "1"})

@@ -22,7 +22,7 @@ def test_a_lane_that_comes_back_finds_its_job_at_the_front():
     assert (seen["epochs"], seen["lane"], seen["outcome"]) == ([{"epoch": 1}], None, None)
     assert seen["interruptions"] == ["a, after epoch 1: its worker died"]
     assert taken == (1, job("1"))
-    assert lanes == {"a": {"pid": 2, "ended": 0}}
+    assert lanes == {"a": {"pid": 2, "ended": 0, "has": "1"}}
 
 
 def test_a_job_that_kills_its_lanes_is_given_up_and_the_others_go_on():
@@ -55,7 +55,7 @@ def test_what_a_lost_lane_had_goes_to_another():
         await board.lost(["a"], Loss("out of memory"))
         return before, await waiting, await board.lanes()
 
-    assert on_a_board(scenario) == ([False], (1, job("1")), {"b": {"ended": 0}})
+    assert on_a_board(scenario) == ([False], (1, job("1")), {"b": {"ended": 0, "has": "1"}})
 
 
 @pytest.mark.parametrize("how", ["hello", "lost"])
@@ -154,7 +154,7 @@ def test_a_job_goes_on_after_the_epochs_of_another_lane_and_nothing_is_lost_or_t
         "trial 1 goes on after epoch 3, on b",
     ]
     assert again == []
-    assert lanes == {"b": {"ended": 1}}
+    assert lanes == {"b": {"ended": 1, "has": None}}
 
 
 def test_what_a_lane_warns_of_is_told_before_the_trial_ends():

@@ -242,16 +242,28 @@ def test_running_trials_are_written_down_with_their_epochs_and_never_after_their
     begin(journal)
     journal.epochs("00000", [epoch(1).model_dump()], "lane-000")
     assert store.read()[0].epochs == ()
-    journal.keep_running()
+    journal.keep_running({"00000": "lane-001"})
     (kept,) = store.read()
     assert (kept.status, kept.epochs) == ("running", (epoch(1),))
     path = store.trial_dir("00000") / "result.json"
     before = path.stat().st_ino
-    journal.keep_running()
+    journal.keep_running({"00000": "lane-001"})
     assert path.stat().st_ino == before
     journal.end("00000", {"status": "complete"})
-    journal.keep_running()
+    journal.keep_running({"00000": "lane-001"})
     assert store.read()[0].status == "complete"
+
+
+def test_a_trial_whose_lane_is_no_more_waits_for_another(journal, store):
+    begin(journal)
+    journal.epochs("00000", [epoch(1).model_dump()], "lane-000")
+    found = []
+    for lane_of in ({"00000": "lane-000"}, {}, {"00000": "lane-001"}, {}):
+        journal.keep_running(lane_of)
+        found.append(store.read()[0].lane)
+    assert found == ["lane-000", "waiting", "lane-001", "waiting"]
+    journal.end("00000", {"status": "stopped"})
+    assert store.read()[0].lane == ""
 
 
 @pytest.mark.parametrize(("status", "left"), [("complete", False), ("stopped", True)])
@@ -268,13 +280,13 @@ def test_a_sweep_that_may_be_refused_writes_nothing_until_it_begins(store, liste
     first = Journal(store, listener, None)
     begin(first)
     first.epochs("00000", [epoch(1).model_dump()], "lane-001")
-    first.keep_running()
+    first.keep_running({"00000": "lane-001"})
     before = (store.trial_dir("00000") / "result.json").read_bytes()
     second = Journal(store, listener, listener, done=store.read(), may_be_refused=True)
     begin(second)
     begin(second, 1)
     begin(second, 2)
-    second.keep_running()
+    second.keep_running({"00000": "lane-001"})
     second.end("00001", {"status": "failed", "error": "refused as it was made"})
     second.end("00000", {"status": "stopped"})
     assert (store.trial_dir("00000") / "result.json").read_bytes() == before
@@ -292,7 +304,7 @@ def test_epochs_of_an_earlier_process_stay_until_a_lane_tells_others(store, list
         begin(first, number)
         told = [epoch(n).model_dump() for n in (1, 2)]
         first.epochs(f"{number:05d}", told, "lane-001")
-    first.keep_running()
+    first.keep_running({"00000": "lane-001"})
     second = Journal(store, listener, None, done=store.read())
     for number in range(3):
         begin(second, number)
@@ -311,7 +323,7 @@ def test_what_cut_a_trial_short_is_in_its_record(store, listener):
     begin(first)
     first.epochs("00000", [epoch(1).model_dump(), epoch(2).model_dump()], "lane-001")
     first.interrupted("00000", ["lane-000, after epoch 1: its node is gone"])
-    first.keep_running()
+    first.keep_running({"00000": "lane-001"})
     second = Journal(store, listener, None, done=store.read())
     assert second.epochs_before("00000") == (epoch(1), epoch(2))
     begin(second)
@@ -329,7 +341,7 @@ def test_where_a_trial_was_cut_short_is_known_from_where_it_goes_on(store, liste
     for number in range(2):
         begin(first, number)
     first.epochs("00000", [epoch(1).model_dump(), epoch(2).model_dump()], "lane-001")
-    first.keep_running()
+    first.keep_running({"00000": "lane-001"})
     # Twice cut short before anybody goes on with it: it waited, and was interrupted once.
     second = Journal(store, listener, None, done=store.read())
     for number in range(2):

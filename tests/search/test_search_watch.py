@@ -82,7 +82,8 @@ class Heard:
     def make_room(self, room):
         self.num_looks_for_room += 1
 
-    def keep_running(self):
+    def keep_running(self, lane_of):
+        self.lane_of = lane_of
         self.num_kept += 1
 
     def warn(self, sentences):
@@ -154,11 +155,13 @@ def test_one_lane_lost_is_no_end(scene):
 
 
 def test_what_happened_to_lanes_is_told_and_who_gets_something_done_is_noted(scene):
-    scene.board.up = {"lane-000": {"ended": 3}}
+    scene.board.up = {"lane-000": {"ended": 3, "has": "00007"}, "lane-002": {"has": None}}
     scene.board.said = ["lane-001 was lost (its node is gone)"]
     watch = scene.watch()
     scene.ends(watch, then=lambda: (until(lambda: scene.board.looks > 3), watch.stop()))
     assert scene.heard.messages.count("lane-001 was lost (its node is gone)") == 1
+    # At once: who reads the records should not see it on that lane.
+    assert (scene.heard.num_kept, scene.heard.lane_of) == (1, {"00007": "lane-000"})
     assert scene.lanes.noted[0] == scene.board.up
 
 
