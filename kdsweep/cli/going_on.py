@@ -112,6 +112,12 @@ def _go_on(
     total = {name: meta.extended.get(name, 0) + more.get(name, 0)
              for name in dict.fromkeys((*meta.extended, *more))}  # fmt: skip
     sweep = at_address(_extended(load(path), total), address)
+    if meta.address is not None and sweep.spec.cluster.address is None:
+        typer.echo(
+            f"{store.place}: it ran on the Ray cluster at {meta.address} and goes on on this "
+            f"machine; --address {meta.address} joins the cluster again",
+            err=True,
+        )
     check_room(sweep)
     expected = None if despite_changes else what_must_not_change(store)
     _refuse_another_teacher(sweep, expected or {}, store.place)
@@ -120,6 +126,8 @@ def _go_on(
         typer.echo(f"warning: {problem}", err=True)
 
     changes: dict[str, Any] = {"extended": total, "trials": plan(sweep).total}
+    if address is not None:
+        changes["address"] = address
     if despite_changes:
         changes |= {"teacher": None, "data_fingerprint": None, "sweep_sha256": digest}
     shown = meta.model_copy(update={"trials": changes["trials"]})

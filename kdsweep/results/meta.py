@@ -56,6 +56,8 @@ class RunMeta(BaseModel):
     python: str = ""
     host: str = ""
     """The machine in words: name, cores, accelerators."""
+    address: str | None = None
+    """Of the Ray cluster that it last ran on; none where that was a machine alone."""
     sweep_sha256: str = ""
     teacher: TeacherMeta | None = None
     data_fingerprint: str | None = None

@@ -190,11 +190,6 @@ class RunStore:
         """What the record of a trial calls its weights, seen from the run."""
         return f"{_TRIALS}/{trial_id}/{_WEIGHTS}"
 
-    def remove(self, trial_id: str) -> None:
-        """Forget a trial that was never begun."""
-        shutil.rmtree(self.trial_dir(trial_id), ignore_errors=True)
-        self._mirror.removed(f"{_TRIALS}/{trial_id}")
-
     def drop_checkpoints(self, trial_id: str) -> None:
         """A trial has ended: nobody goes on with it."""
         shutil.rmtree(self.trial_dir(trial_id) / _CHECKPOINTS, ignore_errors=True)

@@ -122,6 +122,19 @@ def test_data_and_teacher_are_compared_with_those_of_the_run(home, handed_on):
     assert handed_on["expected"] == {"data": "abc", "teacher": teacher["hash"]}
 
 
+def test_a_run_of_a_cluster_that_goes_on_without_it_says_so(home, handed_on, capsys):
+    ended(home, status="stopped", address="10.0.0.1:6379")
+    assert run("resume", "runs/small") == 0
+    said = (
+        "runs/small: it ran on the Ray cluster at 10.0.0.1:6379 and goes on on this machine; "
+        "--address 10.0.0.1:6379 joins the cluster again\n"
+    )
+    assert said in capsys.readouterr().err
+    assert run("extend", "runs/small", "--trials", "1", "--address", "10.0.0.2:6379") == 0
+    assert said not in capsys.readouterr().err
+    assert RunStore.open(home / "runs" / "small").meta.address == "10.0.0.2:6379"
+
+
 @pytest.mark.usefixtures("no_ray")
 @pytest.mark.parametrize("command", [["resume"], ["extend", "--trials", "1"]])
 def test_another_teacher_is_refused_before_anything_starts(home, capsys, command):
