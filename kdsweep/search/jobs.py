@@ -4,9 +4,14 @@ import logging
 import os
 import shlex
 import sys
+import textwrap
+import time
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +31,10 @@ LEFT_OUT = (
 STOP_WITHIN_S = 600
 """A job that is stopped writes its front and its records; Ray alone would give it three seconds."""
 
+ENDED = ("STOPPED", "SUCCEEDED", "FAILED")
+"""What Ray calls jobs that do not run any more."""
+
+_KNOCK_TIMEOUT_S, _LOOK_EVERY_S = 10.0, 1.0
 _OF_THE_ENVIRONMENT = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
 
 
@@ -87,22 +96,47 @@ def entrypoint(arguments: list[str], *, python: str = sys.executable) -> str:
     )
 
 
+def check_address(address: str) -> None:
+    """Check that a job server answers at ``address``, before anything that takes time.
+
+    Raises:
+        SpecError: nobody answers there, it is no address of a job server, or Ray's jobs are not
+            installed.
+    """
+    if not address.startswith(("http://", "https://")):
+        raise SpecError(
+            f"--address: {address!r} is not allowed: must be of a job server, as {JOBS_AT} "
+            "(`ray dashboard cluster.yaml` forwards it); HOST:6379 is for `kdsweep run`"
+        )
+    if find_spec("aiohttp") is None:
+        raise SpecError(
+            "Ray's jobs are not installed here; `pip install 'kdsweep[cluster]'` does it"
+        )
+    try:
+        # Ray would wait without end for what does not answer, and its import takes seconds.
+        urllib.request.urlopen(f"{address}/api/version", timeout=_KNOCK_TIMEOUT_S).close()
+    except urllib.error.HTTPError:
+        return  # somebody answers: whether it is a job server is seen when it is asked
+    except (OSError, ValueError) as error:
+        raise SpecError(_no_server(address, getattr(error, "reason", error))) from None
+
+
 class Jobs:
     """The job server of a cluster."""
 
     def __init__(self, address: str) -> None:
-        """Connect to it.
+        """Connect to it, with the token that is given here.
 
         Raises:
-            SpecError: nobody answers there, or not a job server, or Ray's jobs are not installed.
+            SpecError: see ``check_address``; or it is no job server, or wants another token.
         """
-        if not address.startswith(("http://", "https://")):
-            raise SpecError(
-                f"--address: {address!r} is not allowed: must be of a job server, as {JOBS_AT} "
-                "(`ray dashboard cluster.yaml` forwards it); HOST:6379 is for `kdsweep run`"
-            )
+        check_address(address)
         self.address = address
-        self._client = self._asked(lambda: _client(address))
+        self._has_token = False
+        try:
+            self._client = self._asked(self._connected)
+        except (KeyError, TypeError) as error:
+            raise SpecError(_no_server(address, f"what answers is none: {error!r}")) from None
 
     def submit(self, job: str, arguments: list[str], *, directory: Path) -> None:
         """Send ``directory`` to the cluster and run ``kdsweep`` with the arguments in it."""
@@ -134,6 +168,18 @@ class Jobs:
         """Ask the job to end, as Ctrl-C does; whether it was running."""
         return bool(self._known(job, lambda: self._client.stop_job(job)))
 
+    def wait(self, job: str) -> tuple[str, str]:
+        """Its ``state`` when it has ended; waits for that."""
+        while (found := self.state(job))[0] not in ENDED:
+            time.sleep(_LOOK_EVERY_S)
+        return found
+
+    def _connected(self) -> Any:
+        from kdsweep.search.tokens import use_token
+
+        self._has_token = use_token()
+        return _client(self.address)
+
     def _known(self, job: str, ask: Callable[[], Any]) -> Any:
         try:
             return self._asked(ask)
@@ -146,27 +192,45 @@ class Jobs:
             raise
 
     def _asked(self, ask: Callable[[], Any]) -> Any:
-        import ray
+        from ray import exceptions
 
         try:
             return ask()
-        except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
-            said = " ".join(str(error).split())
+        except exceptions.AuthenticationError:
+            from kdsweep.search.tokens import refused
+
+            cluster = f"--address: the Ray cluster at {self.address}"
+            raise SpecError(refused(cluster, has_token=self._has_token)) from None
+        except ConnectionError as error:
+            raise SpecError(_no_server(self.address, error)) from None
+        except (RuntimeError, ValueError, OSError, exceptions.RayError) as error:
+            said = textwrap.shorten(str(error), 300, placeholder=" ...")
             if "ray[default]" in said:
                 raise SpecError(
                     "Ray's jobs are not installed here; `pip install 'kdsweep[cluster]'` does it"
                 ) from None
             raise SpecError(
-                f"--address: the job server at {self.address} did not do it ({said[:300]}); "
-                "`ray start --head --include-dashboard=true` starts one, `ray dashboard "
-                "cluster.yaml` forwards a cluster's"
+                f"--address: the job server at {self.address} did not do it ({said}); its own log "
+                "is on the cluster's head, /tmp/ray/session_latest/logs/dashboard.log"
             ) from None
 
 
+def _no_server(address: str, why: object) -> str:
+    said = textwrap.shorten(str(why), 300, placeholder=" ...")
+    return (
+        f"--address: no job server answers at {address} ({said}); `ray start --head "
+        "--include-dashboard=true` starts one, `ray dashboard cluster.yaml` forwards a cluster's"
+    )
+
+
 def _client(address: str) -> Any:
+    from ray._private.runtime_env import packaging
+    from ray.dashboard.modules import dashboard_sdk
     from ray.job_submission import JobSubmissionClient
 
-    logging.getLogger("ray.dashboard.modules").setLevel(logging.WARNING)
+    # They tell of each package that they send.
+    for module in (packaging, dashboard_sdk):
+        logging.getLogger(module.__name__).setLevel(logging.WARNING)
     # Ray would prefer what the environment says over what is asked for.
     kept = {name: os.environ.pop(name) for name in _OF_THE_ENVIRONMENT if name in os.environ}
     try:

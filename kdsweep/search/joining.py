@@ -1,6 +1,5 @@
 """Joining a Ray cluster that is there: at which address, and with which token."""
 
-import re
 import socket
 from typing import Any
 
@@ -11,13 +10,12 @@ from kdsweep.search import environment  # noqa: F401  # before ray
 import ray
 from ray import exceptions
 from ray._private import services
-from ray._private.authentication import authentication_token_setup as token_setup
-from ray._raylet import AuthenticationTokenLoader, GcsClient  # type: ignore[attr-defined]
+from ray._raylet import GcsClient  # type: ignore[attr-defined]
+
+from kdsweep.search.tokens import WHERE_TOKENS_ARE, refused, use_token
+from kdsweep.spec.surroundings import not_a_cluster
 
 KNOCK_TIMEOUT_S = 10.0
-
-_HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
-_WHERE_TOKENS_ARE = "RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token"
 
 
 def join(address: str, **settings: Any) -> None:
@@ -29,15 +27,12 @@ def join(address: str, **settings: Any) -> None:
     Raises:
         SpecError: no cluster answers there, or it wants another token, or none is configured.
     """
-    if address != "auto" and not _HOST_PORT.fullmatch(address):
-        raise SpecError(f"cluster.address: {address!r} is not allowed: must be auto or HOST:PORT")
+    if wrong := not_a_cluster(address):
+        raise SpecError(f"cluster.address: {address!r} {wrong}")
     try:
         # Of `auto` what RAY_ADDRESS says, or a cluster that runs here.
         place = services.canonicalize_bootstrap_address(address)
-        # Ray itself looks for a token only if it is asked for `auto`.
-        has_token = token_setup.maybe_enable_token_auth_if_token_available(
-            warn_if_disabled=False
-        ) and AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True)
+        has_token = use_token()
         host, port = _split(place)
         if not has_token and not is_here(host):
             raise SpecError(_without_token(place))
@@ -46,7 +41,8 @@ def join(address: str, **settings: Any) -> None:
         GcsClient(address=place)
         ray.init(address=place, **settings)
     except exceptions.AuthenticationError:
-        raise SpecError(_refused(address, has_token=has_token)) from None
+        cluster = f"cluster.address: the Ray cluster at {address!r}"
+        raise SpecError(refused(cluster, has_token=has_token)) from None
     except (OSError, RuntimeError, ValueError, exceptions.RayError) as error:
         reason = str(error).strip().split("\n")[0]
         raise SpecError(
@@ -85,14 +81,5 @@ def _without_token(place: str) -> str:
         f"cluster.address: the Ray cluster at {place!r} is on another machine, and no token for it "
         "is given here: whoever reaches a cluster without one can run code on all of its machines; "
         "make one on its head with `ray get-auth-token --generate`, start it again, and give that "
-        f"token here ({_WHERE_TOKENS_ARE}; RAY_AUTH_MODE must be token or not set)"
-    )
-
-
-def _refused(address: str, *, has_token: bool) -> str:
-    why = "refuses the one that is given here" if has_token else "none is given here"
-    return (
-        f"cluster.address: the Ray cluster at {address!r} wants its token and {why}; give the "
-        f"one that `ray get-auth-token` prints on its head ({_WHERE_TOKENS_ARE}; RAY_AUTH_MODE "
-        "must be token or not set)"
+        f"token here ({WHERE_TOKENS_ARE}; RAY_AUTH_MODE must be token or not set)"
     )

@@ -57,8 +57,14 @@ def _sentence(problem: dict[str, Any], model: type[BaseModel], at: str) -> str:
     if said is None:
         message = str(problem["msg"]).removeprefix("Value error, ")
         said = message if kind == "value_error" and isinstance(found, dict | BaseModel) else ""
-        said = said or f"{as_yaml(found)}: {message}"
+        said = said or _of_value(as_yaml(found), message)
     return f"{path}: {said}" if path else said
+
+
+def _of_value(shown: str, message: str) -> str:
+    if message.startswith(shown):
+        return message
+    return f"{shown}{' ' if message.startswith('is not allowed') else ': '}{message}"
 
 
 def _as_found(

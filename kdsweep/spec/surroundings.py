@@ -1,5 +1,7 @@
 """What a sweep runs on, where it is tracked, and what is kept of it."""
 
+import re
+from importlib.metadata import entry_points
 from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
@@ -7,6 +9,46 @@ from pydantic import Field, field_validator, model_validator
 from kdsweep.errors import SpecError, holds_secret
 from kdsweep.spec.settings import Settings
 from kdsweep.storage.address import checked, is_address
+
+_HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.-]*)(\+[A-Za-z0-9_]+)?:(.*)", re.DOTALL)
+_DATABASES = ("postgresql", "mysql", "mssql")
+
+
+def not_a_cluster(address: str) -> str | None:
+    """Why ``address`` is of no Ray cluster, in a clause; ``None`` where it may be of one."""
+    found = _HOST_PORT.fullmatch(address)
+    if address == "auto" or (found is not None and 0 < int(found[2]) <= 65_535):
+        return None
+    hint = ""
+    if address.startswith(("http://", "https://")):
+        hint = "; that of a job server is for `kdsweep submit`"
+    elif address.startswith("ray://"):
+        hint = "; Ray's client is not used: give the address that `ray start --head` prints"
+    return f"is not allowed: must be auto, HOST:PORT or [IPV6]:PORT{hint}"
+
+
+def not_a_tracking_uri(uri: str) -> str | None:
+    """Why MLflow would not take ``uri``, in a clause; ``None`` where it may."""
+    found = _SCHEME.match(uri)
+    if found is None:
+        return None if uri.strip() == uri else _TRACKED_AT  # a path, or databricks
+    scheme, driver, rest = found[1].lower(), found[2], found[3]
+    good = (
+        (scheme in ("http", "https") and not driver and re.match("//[^/]", rest))
+        or (scheme == "sqlite" and rest.startswith("///"))
+        or (scheme in _DATABASES and rest.startswith("//"))
+        or scheme in ("file", "databricks", "databricks-uc", "uc")
+        or scheme in entry_points(group="mlflow.tracking_store").names
+    )
+    return None if good else _TRACKED_AT
+
+
+_TRACKED_AT = (
+    "is not allowed: must be a server (http://HOST:PORT, https://HOST), a database "
+    "(sqlite:///FILE, postgresql://HOST/NAME, mysql://, mssql://, also with a +DRIVER), "
+    "databricks, or a directory"
+)
 
 
 class ClusterSpec(Settings):
@@ -30,6 +72,13 @@ class ClusterSpec(Settings):
     cost_per_hour: float | None = Field(
         None, ge=0, le=10**9, description="of all that the sweep runs on, in any currency"
     )
+
+    @field_validator("address")
+    @classmethod
+    def _of_a_cluster(cls, address: str | None) -> str | None:
+        if address is not None and (wrong := not_a_cluster(address)):
+            raise ValueError(wrong)
+        return address
 
     @model_validator(mode="after")
     def _whole_gpus(self) -> "ClusterSpec":
@@ -57,7 +106,7 @@ class TrackingSpec(Settings):
 
     @field_validator("uri")
     @classmethod
-    def _without_secrets(cls, uri: str | None) -> str | None:
+    def _allowed(cls, uri: str | None) -> str | None:
         if uri is not None and holds_secret(uri):
             raise ValueError(
                 "is not allowed with a password or token in it, as the run directory keeps the "
@@ -65,6 +114,8 @@ class TrackingSpec(Settings):
                 "MLFLOW_TRACKING_TOKEN, in the environment; a database has a file of its own for "
                 "them (~/.pgpass, read_default_file)"
             )
+        if uri is not None and (wrong := not_a_tracking_uri(uri)):
+            raise ValueError(wrong)
         return uri
 
 

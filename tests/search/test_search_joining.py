@@ -50,13 +50,14 @@ def test_a_cluster_on_another_machine_needs_a_token(monkeypatch, address):
 
 
 @pytest.mark.parametrize(
-    "address", ["local", "ray://127.0.0.1:10001", "127.0.0.1", "host:", ":6379", "a b:1", "h:1\n"]
+    "address",
+    ["local", "127.0.0.1", "host:", ":6379", "a b:1", "h:1\n", "h:0", "h:65536", "::1:6379"],
 )
 def test_other_kinds_of_addresses(address):
     with pytest.raises(SpecError) as refused:
         join(address)
     assert str(refused.value) == (
-        f"cluster.address: {address!r} is not allowed: must be auto or HOST:PORT"
+        f"cluster.address: {address!r} is not allowed: must be auto, HOST:PORT or [IPV6]:PORT"
     )
 
 

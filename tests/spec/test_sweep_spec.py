@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from kdsweep.spec import ClusterSpec, SweepSpec
+from kdsweep.spec import ClusterSpec, SweepSpec, TrackingSpec
 from kdsweep.spec.problems import sentences
 
 
@@ -180,3 +180,65 @@ def test_a_budget_takes_the_place_of_the_number_of_trials():
     both = {"budget": {"hours": 1}, "trials": 7}
     assert SweepSpec.model_validate({**SWEEP, "search": both}).search.has_most_trials
     assert SweepSpec.model_validate(SWEEP).search.has_most_trials
+
+
+@pytest.mark.parametrize("address", ["auto", "head:6379", "10.0.0.7:6379", "[fe80::1]:6379"])
+def test_addresses_of_clusters(address):
+    assert ClusterSpec(address=address).address == address
+
+
+@pytest.mark.parametrize(
+    ("address", "hint"),
+    [
+        ("nowhere", ""),
+        ("h:0", ""),
+        ("h:65536", ""),
+        ("::1:6379", ""),
+        ("http://a:8265", "; that of a job server is for `kdsweep submit`"),
+        ("ray://a:10001", "; Ray's client is not used: give the address that `ray start --head` "
+                          "prints"),
+    ],
+)  # fmt: skip
+def test_what_is_no_address_of_a_cluster(address, hint):
+    with pytest.raises(ValidationError) as refused:
+        ClusterSpec(address=address)
+    assert sentences(refused.value, ClusterSpec, at="cluster") == [
+        f"cluster.address: {address!r} is not allowed: must be auto, HOST:PORT or [IPV6]:PORT{hint}"
+    ]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://127.0.0.1:5000", "https://mlflow.example.org/path", "sqlite:///mlflow.db",
+        "sqlite:////abs/mlflow.db", "postgresql://me@db/mlflow", "postgresql+psycopg2:///mlflow",
+        "mysql+pymysql://db/mlflow?read_default_file=x", "mssql+pyodbc://db/x", "databricks",
+        "databricks://profile", "databricks-uc", "file:///tmp/mlruns", "file:mlruns", "./mlruns",
+        "/tmp/mlruns",
+    ],
+)  # fmt: skip
+def test_uris_that_mlflow_takes(uri):
+    assert TrackingSpec(uri=uri).uri == uri
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["ftp://x", "http:127.0.0.1", "http:///x", "http+x://h", "localhost:5000", "sqlite://x",
+     "postgres://db/x", "postgresql:db", " x", "s3://bucket/x"],
+)  # fmt: skip
+def test_uris_that_mlflow_does_not_take(uri):
+    with pytest.raises(ValidationError) as refused:
+        TrackingSpec(uri=uri)
+    (said,) = sentences(refused.value, TrackingSpec, at="tracking")
+    assert said == (
+        f"tracking.uri: {uri!r} is not allowed: must be a server (http://HOST:PORT, https://HOST), "
+        "a database (sqlite:///FILE, postgresql://HOST/NAME, mysql://, mssql://, also with a "
+        "+DRIVER), databricks, or a directory"
+    )
+
+
+def test_a_refused_uri_has_one_colon_before_its_reason():
+    with pytest.raises(ValidationError) as refused:
+        TrackingSpec(uri="http://me:s3cret@h")
+    (said,) = sentences(refused.value, TrackingSpec, at="tracking")
+    assert said.startswith("tracking.uri: 'http://h' is not allowed with a password or token in it")
