@@ -24,6 +24,9 @@ _SECRET_ARGUMENT = re.compile(
 )
 
 
+_CONTROL = re.compile(r"\r\n?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
 def redacted(text: str) -> str:
     """``text`` without the user names, passwords and tokens that its addresses carry."""
     return _SECRET_ARGUMENT.sub(r"\1***", _USER_AND_PASSWORD.sub("", text))
@@ -35,6 +38,19 @@ def holds_secret(address: str) -> bool:
     if user is not None and (":" in user[0] or address.startswith("http")):
         return True
     return _SECRET_ARGUMENT.search(address) is not None
+
+
+def printable(text: str) -> str:
+    """``text`` with its control characters spelled out (``\\x1b``), but for line ends and tabs.
+
+    A terminal takes them for commands: they could retitle it, hide lines or paste into it.
+    """
+    return _CONTROL.sub(_spelled_out, text)
+
+
+def _spelled_out(found: re.Match[str]) -> str:
+    # Bars that are drawn over and over end each state with a carriage return.
+    return "\n" if found[0] in ("\r", "\r\n") else f"\\x{ord(found[0]):02x}"
 
 
 class KdsweepError(Exception):

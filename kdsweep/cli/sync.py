@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kdsweep.cli.saying import say
 from kdsweep.results.at_hand import run_at_hand
 
 
@@ -31,11 +32,18 @@ def sync(
     from kdsweep.results.store import SWEEP_FILE, RunStore
     from kdsweep.spec import TrackingSpec
     from kdsweep.spec.problems import sentences
-    from kdsweep.sweep_file.read import parse_yaml
+    from kdsweep.spec.surroundings import not_a_tracking_uri
     from kdsweep.tracking.tracker import sync as send
-    from kdsweep.tracking.where import uri_of
+    from kdsweep.tracking.where import refuse_silence, uri_of
 
+    if uri is not None and (wrong := not_a_tracking_uri(uri)):
+        raise SpecError(f"--uri: {uri!r} {wrong}")
     store = RunStore.open(directory)
+    if uri is not None:
+        refuse_silence(uri)
+    # Of torch, which takes seconds: after what is cheap to find.
+    from kdsweep.sweep_file.read import parse_yaml
+
     raw, _ = parse_yaml(store.sweep_text)
     given = raw.get("tracking") or {}
     if uri is not None and isinstance(given, dict):
@@ -46,5 +54,8 @@ def sync(
         problems = sentences(error, TrackingSpec, at="tracking")
         raise SpecError(problems, source=f"{store.place}/{SWEEP_FILE}") from None
     place = uri or uri_of(tracking, directory.parent)
+    if uri is None:
+        refuse_silence(place)
+    say(f"{store.place}: sending its records to MLflow at {redacted(place)}")
     sent = send(store, place, tracking.experiment)
-    typer.echo(f"{store.place}: MLflow at {redacted(place)} has all {sent} records")
+    say(f"{store.place}: MLflow at {redacted(place)} has all {sent} records")

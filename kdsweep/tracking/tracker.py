@@ -3,6 +3,7 @@
 The JSON records are the truth. What MLflow did not take stays in them, and ``sync`` sends it.
 """
 
+import textwrap
 import threading
 from collections.abc import Callable, Sequence
 
@@ -17,6 +18,7 @@ from kdsweep.tracking.where import prepare_environment
 
 _LONGEST_PAUSE_S = 60.0
 _MOST_REFUSED = 3
+_FULL = ("No space left on device", "Disk quota exceeded", "database or disk is full")
 
 
 class Tracker:
@@ -131,9 +133,13 @@ class Tracker:
         """Say it once; the rest would only say it again."""
         if not self._told:
             self._told = True
+            why, place = _first_line(error), self._store.place
+            # Where there is no room for MLflow's tables there may be none for the records.
+            full = any(words in str(error) for words in _FULL)
+            goes_on = "" if full else "the sweep goes on, "
             self._warn(
-                f"MLflow at {redacted(self._uri)} does not take results: {_first_line(error)}; "
-                f"the sweep goes on, its records are in {self._store.place}"
+                f"MLflow at {redacted(self._uri)} does not take results: {why}; "
+                f"{goes_on}its records are in {place}"
             )
 
     def _pause(self) -> bool:
@@ -196,5 +202,8 @@ def _send_all(
 
 
 def _first_line(error: Exception) -> str:
-    lines = redacted(str(error)).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
+    text = redacted(str(error)).strip()
+    if "Max retries exceeded" in text:
+        return "no server answers there"
+    lines = text.splitlines()
+    return textwrap.shorten(lines[0], 300, placeholder=" ...") if lines else type(error).__name__

@@ -1,17 +1,23 @@
 """Where MLflow keeps its runs, and the environment that it is imported with."""
 
 import os
+import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from filelock import FileLock
 
+from kdsweep.errors import ResultError, redacted
 from kdsweep.spec import TrackingSpec
 from kdsweep.storage.atomic import sync_directory
 
 _SQLITE = "sqlite:///"
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_KNOCK_TIMEOUT_S = 5.0
 _ENVIRONMENT = {
     # With its defaults the client tries for about four minutes per call when a server is down.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -40,6 +46,34 @@ def uri_of(tracking: TrackingSpec, runs_root: Path) -> str:
 def sqlite_file(uri: str) -> Path | None:
     """The file of a local store; none for a server."""
     return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
+
+
+def refuse_silence(uri: str) -> None:
+    """Check that somebody listens where MLflow's server or database should be.
+
+    MLflow itself would try for minutes, and then quote the insides of its HTTP client.
+
+    Raises:
+        ResultError: nobody does.
+    """
+    parts = urlsplit(uri)
+    scheme, host = parts.scheme.partition("+")[0], parts.hostname
+    if scheme not in _PORTS or not host or _is_behind_a_proxy(scheme, host):
+        return
+    what = "server" if scheme.startswith("http") else "database"
+    try:
+        port = parts.port or _PORTS[scheme]
+        socket.create_connection((host, port), timeout=_KNOCK_TIMEOUT_S).close()
+    except (OSError, ValueError) as error:
+        start = "start it (`mlflow server`)" if what == "server" else "start it"
+        raise ResultError(
+            f"no MLflow {what} answers at {redacted(uri)} ({error}); {start}, or name another "
+            "with --uri"
+        ) from None
+
+
+def _is_behind_a_proxy(scheme: str, host: str) -> bool:
+    return scheme in getproxies() and not proxy_bypass(host)
 
 
 def artifact_location(uri: str) -> str | None:

@@ -226,6 +226,7 @@ def test_a_server_that_is_down_delays_nothing_and_loses_nothing(uri, store, clie
     assert "s3cret" not in refused + unsent
     with pytest.raises(ResultError, match=r"MLflow at http://127\.0\.0\.1:9 does not take"):
         sync(store, "http://127.0.0.1:9", EXPERIMENT)
+    assert "does not take results: no server answers there; the sweep goes on" in refused
     assert sync(store, uri, EXPERIMENT) == 3
     assert set(runs_of(client, store)[1]) == {"t0", "t1", "t2"}
 
@@ -236,10 +237,50 @@ def test_the_sync_command_sends_what_is_missing(uri, store, client):
         done = CliRunner().invoke(app, ["sync", str(store.directory), "--uri", uri])
         assert (done.exit_code, done.stdout) == (
             0,
+            f"{store.directory}: sending its records to MLflow at {uri}\n"
             f"{store.directory}: MLflow at {uri} has all 1 records\n",
         )
     _, children = runs_of(client, store)
     assert set(children) == {"t1"}
+
+
+@pytest.mark.parametrize(
+    ("uri", "sentence"),
+    [
+        ("http://u:pw@127.0.0.1:9",
+         "no MLflow server answers at http://127.0.0.1:9 ([Errno 111] Connection refused); start "
+         "it (`mlflow server`), or name another with --uri"),
+        ("postgresql+psycopg2://127.0.0.1:9/mlflow",
+         "no MLflow database answers at postgresql+psycopg2://127.0.0.1:9/mlflow ([Errno 111] "
+         "Connection refused); start it, or name another with --uri"),
+        ("ftp://x", "--uri: 'ftp://x' is not allowed: must be a server (http://HOST:PORT, "),
+    ],
+)  # fmt: skip
+def test_sync_finds_at_once_that_nobody_answers(store, monkeypatch, uri, sentence):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    began = time.monotonic()
+    done = CliRunner().invoke(app, ["sync", str(store.directory), "--uri", uri])
+    assert time.monotonic() - began < 5
+    assert str(done.exception).startswith(sentence)
+    assert done.stdout == ""
+
+
+def test_where_the_disk_is_full_it_is_not_said_that_the_sweep_goes_on(uri, store, monkeypatch):
+    def full(*given):
+        raise OSError("database or disk is full")
+
+    monkeypatch.setattr(Recorder, "write", full)
+    warnings = []
+    tracker = Tracker(uri, EXPERIMENT, store, warn=warnings.append)
+    store.write(trial(1))
+    tracker.log(trial(1))
+    tracker.start()
+    tracker.close(60)
+    assert warnings[0] == (
+        f"MLflow at {uri} does not take results: database or disk is full; its records are in "
+        f"{store.directory}"
+    )
 
 
 def test_a_refused_record_does_not_hold_up_the_others(uri, store, client, monkeypatch):
