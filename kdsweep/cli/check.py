@@ -9,6 +9,7 @@ import typer
 
 from kdsweep.cli import check_computing, check_stored
 from kdsweep.cli.own_code import own_code_lines
+from kdsweep.cli.place import results_at, taken
 from kdsweep.cli.wrapped import wrapped
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
             *wrapped(_computing(sweep, plan), "computing"),
             *(f"              {each}" for each in lacking_a_gpu(sweep, plan.resources)),
             *own_code_lines(parse_yaml(sweep.text)[0]),
-            f"  results     {results_at(sweep)}"]  # fmt: skip
+            *wrapped(f"{results_at(sweep)}{taken(sweep)}", "results")]  # fmt: skip
 
 
 def _computing(sweep: "Sweep", plan: "Plan") -> str:
@@ -218,11 +219,6 @@ def setting_words(settings: "Mapping[str, Any]") -> list[str]:
 
     flat = flatten(settings).items()
     return [f"{path}={value_words(value)}" for path, value in flat if value != "null"]
-
-
-def results_at(sweep: "Sweep") -> str:
-    """The run directory that ``kdsweep run`` makes if it is not told another name."""
-    return f"runs/{sweep.spec.name}"
 
 
 def clash_lines(pairing: "Pairing") -> list[str]:

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from kdsweep.cli.saying import say
+
 if TYPE_CHECKING:
     from kdsweep.results.record import TrialResult
     from kdsweep.results.store import RunStore
@@ -22,7 +24,7 @@ def print_front(store: "RunStore", results: "list[TrialResult]") -> None:
     if not found:
         some = front(results, meta.objectives)
         why = "no complete trial meets the constraints" if some else "no trial is complete"
-        typer.echo(f"{store.place}: {why}, so there is no front")
+        say(f"{store.place}: {why}, so there is no front")
         return
     console.print(
         trial_table(found, meta.objectives, title=f"{meta.name}: the front", width=console.width)
@@ -52,6 +54,6 @@ def print_spent(store: "RunStore", results: "list[TrialResult]") -> None:
     ways = Counter(each.computed for each in results if each.role != "teacher" and each.computed)
     if ways:
         found = (f"{num} trial{'s' * (num != 1)} in {way}" for way, num in ways.most_common())
-        typer.echo(f"computed: {'; '.join(found)}")
+        say(f"computed: {'; '.join(found)}")
     if store.meta.ended_by:
-        typer.echo(f"ended: {store.meta.ended_by}")
+        say(f"ended: {store.meta.ended_by}")

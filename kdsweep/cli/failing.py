@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from kdsweep.errors import KdsweepError, in_one_line, whole_traceback
+from kdsweep.errors import KdsweepError, in_one_line, printable, whole_traceback
 from kdsweep.storage.objects import StorageError
 
 HINT = "`kdsweep --traceback COMMAND ...` prints the whole traceback"
@@ -27,8 +27,8 @@ def show(error: Exception) -> None:
     known = isinstance(error, KdsweepError | StorageError)
     traceback = "\n".join(getattr(error, "__notes__", ())) if known else whole_traceback(error)
     if traceback and _wanted:
-        print(traceback, file=sys.stderr)
+        print(printable(traceback), file=sys.stderr)
     for problem in str(error).splitlines() if known else [in_one_line(error)]:
-        print(f"error: {problem}", file=sys.stderr)
+        print(f"error: {printable(problem)}", file=sys.stderr)
     if traceback and not _wanted:
         print(HINT, file=sys.stderr)

@@ -1,18 +1,25 @@
 """``kdsweep resume`` and ``extend``: go on with a sweep, to its end or beyond."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kdsweep.cli.early import check_cluster_option, checking, said_in
 from kdsweep.cli.run import at_address, drive
+from kdsweep.cli.saying import say, warn
 from kdsweep.results.at_hand import run_at_hand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from kdsweep.results.record import TrialResult
     from kdsweep.results.store import RunStore
+    from kdsweep.spec import SearchSpec
     from kdsweep.sweep_file import Sweep
 
 _Run = Annotated[
@@ -45,6 +52,7 @@ def resume(directory: _Run, address: _Address = None, despite_changes: _Despite 
     from kdsweep.errors import ResultError
     from kdsweep.results.store import RunStore
 
+    check_cluster_option(address)
     store = RunStore.open(directory)
     if store.meta.status == "complete":
         spent_up = f" ({store.meta.ended_by})" if store.meta.ended_by else ""
@@ -58,17 +66,15 @@ def resume(directory: _Run, address: _Address = None, despite_changes: _Despite 
 
 def extend(
     directory: _Run,
-    trials: Annotated[
-        int | None, typer.Option("--trials", min=1, help="So many trials more.")
-    ] = None,
+    trials: Annotated[int | None, typer.Option("--trials", help="So many trials more.")] = None,
     epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, help="So many epochs more to spend.")
+        int | None, typer.Option("--epochs", help="So many epochs more to spend.")
     ] = None,
     hours: Annotated[
-        float | None, typer.Option("--hours", min=0, help="So many hours more to spend.")
+        float | None, typer.Option("--hours", help="So many hours more to spend.")
     ] = None,
     cost: Annotated[
-        float | None, typer.Option("--cost", min=0, help="So much more money to spend.")
+        float | None, typer.Option("--cost", help="So much more money to spend.")
     ] = None,
     address: _Address = None,
     despite_changes: _Despite = False,
@@ -88,8 +94,9 @@ def extend(
 
     asked = {"trials": trials, "epochs": epochs, "hours": hours, "cost": cost}
     more = {name: float(value) for name, value in asked.items() if value is not None}
-    if not more or not all(more.values()):
+    if not more or not all(value > 0 for value in more.values()):
         raise SpecError("give how much more: --trials, --epochs, --hours or --cost, above zero")
+    check_cluster_option(address)
     _go_on(RunStore.open(directory), address, despite_changes, more)
 
 
@@ -111,19 +118,22 @@ def _go_on(
         raise _file_has_changed(path)
     total = {name: meta.extended.get(name, 0) + more.get(name, 0)
              for name in dict.fromkeys((*meta.extended, *more))}  # fmt: skip
-    sweep = at_address(_extended(load(path), total), address)
+    _refuse_early(store, total)
+    checking(path)
+    with _from_where_it_was_started(store):
+        sweep = at_address(_extended(load(path), total), address)
     if meta.address is not None and sweep.spec.cluster.address is None:
-        typer.echo(
+        warn(
             f"{store.place}: it ran on the Ray cluster at {meta.address} and goes on on this "
-            f"machine; --address {meta.address} joins the cluster again",
-            err=True,
+            f"machine; --address {meta.address} joins the cluster again"
         )
     check_room(sweep)
     expected = None if despite_changes else what_must_not_change(store)
     _refuse_another_teacher(sweep, expected or {}, store.place)
     done = store.read()
     for problem in store.problems:
-        typer.echo(f"warning: {problem}", err=True)
+        warn(problem)
+    say(f"{store.place}: {_going_on_words(done, plan(sweep).total)}")
 
     changes: dict[str, Any] = {"extended": total, "trials": plan(sweep).total}
     if address is not None:
@@ -134,18 +144,66 @@ def _go_on(
     drive(sweep, shown, lambda: store, done=done, expected=expected, changes=changes)
 
 
+@contextmanager
+def _from_where_it_was_started(store: "RunStore") -> Iterator[None]:
+    """What a file says of paths is meant from there: the errors of loading it name the place."""
+    from kdsweep.errors import SpecError
+
+    started = store.meta.started_in
+    try:
+        yield
+    except SpecError as error:
+        if not started or started == str(Path.cwd()):
+            raise
+        hint = (
+            f"the sweep was started in {started}, and relative paths in its file are meant from "
+            f"there: call the command there if it is a path that is wrong"
+        )
+        raise SpecError([*error.problems, hint], source=error.source) from None
+
+
+def _going_on_words(done: "Sequence[TrialResult]", planned: int | None) -> str:
+    """``12 trials kept, 3 go on, 40 to come``."""
+    from kdsweep.results.record import ENDED
+
+    trials = [result for result in done if result.role != "teacher"]
+    kept = sum(result.status in ENDED for result in trials)
+    rest = len(trials) - kept
+    words = f"{kept} trial{'s' * (kept != 1)} kept, {rest} go{'es' * (rest == 1)} on"
+    if planned is None:
+        return f"{words}, then as many as the budget allows"
+    return f"{words}, {max(0, planned - len(trials))} to come"
+
+
+def _refuse_early(store: "RunStore", more: dict[str, float]) -> None:
+    """What cannot be added is told before the whole file is checked, which takes a while."""
+    from pydantic import ValidationError
+
+    from kdsweep.results.store import SWEEP_FILE
+    from kdsweep.spec import SearchSpec
+
+    with suppress(ValidationError):  # said better when the file is loaded
+        search = SearchSpec.model_validate(said_in(store.sweep_text).get("search") or {})
+        _raised(search, more, store.directory / SWEEP_FILE)
+
+
 def _extended(sweep: "Sweep", more: dict[str, float]) -> "Sweep":
     """The sweep with higher limits.
 
     Raises:
         SpecError: it has no such limit.
     """
-    from dataclasses import replace
+    search = _raised(sweep.spec.search, more, sweep.path)
+    return replace(sweep, spec=sweep.spec.model_copy(update={"search": search}))
+
+
+def _raised(search: "SearchSpec", more: dict[str, float], path: Path) -> "SearchSpec":
+    from pydantic import ValidationError
 
     from kdsweep.errors import SpecError
+    from kdsweep.spec.problems import sentences
     from kdsweep.spec.sweep import BudgetSpec
 
-    search = sweep.spec.search
     limits = dict(search.budget.model_dump()) if search.budget is not None else {}
     for name, value in more.items():
         if name == "trials":
@@ -153,24 +211,27 @@ def _extended(sweep: "Sweep", more: dict[str, float]) -> "Sweep":
                 raise SpecError(
                     "--trials: the sweep has no limit of trials, its budget ends it; raise that "
                     "with --hours, --epochs or --cost",
-                    source=sweep.path,
+                    source=path,
                 )
             search = search.model_copy(update={"trials": search.trials + int(value)})
         elif limits.get(name) is None:
             raise SpecError(
                 f"--{name}: the sweep has no budget of {name}; give what limits it: "
-                f"{', '.join(_limits_of(sweep))}",
-                source=sweep.path,
+                f"{', '.join(_limits_of(search))}",
+                source=path,
             )
         else:
             limits[name] += int(value) if name == "epochs" else value
-    if limits:
-        search = search.model_copy(update={"budget": BudgetSpec.model_validate(limits)})
-    return replace(sweep, spec=sweep.spec.model_copy(update={"search": search}))
+    if not limits:
+        return search
+    try:
+        budget = BudgetSpec.model_validate(limits)
+    except ValidationError as error:
+        raise SpecError(sentences(error, BudgetSpec, at="search.budget"), source=path) from None
+    return search.model_copy(update={"budget": budget})
 
 
-def _limits_of(sweep: "Sweep") -> list[str]:
-    search = sweep.spec.search
+def _limits_of(search: "SearchSpec") -> list[str]:
     budget = {} if search.budget is None else search.budget.model_dump(exclude_none=True)
     return [f"--{name}" for name in (*(["trials"] if search.has_most_trials else []), *budget)]
 

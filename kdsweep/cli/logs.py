@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kdsweep.cli.saying import say, warn
 from kdsweep.cli.status import JobsAddress, RunOrJob, is_job, jobs_at
 
 if TYPE_CHECKING:
@@ -90,8 +91,8 @@ def _print(
             if not (new := source.news()):
                 continue
             if len(sources) > 1 and source is not last:
-                typer.echo(source.title)
-            typer.echo(new, nl=not new.endswith("\n") and not follow)
+                say(source.title)
+            say(new, nl=not new.endswith("\n") and not follow)
             last = source
         if not more:
             return
@@ -110,7 +111,7 @@ def _of_the_job(run: Path, address: str | None) -> list[_Source]:
         server = jobs_at(address)
         server.state(job)
     except KdsweepError as error:
-        typer.echo(f"warning: the output of Ray job {job} is left out: {error}", err=True)
+        warn(f"the output of Ray job {job} is left out: {error}")
         return []
     return [_Source(f"==> output of Ray job {job} <==", lambda: server.output(job))]
 

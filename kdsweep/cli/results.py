@@ -2,13 +2,13 @@
 
 import json
 import signal
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from kdsweep.cli.saying import say, warn
 from kdsweep.errors import ResultError
 from kdsweep.report.axes import teacher_metrics
 from kdsweep.report.rows import completed, csv_text, rows
@@ -61,11 +61,11 @@ def show_front(
     if as_json:
         _print_json({**run_row(store, results, front), "front": rows(front)})
     elif as_csv:
-        typer.echo(csv_text(front), nl=False)
+        say(csv_text(front), nl=False)
     elif not front:
         some = front_of(results, meta.objectives)
         missing = "that meets the constraints" if some else "yet"
-        typer.echo(f"{meta.name}: no {_unit(results)} {missing} ({len(results)} recorded)")
+        say(f"{meta.name}: no {_unit(results)} {missing} ({len(results)} recorded)")
     else:
         console = Console(highlight=False)
         title = f"{meta.name}: {len(front)} on the front of {completed(results, 'complete')}"
@@ -151,9 +151,9 @@ def select_student(
     elif choice.chosen is not None:
         _print_choice(store, choice, choice.chosen)
     else:
-        typer.echo(f"no student of {store.meta.name} fits", err=True)
+        say(f"no student of {store.meta.name} fits", err=True)
         for sentence in choice.advice:
-            typer.echo(f"  {sentence}", err=True)
+            say(f"  {sentence}", err=True)
     if choice.chosen is None:
         raise typer.Exit(1)
 
@@ -217,10 +217,10 @@ def _print_choice(store: RunStore, choice: Choice, chosen: TrialResult) -> None:
             trial_table(choice.runners_up, objectives, title="Next best that fit", width=width)
         )
     if len(chosen.trial_ids) > 1:
-        typer.echo(f"trials      {' '.join(chosen.trial_ids)}")
-    typer.echo(f"trial file  {store.trial_file(chosen.trial_id)}")
+        say(f"trials      {' '.join(chosen.trial_ids)}")
+    say(f"trial file  {store.trial_file(chosen.trial_id)}")
     if chosen.weights is not None:
-        typer.echo(f"weights     {store.place}/{chosen.weights}")
+        say(f"weights     {store.place}/{chosen.weights}")
     else:
         typer.echo("weights     none are kept (storage.max_bytes); the trial file trains it again")
 
@@ -247,7 +247,7 @@ def _read(store: RunStore) -> list[TrialResult]:
 
 def _warn(problems: tuple[str, ...] | list[str]) -> None:
     for problem in problems:
-        print(f"warning: {problem}", file=sys.stderr)
+        warn(problem)
 
 
 def _unit(results: list[TrialResult]) -> str:

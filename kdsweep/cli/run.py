@@ -4,16 +4,19 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kdsweep.cli import ended
+from kdsweep.cli.early import check_cluster_option, check_place, checked_name, checking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from kdsweep.errors import TrialError
     from kdsweep.results.meta import RunMeta
     from kdsweep.results.record import EpochMetrics, TrialResult
     from kdsweep.results.store import RunStore
@@ -58,17 +61,18 @@ def run(
     """
     from kdsweep.cli.check import bound_lines, clash_lines
     from kdsweep.cli.check_stored import refusals
-    from kdsweep.results.places import refuse_what_is_there
     from kdsweep.results.store import RunStore
     from kdsweep.search.provenance import describe_run
     from kdsweep.storage.copies import root_at_hand
     from kdsweep.sweep_file import check_room, load
 
+    check_cluster_option(address)
+    check_place(file, name, runs_dir, elsewhere=False)
+    checking(file)
     sweep = load(file)
-    run_name = _checked_name(sweep.spec.name if name is None else name)
+    run_name = checked_name(sweep.spec.name if name is None else name)
     root = root_at_hand(runs_dir or sweep.spec.storage.path or "runs")
     directory = root / run_name
-    refuse_what_is_there(directory, run_name)
     sweep = at_address(sweep, address)
     check_room(sweep)
     typer.echo(f"sampler {sweep.sampler.name}: {sweep.sampler.why}")
@@ -185,6 +189,12 @@ def drive(
     from kdsweep.search.surroundings import StoppedEarlyError, interruptible
 
     early = False
+    opened: list[RunStore] = []
+
+    def opening() -> "RunStore":
+        opened.append(open_store())
+        return opened[0]
+
     num_done = sum(r.role != "teacher" and r.status in ENDED for r in done)
     with (
         interruptible(),
@@ -194,7 +204,7 @@ def drive(
 
         try:
             status, store = run_sweep(
-                sweep, open_store, progress=progress, done=done, began=BEGAN, expected=expected,
+                sweep, opening, progress=progress, done=done, began=BEGAN, expected=expected,
                 changes=changes,
             )  # fmt: skip
         except StoppedEarlyError:
@@ -203,6 +213,8 @@ def drive(
         except KeyboardInterrupt:
             progress.message("stopped at once")
             raise typer.Exit(INTERRUPTED) from None
+        except TrialError as error:
+            raise _of_the_run(error, opened) from None
     if early:
         _leave_at_once()
     results = store.read()
@@ -225,6 +237,25 @@ def _leave_at_once() -> None:
     os._exit(INTERRUPTED)
 
 
+def _of_the_run(error: "TrialError", opened: "list[RunStore]") -> "TrialError":
+    """Why a sweep failed, with the name of its run; noted there as well, for who looks later."""
+    from kdsweep.errors import TrialError
+    from kdsweep.storage.copies import address_of
+
+    if not opened or error.source is not None:
+        return error
+    store = opened[0]
+    here = "" if address_of(store.directory) is None else f" (here {store.directory})"
+    # Where the disk is full this may not be written either; a run in a store has its own driver.
+    with suppress(OSError):
+        if not here and not store.is_held():
+            store.update_meta(ended_by=error.problems[0])
+    named = TrialError(error.problems, source=f"{store.place}{here}")
+    for note in getattr(error, "__notes__", ()):
+        named.add_note(note)
+    return named
+
+
 def at_address(sweep: "Sweep", address: str | None) -> "Sweep":
     """The sweep on the cluster at ``address``, if one is given."""
     if address is None:
@@ -241,24 +272,6 @@ def _tracking_uri(sweep: "Sweep", root: Path) -> str | None:
     if not sweep.spec.tracking.enabled:
         return None
     return uri_of(sweep.spec.tracking, root)
-
-
-def _checked_name(name: str) -> str:
-    """A run's name is a directory: it must not lead anywhere else.
-
-    Raises:
-        SpecError: it could.
-    """
-    import re
-
-    from kdsweep.errors import SpecError
-
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise SpecError(
-            f"--name: {name!r} is not allowed: must be 1 to 64 letters, digits, '.', '_' or '-', "
-            "a letter or digit first"
-        )
-    return name
 
 
 def register(app: typer.Typer) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kdsweep.cli.early import said_in
+from kdsweep.cli.saying import say, warn
 from kdsweep.results.at_hand import run_at_hand, runs_at_hand
 
 if TYPE_CHECKING:
@@ -62,13 +64,13 @@ def status(
     if run is not None and is_job(run):
         told, sentence = jobs_at(address).state(str(run))
         row = {"job": {"id": str(run), "status": told, "message": sentence}}
-        typer.echo(json.dumps(row, indent=1) if as_json else f"{run}: {told}; {sentence}")
+        say(json.dumps(row, indent=1) if as_json else f"{run}: {told}; {sentence}")
         return
     stores, problems = (
         ([RunStore.open(run)], []) if run is not None else find_runs(runs_at_hand(runs_dir))
     )
     for problem in problems:
-        typer.echo(f"warning: {problem}", err=True)
+        warn(problem)
     rows = [_row(store) for store in stores]
     for row in rows:
         if row["job"] and (address is not None or (run is not None and row["driver"])):
@@ -78,7 +80,7 @@ def status(
     elif not rows:
         typer.echo(f"no runs in {runs_dir}")
     for row in rows if not as_json else ():
-        typer.echo("\n".join(status_lines(row)))
+        say("\n".join(status_lines(row)))
 
 
 def is_job(run: Path) -> bool:
@@ -99,22 +101,15 @@ def _row(store: "RunStore") -> dict[str, Any]:
 
     results, meta = store.read(), store.meta
     for problem in store.problems:
-        typer.echo(f"warning: {problem}", err=True)
+        warn(problem)
     found = front(results, meta.objectives, constraints=meta.constraints)
     return run_status(store, results, found, budget=_budget(store.sweep_text))
 
 
 def _budget(text: str) -> dict[str, Any] | None:
     """What the sweep may spend, from its file as it was given, which was checked then."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        # The whole reader of sweep files would take seconds: it needs torch.
-        given = YAML(typ="safe", pure=True).load(text)
-        found = given["search"]["budget"]
-    except (YAMLError, KeyError, TypeError):
-        return None
+    search = said_in(text).get("search")
+    found = search.get("budget") if isinstance(search, dict) else None
     return found if isinstance(found, dict) else None
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kdsweep.cli.saying import say
 from kdsweep.cli.status import JobsAddress, RunOrJob, is_job, jobs_at
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def stop(
       kdsweep stop kdsweep-digits-1a2b3c4d     a job, where runs/ is not seen
     """
     if is_job(run):
-        _stop_job(str(run), address)
+        _stop_job(str(run), address, wait=wait)
         return
     from kdsweep.errors import ResultError
     from kdsweep.results.holder import living_holder
@@ -55,9 +56,9 @@ def stop(
         ask_to_stop(run)
     except OSError as error:
         raise ResultError(f"cannot be written to: {error}", source=place) from error
-    typer.echo(f"{place}: asked {holder.words} to stop")
+    say(f"{place}: asked {holder.words} to stop")
     if wait:
-        typer.echo(f"{place}: {_ended(run, holder)}")
+        say(f"{place}: {_ended(run, holder)}")
 
 
 def _ended(run: Path, holder: "Holder") -> str:
@@ -79,11 +80,19 @@ def _ended(run: Path, holder: "Holder") -> str:
     return f"{meta.status} before it could be stopped"
 
 
-def _stop_job(job: str, address: str | None) -> None:
+def _stop_job(job: str, address: str | None, *, wait: bool) -> None:
     from kdsweep.errors import ResultError
 
     server = jobs_at(address)
     if not server.stop(job):
         told, _ = server.state(job)
         raise ResultError(f"{job}: does not run, so there is nothing to stop: it is {told}")
-    typer.echo(f"{job}: asked to stop; `kdsweep status {job}` says when it has")
+    if not wait:
+        typer.echo(f"{job}: asked to stop; `kdsweep status {job}` says when it has")
+        return
+    typer.echo(f"{job}: asked to stop")
+    told, sentence = server.wait(job)
+    if told == "STOPPED":
+        say(f"{job}: {told}; `kdsweep resume RUN` goes on, where its records are seen")
+    else:
+        say(f"{job}: {told} before it could be stopped; {sentence}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kdsweep.cli.run import _checked_name
+from kdsweep.cli.early import check_place, checked_name, checking, refuse_place
 
 
 def submit(
@@ -43,29 +43,29 @@ def submit(
       kdsweep submit digits.yaml --runs-dir /shared/runs --name digits-2
       kdsweep submit digits.yaml --runs-dir s3://bucket/sweeps
     """
-    from kdsweep.results.places import refuse_what_is_there
-    from kdsweep.search.jobs import Jobs, luggage, new_job, words_left_out
+    from kdsweep.search.jobs import Jobs, check_address, luggage, new_job, words_left_out
     from kdsweep.storage.address import is_address, place_of, under
-    from kdsweep.storage.copies import root_at_hand
-    from kdsweep.sweep_file import load, load_for_elsewhere
 
     here = Path.cwd()
     sent = _inside(file, here)
+    check_place(file, name, runs_dir, elsewhere=True)
+    check_address(address)
+    found = luggage(here)
+    checking(file)
+    from kdsweep.sweep_file import load, load_for_elsewhere
+
     sweep = load_for_elsewhere(file) if elsewhere else load(file)
-    run_name = _checked_name(sweep.spec.name if name is None else name)
+    run_name = checked_name(sweep.spec.name if name is None else name)
     given = place_of(runs_dir or sweep.spec.storage.path or "runs")
     runs = given.absolute() if isinstance(given, Path) else given
-    there = root_at_hand(runs) / run_name
-    if is_address(runs) or there.exists():
-        refuse_what_is_there(there, run_name)
-    found = luggage(here)
+    refuse_place(runs, run_name, elsewhere=True)
     server, job = Jobs(address), new_job(run_name)
     arguments = ["run", sent, "--address", "auto", "--runs-dir", str(runs), "--name", run_name]
     server.submit(job, arguments, directory=here)
     run = under(runs, run_name)
+    files = "1 file" if found.num_files == 1 else f"{found.num_files} files"
     typer.echo(
-        f"sent {found.num_files} files, {found.size_bytes / 1e6:.1f} MB, of {here}; "
-        f"without {words_left_out()}"
+        f"sent {files}, {found.size_bytes / 1e6:.1f} MB, of {here}; without {words_left_out()}"
     )
     typer.echo(f"submitted {job} to {server.address}; its records will be in {run}")
     for command, what in (("status", "how it is doing"), ("logs", "what it says"),

@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from kdsweep.errors import printable
 from kdsweep.report.labels import clock_words, strategy_label, student_label
 from kdsweep.report.table import metric_text
 from kdsweep.report.text_plot import text_plot
@@ -146,7 +147,7 @@ def _best(state: SweepState) -> Text:
     for result in state.front[::-1][:_MOST_BEST]:
         values = ", ".join(f"{metric} {metric_text(result, metric)}" for metric in state.objectives)
         lines.append(f"● {student_label(result)} {strategy_label(result)}: {values}")
-    return Text("\n".join(lines), style="green")
+    return Text(printable("\n".join(lines)), style="green")
 
 
 def _plot(state: SweepState, width: int, height: int) -> str:

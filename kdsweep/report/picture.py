@@ -1,7 +1,7 @@
 """The front as a PNG."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
 from kdsweep.report.axes import LABELS, Axes, axes_of, focus, short
@@ -14,22 +14,18 @@ _FRONT, _PALE, _CONTROL, _TEACHER = "#0b5fa5", "#9aa5b1", "#d9822b", "#2f855a"
 _MOST_LABELS = 8
 
 
-def draw_front(
-    path: Path,
+def front_picture(
     results: Sequence[TrialResult],
     front: Sequence[TrialResult],
     objectives: Objectives,
     *,
     title: str,
     teacher: dict[str, float] | None = None,
-) -> None:
-    """Write a PNG of all complete trials: the front as steps, controls and teacher marked.
+) -> bytes:
+    """A PNG of all complete trials: the front as steps, controls and teacher marked.
 
     With more than two objectives it is their projection on size and quality, and says so.
     Replicates are one mark at their mean, with a bar of a standard deviation to each side.
-
-    Raises:
-        OSError: ``path`` cannot be written.
     """
     # Imported late: it takes a second. Without pyplot, whose global state is not for threads.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -54,7 +50,9 @@ def draw_front(
     _dress(plot, axes, objectives, title, notes=notes if hidden else [])
     if plot.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    figure.savefig(path, format="png")
+    picture = BytesIO()
+    figure.savefig(picture, format="png")
+    return picture.getvalue()
 
 
 Group = list[tuple[float, float]]

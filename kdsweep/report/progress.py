@@ -9,6 +9,7 @@ from typing import Protocol, Self
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from kdsweep.errors import printable
 from kdsweep.report.live_view import SweepState, render
 from kdsweep.report.table import value_text
 from kdsweep.results.pareto import Objectives
@@ -38,7 +39,9 @@ class Progress:
         that have ended.
         """
         self._console = console or Console()
-        self._state = SweepState(name=name, planned=planned, objectives=objectives, earlier=done)
+        self._state = SweepState(
+            name=printable(name), planned=planned, objectives=objectives, earlier=done
+        )
         self._lock = threading.Lock()
         self._show: _Show = (
             _LiveShow(self) if self._console.is_terminal else _PlainShow(self._console)
@@ -65,7 +68,7 @@ class Progress:
     def trial_started(self, trial_id: str, name: str) -> None:
         """A trial was given to a lane."""
         with self._lock:
-            self._state.begin(trial_id, name)
+            self._state.begin(trial_id, printable(name))
 
     def trial_epoch(self, trial_id: str, metrics: EpochMetrics, epochs: int) -> None:
         """A running trial finished one of its ``epochs``."""
@@ -76,12 +79,12 @@ class Progress:
         """A trial has ended, one way or another, and this is the front with it."""
         with self._lock:
             self._state.end(result, front)
-            line = _line(self._state, result)
+            line = printable(_line(self._state, result))
         self._show.trial(line, result)
 
     def message(self, text: str) -> None:
         """A line for the person to read, kept on the screen."""
-        self._show.message(text)
+        self._show.message(printable(text))
 
     def draw(self) -> RenderableType:
         """The live display as it is now."""

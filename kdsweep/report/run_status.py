@@ -26,8 +26,6 @@ def run_status(
     row = run_row(store, results, front)
     holder = living_holder(store.directory)
     running = [result for result in results if result.status == "running"]
-    if row["status"] == "interrupted":
-        row["status"] = "died"
     return {
         **row,
         "stopping": holder is not None and is_asked_to_stop(store.directory),
@@ -106,10 +104,11 @@ def _state(row: Mapping[str, Any]) -> str:
 
 def _trials(row: Mapping[str, Any]) -> str:
     planned = f" of {row['planned']}" if row["planned"] else ""
-    others = [f"{row[status]} {status}" for status in ("pruned", "failed", "stopped")]
-    others.append(f"{row['running'] - row['waiting']} running")
-    others.append(f"{row['waiting']} waiting for a lane")
-    counted = [text for text in others if not text.startswith("0 ")]
+    others = {status: row[status] for status in ("pruned", "failed", "stopped")}
+    # Nobody is left to write down how they ended.
+    others["running" if row["driver"] else "cut short"] = row["running"] - row["waiting"]
+    others["waiting for a lane"] = row["waiting"]
+    counted = [f"{num} {status}" for status, num in others.items() if num]
     return ", ".join([f"{row['complete']}{planned} complete", *counted])
 
 

@@ -3,18 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
+from rich.console import Group, RenderableType
 
-from kdsweep.report.table import plain_table
+from kdsweep.report.table import cell, plain_table
 from kdsweep.results.record import ENDED, TrialResult
 from kdsweep.results.store import RunStore
+from kdsweep.storage.address import is_address
 
 
 def run_row(
     store: RunStore, results: Sequence[TrialResult], front: Sequence[TrialResult]
 ) -> dict[str, Any]:
-    """A run in one flat row; a run whose driver is gone is ``interrupted``, not running."""
+    """A run in one flat row; one whose driver is gone has ``died``."""
     meta = store.meta
     trials = [result for result in results if result.role != "teacher"]
     accuracies = [r.metrics["accuracy"] for r in front if "accuracy" in r.metrics]
@@ -22,7 +22,7 @@ def run_row(
     return {
         "run": store.place,
         "name": meta.name,
-        "status": "interrupted" if gone else meta.status,
+        "status": "died" if gone else meta.status,
         "created": meta.created,
         "objectives": dict(meta.objectives),
         "sampler": meta.sampler,
@@ -35,9 +35,11 @@ def run_row(
     }
 
 
-def run_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Rows of ``run_row`` for the terminal."""
+def run_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Rows of ``run_row`` for the terminal; the address of their store is above them, once."""
     table = plain_table()
+    addresses = {row["run"].rpartition("/")[0] for row in rows if is_address(row["run"])}
+    address = addresses.pop() if len(addresses) == 1 else None
     table.add_column("run", overflow="fold")
     table.add_column("status")
     for title in ("trials", "pruned", "failed", "front", "best"):
@@ -46,16 +48,17 @@ def run_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     for row in rows:
         best = row["best_accuracy"]
         table.add_row(
-            Text(row["run"]),
+            cell(row["run"] if address is None else row["run"].rpartition("/")[2]),
             row["status"],
             _of(row["complete"], row["planned"]),
             str(row["pruned"] or ""),
             str(row["failed"] or ""),
             str(row["front_size"]),
             "" if best is None else f"{100 * best:.2f}%",
-            row["created"][:16].replace("T", " "),
+            cell(row["created"][:16].replace("T", " ")),
         )
-    return table
+    # Not as the table's own title, which is folded where the table is narrow.
+    return table if address is None else Group(cell(f"in {address}"), table)
 
 
 def _of(ended: int, planned: int | None) -> str:

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from kdsweep.errors import printable
 from kdsweep.report.axes import short
 from kdsweep.report.labels import strategy_label, student_label
 from kdsweep.report.varied import Varied, varied
@@ -57,15 +58,15 @@ def trial_table(
         else:
             table.add_column(header, justify="right", no_wrap=True)
     for setting in own or ():
-        table.add_column(setting.header, justify="right", no_wrap=True)
+        table.add_column(cell(setting.header), justify="right", no_wrap=True)
     if rest:
         table.add_column("settings", overflow="fold")
     table.add_column("trial", overflow="fold", style="dim")
     for number, name in enumerate(names):
         cells = [column[number] for column in (*columns.values(), *(s.texts for s in own or ()))]
-        table.add_row(*map(Text, [*cells, *([_named(rest, number)] if rest else []), name]))
+        table.add_row(*map(cell, [*cells, *([_named(rest, number)] if rest else []), name]))
     # Not as the table's own title, which is folded where the table is narrow.
-    return Group(Text(title, style="bold"), table) if title else table
+    return Group(Text(printable(title), style="bold"), table) if title else table
 
 
 def _metrics_shown(objectives: Objectives) -> list[Metric]:
@@ -115,6 +116,11 @@ def _needed(header: str, texts: Sequence[str]) -> int:
     """The width of a column with what is around it; labels may be folded."""
     widest = max(map(cell_len, (header, *texts)))
     return (min(widest, _WIDEST_LABEL) if header in _FOLDED else widest) + _BETWEEN
+
+
+def cell(text: str) -> Text:
+    """Text of a record for a table: no markup in it, and nothing for the terminal."""
+    return Text(printable(text))
 
 
 def plain_table() -> Table:

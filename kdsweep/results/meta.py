@@ -58,6 +58,8 @@ class RunMeta(BaseModel):
     """The machine in words: name, cores, accelerators."""
     address: str | None = None
     """Of the Ray cluster that it last ran on; none where that was a machine alone."""
+    started_in: str = ""
+    """The directory that relative paths in the sweep file are meant from, on that machine."""
     sweep_sha256: str = ""
     teacher: TeacherMeta | None = None
     data_fingerprint: str | None = None
@@ -71,7 +73,7 @@ class RunMeta(BaseModel):
     extended: dict[str, float] = Field(default_factory=dict)
     """Added to the limits of the sweep file: ``trials``, ``epochs``, ``hours``, ``cost``."""
     ended_by: str = ""
-    """Why it ended before its last trial, in words: a budget."""
+    """Why it ended before its last trial, in words: a budget, or what it failed of."""
 
     @field_validator("tracking_uri")
     @classmethod

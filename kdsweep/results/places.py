@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import tempfile
 from collections.abc import Collection
 from difflib import get_close_matches
 from pathlib import Path
@@ -32,7 +33,7 @@ def refuse_what_is_there(directory: Path, name: str) -> None:
             source=name_of(directory),
         )
     above = next(parent for parent in directory.absolute().parents if parent.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
+    if not above.is_dir() or not _takes_a_directory(above):
         raise ResultError(
             f"no run can be made here: {above} is not a directory that can be written to; "
             "give another with --runs-dir",
@@ -53,6 +54,15 @@ def refuse_what_is_there(directory: Path, name: str) -> None:
         )
 
 
+def _takes_a_directory(above: Path) -> bool:
+    """Found by making one: rights say nothing of what cannot be written to at all, as ``/proc``."""
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".kdsweep-", dir=above))
+    except OSError:
+        return False
+    return True
+
+
 def no_run_here(directory: Path, there: Collection[str] = ()) -> str:
     """The sentence for what is not a run, with the runs that are near, or ``there`` in a store."""
     if there:
@@ -60,6 +70,9 @@ def no_run_here(directory: Path, there: Collection[str] = ()) -> str:
         hint = f"; did you mean {close[0]}?" if close else ""
         return f"there is no run of this name{hint} (there are: {', '.join(there)})"
     what = f"has no {META_FILE}, so it is no run" if directory.exists() else "does not exist"
+    meant = Path("runs") / directory
+    if not directory.is_absolute() and (meant / META_FILE).exists():
+        return f"{what}; did you mean {meant}?"
     parent = directory if directory.is_dir() else directory.parent
     runs = sorted(
         name for name in folders(parent)

@@ -41,6 +41,7 @@ def describe_run(sweep: Sweep, *, name: str, tracking_uri: str | None) -> RunMet
         python=platform.python_version(),
         host=f"{platform.node()}: {platform.system()} {platform.machine()}{cores}",
         address=spec.cluster.address,
+        started_in=os.getcwd(),
         sweep_sha256=hashlib.sha256(sweep.text.encode()).hexdigest(),
         tracking_uri=tracking_uri,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from calling import run
+from small_runs import store_of
 
 from kdsweep import __version__
 from kdsweep.cli.check import as_text
@@ -221,11 +222,11 @@ def test_what_does_not_fit_is_told_with_the_arithmetic(small):
 
 def test_a_cluster_elsewhere_is_not_measured_here(small):
     sweep = load(small)
-    cluster = ClusterSpec(address="ray://head:10001")
+    cluster = ClusterSpec(address="head:6379")
     sweep = replace(sweep, spec=sweep.spec.model_copy(update={"cluster": cluster}))
     (line,) = (s for s in as_text(sweep, plan(sweep)) if s.startswith("  resources"))
     assert line == (
-        "  resources   as many lanes as fit x 1 worker x 1 CPU, on the cluster at ray://head:10001"
+        "  resources   as many lanes as fit x 1 worker x 1 CPU, on the cluster at head:6379"
     )
 
 
@@ -361,3 +362,10 @@ def test_of_several_teachers_each_has_a_line(small, capsys):
     lines = capsys.readouterr().out.splitlines()
     at = lines.index("  teacher     teacher: cnn, trained first for 3 epochs")
     assert lines[at + 1] == "              large: cnn, trained first for 1 epoch"
+
+
+def test_a_run_of_that_name_that_is_there_is_said(small, capsys):
+    store_of(small.parent)
+    assert run("check", small.name) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.endswith("runs/small is there already: `kdsweep run` needs another `--name NAME`")

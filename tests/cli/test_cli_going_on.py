@@ -56,9 +56,14 @@ def test_extend_adds_trials_and_the_run_knows_of_it(home, handed_on):
     assert (meta.extended, meta.trials) == ({"trials": 5.0}, 4)
 
 
-def test_resume_goes_on_with_what_was_added(home, handed_on):
-    ended(home, status="stopped", extended={"trials": 5.0})
+def test_resume_goes_on_with_what_was_added(home, handed_on, capsys):
+    store = ended(home, status="stopped", extended={"trials": 5.0})
+    store.write(trial(3, 0.5, 100, status="running"))
     assert run("resume", "runs/small") == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "checking runs/small/sweep.yaml",
+        "runs/small: 3 trials kept, 1 goes on, 0 to come",
+    ]
     assert handed_on["search"].trials == 7
 
 
@@ -74,6 +79,9 @@ def test_extend_raises_a_budget(home, handed_on):
     ("text", "arguments", "sentence"),
     [
         (SWEEP, [], "give how much more: --trials, --epochs, --hours or --cost, above zero"),
+        (SWEEP, ["--trials", "0"], "give how much more: --trials, --epochs, --hours or --cost"),
+        (SWEEP, ["--trials", "-3"], "give how much more: --trials, --epochs, --hours or --cost"),
+        (BUDGET, ["--hours", "inf"], "search.budget.hours: "),
         (SWEEP, ["--hours", "0"], "give how much more: --trials, --epochs, --hours or --cost"),
         (SWEEP, ["--hours", "1"], "--hours: the sweep has no budget of hours; give what limits it: "
                                   "--trials"),
@@ -83,7 +91,8 @@ def test_extend_raises_a_budget(home, handed_on):
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("no_ray")
-def test_what_cannot_be_added_is_refused(home, capsys, text, arguments, sentence):
+def test_what_cannot_be_added_is_refused(home, capsys, monkeypatch, text, arguments, sentence):
+    monkeypatch.setattr("kdsweep.sweep_file.load", lambda path: pytest.fail("was checked"))
     ended(home, text)
     before = files_in(home)
     assert run("extend", "runs/small", *arguments) == 2

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from calling import run
+from job_server import job_server
 
 from kdsweep.results.holder import HOLDER_FILE, Holder
 from kdsweep.results.meta import RunMeta
@@ -47,7 +48,7 @@ def store(here):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("small.yaml", "--address", NOBODY), "error: --address: the job server at http://127.0.0"),
+        (("small.yaml", "--address", NOBODY), "error: --address: no job server answers at http://"),
         (("small.yaml", "--address", "auto"), "error: --address: 'auto' is not allowed: must be "),
         (("small.yaml", "--name", "../x"), "error: --name: '../x' is not allowed: must be 1 to 64"),
         (("none.yaml",), "error: none.yaml: "),
@@ -64,8 +65,11 @@ def test_what_submit_refuses(here, capsys, arguments, sentence):
 
 def test_a_file_with_mistakes_is_not_sent(here, capsys):
     (here / "small.yaml").write_text(SWEEP.replace("stages: 2", "stagse: 2"))
-    assert run("submit", "small.yaml", "--address", NOBODY) == 2
+    with job_server() as server:
+        assert run("submit", "small.yaml", "--address", server.address) == 2
     said = capsys.readouterr()
+    assert said.out == "checking small.yaml\n"
+    assert server.asked == ["GET /api/version"]
     assert "trial.student.stagse" in said.err
     assert "--address" not in said.err
 
@@ -73,7 +77,7 @@ def test_a_file_with_mistakes_is_not_sent(here, capsys):
 def test_what_is_there_already_is_refused_before_anything_is_sent(store, capsys):
     assert run("submit", "small.yaml", "--address", NOBODY) == 2
     said = capsys.readouterr()
-    assert said.err.startswith(f"error: {store.directory}: already holds a run; ")
+    assert said.err.startswith("error: runs/small: already holds a run; ")
 
 
 def test_what_goes_along_is_what_is_not_left_out(here):
@@ -89,7 +93,8 @@ def test_what_goes_along_is_what_is_not_left_out(here):
 def test_a_directory_that_is_too_large_is_refused(here, capsys):
     with (here / "weights.bin").open("wb") as file:
         os.truncate(file.fileno(), 600 * 2**20)
-    assert run("submit", "small.yaml", "--address", NOBODY) == 2
+    with job_server() as server:
+        assert run("submit", "small.yaml", "--address", server.address) == 2
     said = capsys.readouterr()
     assert said.err.startswith(
         f"error: {here}: is too large to be sent as the job's working directory: more than 512 MiB "
@@ -219,5 +224,132 @@ def test_of_a_job_whose_cluster_is_gone_the_log_is_still_printed(store, capsys):
     said = capsys.readouterr()
     assert said.out == "one\ntwo\n"
     assert said.err.startswith(
-        "warning: the output of Ray job kdsweep-small-1 is left out: --address: the job server at "
+        "warning: the output of Ray job kdsweep-small-1 is left out: --address: no job server "
+        f"answers at {NOBODY} ("
     )
+
+
+def only_the_token(monkeypatch, tmp_path, token):
+    """No token but this one, and no word of whether it is to be used."""
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "auth_token"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if token:
+        (tmp_path / "auth_token").write_text(token)
+
+
+def in_a_process_of_its_own(*arguments):
+    """Ray reads a token once, for good."""
+    program = (
+        f"import sys; sys.argv = {['kdsweep', *arguments]!r}; import kdsweep.cli as c; c.main()"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("command", ["status", "stop", "logs"])
+def test_a_token_that_is_there_is_used_without_being_asked_for(monkeypatch, tmp_path, command):
+    only_the_token(monkeypatch, tmp_path, "t0ken")
+    with job_server("t0ken") as server:
+        server.states = ["SUCCEEDED"]
+        job = "kdsweep-small-1"
+        done = in_a_process_of_its_own(command, job, "--address", server.address)
+    if command == "stop":
+        said = f"error: {job}: does not run, so there is nothing to stop: it is SUCCEEDED\n"
+        assert (done.returncode, done.stderr) == (2, said)
+    elif command == "status":
+        assert (done.returncode, done.stdout) == (0, f"{job}: SUCCEEDED; So.\n")
+    assert "token" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "why"), [("other", "refuses the one that is given here"), ("", "none is given here")]
+)
+def test_without_the_right_token_it_says_which_one(monkeypatch, tmp_path, given, why):
+    only_the_token(monkeypatch, tmp_path, given)
+    with job_server("t0ken") as server:
+        done = in_a_process_of_its_own("status", "kdsweep-s-1", "--address", server.address)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: --address: the Ray cluster at {server.address} wants its token and {why}; give "
+        "the one that `ray get-auth-token` prints on its head (RAY_AUTH_TOKEN, "
+        "RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token; RAY_AUTH_MODE must be token or not set)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        ("STOPPED", "STOPPED; `kdsweep resume RUN` goes on, where its records are seen"),
+        ("SUCCEEDED", "SUCCEEDED before it could be stopped; So."),
+    ],
+)
+def test_stop_waits_for_a_job_and_says_how_it_ended(here, capsys, monkeypatch, last, said):
+    monkeypatch.setattr(jobs, "_LOOK_EVERY_S", 0.01)
+    job = "kdsweep-small-1"
+    with job_server() as server:
+        server.states = ["RUNNING", "RUNNING", last]
+        assert run("stop", job, "--address", server.address) == 0
+        assert capsys.readouterr().out.splitlines() == [f"{job}: asked to stop", f"{job}: {said}"]
+        server.states = ["RUNNING"]
+        assert run("stop", job, "--address", server.address, "--no-wait") == 0
+    assert capsys.readouterr().out == (
+        f"{job}: asked to stop; `kdsweep status {job}` says when it has\n"
+    )
+
+
+def test_what_answers_and_is_no_job_server(here, capsys):
+    with job_server() as server:
+        server.answer = lambda *asked: (200, {"hello": "world"})
+        assert run("status", "kdsweep-small-1", "--address", server.address) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: --address: no job server answers at {server.address} (what ")
+
+
+def test_what_is_sent_is_said_without_words_of_rays(here, capfd):
+    with job_server() as server:
+        assert run("submit", "small.yaml", "--address", server.address) == 0
+    said = capfd.readouterr()
+    assert said.out.splitlines()[1].startswith("sent 1 file, 0.0 MB, of ")
+    assert said.err == ""
+
+
+@pytest.mark.parametrize("runs", ["/proc/x", "small.yaml/runs"])
+def test_a_place_that_cannot_be_written_to_is_refused_before_the_file_is_checked(
+    here, capsys, runs
+):
+    assert run("run", "small.yaml", "--runs-dir", runs) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "no run can be made here: " in said.err
+
+
+def test_nothing_of_a_record_reaches_the_terminal_as_a_command(store, capsys):
+    evil = "\x1b]0;pwn\x07\x9b31m"
+    spelled = "\\x1b]0;pwn\\x07\\x9b31m"
+    result = running(4).model_copy(
+        update={"name": evil, "status": "complete", "metrics": {"accuracy": 0.5, "params": 9.0},
+                "trial": {"student": {"name": evil}, "strategy": evil, "train": {"epochs": 2}},
+                "changes": {"student.name": evil}, "params": {"student.name": evil},
+                "weights": f"trials/{evil}"}
+    )  # fmt: skip
+    store.write(result)
+    store.write(running(5).model_copy(update={"name": evil, "lane": evil}))
+    store.update_meta(name=evil, created=evil, ended_by=evil)
+    (store.directory / "logs").mkdir()
+    (store.directory / "logs" / "driver.log").write_text(f"{evil}\r\n 50%\r100%\n")
+    (store.directory / "trials" / evil).mkdir()
+    (store.directory / "trials" / evil / "result.json").write_text("{")
+    with store.hold():
+        for command in (["logs"], ["logs", "--trial", "4"], ["status"], ["front"],
+                        ["front", "--csv"], ["select"]):  # fmt: skip
+            assert run(command[0], "runs/small", *command[1:]) == 0
+            said = "".join(capsys.readouterr())
+            assert not set(said) & {"\x1b", "\x07", "\x9b", "\r"}, command
+            if command != ["select"]:
+                assert spelled in said.replace("\n", ""), command
+        assert run("list") == 0
+        assert run("resume", "runs/small", "--address", evil) == 2
+    assert not set("".join(capsys.readouterr())) & {"\x1b", "\x07", "\x9b"}

@@ -134,7 +134,7 @@ def test_list(runs):
 def test_list_tells_a_running_sweep_from_one_whose_driver_is_gone(runs):
     store = RunStore.open(runs / "digits")
     store.update_meta(status="running")
-    assert json.loads(run("list", runs, "--json").stdout)[0]["status"] == "interrupted"
+    assert json.loads(run("list", runs, "--json").stdout)[0]["status"] == "died"
     with store.hold():
         assert json.loads(run("list", runs, "--json").stdout)[0]["status"] == "running"
 

@@ -9,6 +9,7 @@ from calling import run
 from safetensors.torch import load_file
 from small_runs import SWEEP, files_in, store_of
 
+from kdsweep.results.store import RunStore
 from kdsweep.sweep_file.plan import Machine
 
 # The package has a function of this name too.
@@ -26,7 +27,7 @@ class TestRefusals:
         before = files_in(home)
         assert run(*arguments) == 2
         out, err = capsys.readouterr()
-        assert out == ""
+        assert out in ("", "checking small.yaml\n", "checking runs/small/sweep.yaml\n")
         assert files_in(home) == before
         return err
 
@@ -78,6 +79,44 @@ class TestRefusals:
         err = self.refused(home, capsys, "run", "small.yaml")
         assert "is not empty and holds no run" in err
 
+    @pytest.mark.parametrize("command", ["run", "resume"])
+    def test_an_address_of_no_cluster(self, home, capsys, monkeypatch, command):
+        monkeypatch.setattr("kdsweep.sweep_file.load", lambda path: pytest.fail("was checked"))
+        store_of(home, status="stopped")
+        what = "small.yaml" if command == "run" else "runs/small"
+        err = self.refused(home, capsys, command, what, "--address", "http://a:8265")
+        assert err == (
+            "error: --address: 'http://a:8265' is not allowed: must be auto, HOST:PORT or "
+            "[IPV6]:PORT; that of a job server is for `kdsweep submit`\n"
+        )
+
+    @pytest.mark.parametrize("named", ["--runs-dir /proc/x", "--runs-dir small.yaml", ""])
+    def test_what_is_cheap_to_find_is_told_before_the_file_is_checked(
+        self, home, capsys, monkeypatch, named
+    ):
+        monkeypatch.setattr("kdsweep.sweep_file.load", lambda path: pytest.fail("was checked"))
+        text = SWEEP if named else SWEEP + "storage: {path: /proc/y}\n"
+        (home / "small.yaml").write_text(text)
+        err = self.refused(home, capsys, "run", "small.yaml", *named.split())
+        assert "no run can be made here: " in err
+
+    def test_resume_elsewhere_names_the_directory_where_the_sweep_was_started(self, home, capsys):
+        store = store_of(home, status="stopped", started_in="/home/me/sweeps")
+        text = SWEEP.replace("train: {epochs: 1}", "weights: teacher.safetensors")
+        (store.directory / "sweep.yaml").write_text(text)
+        first, second = self.refused(home, capsys, "resume", "runs/small").splitlines()
+        assert first.endswith("/teacher.safetensors': no such file")
+        assert second == (
+            "error: runs/small/sweep.yaml: the sweep was started in /home/me/sweeps, and relative "
+            "paths in its file are meant from there: call the command there if it is a path that "
+            "is wrong"
+        )
+
+    def test_resume_by_the_name_alone_says_where_the_run_is(self, home, capsys):
+        store_of(home, status="stopped")
+        err = self.refused(home, capsys, "resume", "small")
+        assert err == "error: small: does not exist; did you mean runs/small?\n"
+
     def test_resume_without_a_run(self, home, capsys):
         err = self.refused(home, capsys, "resume", "runs/small")
         assert err.startswith("error: runs/small: does not exist; a run directory is what")
@@ -126,7 +165,9 @@ def test_a_sweep_that_was_stopped_ends_with_130_and_names_resume(home, monkeypat
     monkeypatch.setattr(search_run, "run", lambda *a, **k: ("stopped", store_of(home)))
     assert run("run", "small.yaml") == 130
     out, err = capsys.readouterr()
-    assert out.startswith("sampler random: each of the 2 points of the space once\nspent: 0s, ")
+    assert out.startswith(
+        "checking small.yaml\nsampler random: each of the 2 points of the space once\nspent: 0s, "
+    )
     assert out.endswith("runs/small: no trial is complete, so there is no front\n")
     small = home / "runs" / "small"
     assert err == f"stopped; `kdsweep resume {small}` goes on\n"
@@ -175,7 +216,7 @@ def test_cuda_graphs_are_refused_before_a_sweep_without_gpus(home, capsys, monke
     assert with_graphs != SWEEP
     (home / "small.yaml").write_text(with_graphs)
     assert run("run", "small.yaml") == 2
-    assert capsys.readouterr() == ("", f"error: small.yaml: trial.train.compile: {GRAPHS}\n")
+    assert capsys.readouterr().err == f"error: small.yaml: trial.train.compile: {GRAPHS}\n"
     assert not (home / "runs").exists()
     # What is only looked at may be meant for another machine.
     assert run("check", "small.yaml") == 0
@@ -229,3 +270,30 @@ def test_a_trial_that_fails_says_why_without_a_traceback(home, capsys):
     err = capsys.readouterr().err
     assert err.startswith("error: small.yaml: epoch 1: the training loss is not finite")
     assert "Traceback" not in err
+
+
+def test_a_sweep_that_failed_names_its_run_and_status_has_the_reason(home, monkeypatch, capsys):
+    import kdsweep.search.run as search_run
+    from kdsweep.errors import TrialError
+
+    full = "the sweep cannot write what it must: no room; make room, and `kdsweep resume` goes on"
+
+    def fails(sweep, open_store, **given):
+        store = open_store()
+        store.write(trial(1, 0.5, 100, status="running"))
+        store.update_meta(status="failed")
+        raise TrialError(full)
+
+    from test_cli_results import trial
+
+    monkeypatch.setattr(search_run, "run", fails)
+    assert run("run", "small.yaml") == 2
+    out, err = capsys.readouterr()
+    assert out.startswith("checking small.yaml\n")
+    assert err.splitlines()[-1] == f"error: runs/small: {full}"
+    assert run("status", "runs/small") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "runs/small: failed"
+    assert "1 cut short" in lines[2]
+    assert lines[-1] == f"  ended     {full}"
+    assert RunStore.open(home / "runs" / "small").meta.started_in == str(home)

@@ -160,7 +160,8 @@ def test_a_full_disk_ends_a_sweep_cleanly_and_it_goes_on_when_there_is_room(smal
     assert process.returncode == 2, out + err
     assert "Traceback" not in out + err
     (line,) = err.splitlines()
-    assert line.startswith("error: the sweep cannot write what it must: [Errno 28] No space left")
+    said = f"error: {run}: the sweep cannot write what it must: [Errno 28] No space left"
+    assert line.startswith(said)
     assert line.endswith("make room, and `kdsweep resume` goes on")
     filler.unlink()
     finished(kdsweep("resume", run, cwd=tmp_path))

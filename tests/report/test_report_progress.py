@@ -166,3 +166,19 @@ def test_the_line_of_a_replicate_says_which_it_is():
     assert console.file.getvalue() == (
         "[1/4] complete  kd w3 (2/2)  accuracy 90.00%  params 103  1.2 s  front 0\n"
     )
+
+
+def test_nothing_of_a_trial_reaches_the_terminal_as_a_command():
+    evil = "\x1b]0;pwn\x07"
+    for terminal in (False, True):
+        console = plain(force_terminal=terminal)
+        with Progress(evil, 1, TWO, console) as progress:
+            progress.trial_started("t1", evil)
+            failed = ended(1, status="failed", error=evil).model_copy(update={"name": evil})
+            progress.trial_ended(failed, [])
+            progress.message(evil)
+            console.print(progress.draw())
+        said = console.file.getvalue()
+        assert "\x07" not in said
+        assert "\x1b]" not in said
+        assert "\\x1b]0;pwn\\x07" in said

@@ -1,4 +1,5 @@
 import csv
+import errno
 import io
 import json
 import math
@@ -10,8 +11,9 @@ from kdsweep.report import picture
 from kdsweep.report.axes import Axes, axes_of, focus, short, teacher_metrics
 from kdsweep.report.front_files import write_front
 from kdsweep.report.labels import flatten, strategy_label, student_label, trial_name
-from kdsweep.report.picture import draw_front
+from kdsweep.report.picture import front_picture
 from kdsweep.report.rows import completed, csv_text, rows
+from kdsweep.report.run_table import run_row, run_table
 from kdsweep.report.table import trial_table, value_text
 from kdsweep.report.text_plot import text_plot
 from kdsweep.results.meta import RunMeta, TeacherMeta
@@ -219,17 +221,17 @@ def test_text_plot_of_little():
 
 
 @pytest.mark.parametrize("objectives", [TWO, FOUR, {"loss": "min", "macs": "min"}])
-def test_picture_is_a_png_of_some_size(tmp_path, objectives):
-    path = tmp_path / "front.png"
-    draw_front(path, RUN, front(RUN, objectives), objectives, title="digits",
-               teacher={"params": 1e6, "accuracy": 0.98})  # fmt: skip
-    assert path.read_bytes().startswith(b"\x89PNG")
-    assert path.stat().st_size > 10_000
+def test_picture_is_a_png_of_some_size(objectives):
+    drawn = front_picture(
+        RUN, front(RUN, objectives), objectives, title="digits",
+        teacher={"params": 1e6, "accuracy": 0.98},
+    )  # fmt: skip
+    assert drawn.startswith(b"\x89PNG")
+    assert len(drawn) > 10_000
 
 
-def test_picture_of_nothing_yet(tmp_path):
-    draw_front(tmp_path / "a.png", [], [], TWO, title="digits")
-    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+def test_picture_of_nothing_yet():
+    assert front_picture([], [], TWO, title="digits").startswith(b"\x89PNG")
 
 
 def test_front_files(tmp_path):
@@ -238,6 +240,34 @@ def test_front_files(tmp_path):
     assert table.read_text() == csv_text(FRONT)
     assert picture == tmp_path / "digits" / "front.png"
     assert picture.stat().st_size > 10_000
+
+
+def test_a_disk_that_is_full_leaves_no_half_files_of_the_front(tmp_path, monkeypatch):
+    store = RunStore.create(tmp_path / "digits", meta=run_meta(), sweep_text="")
+    before = sorted(path.name for path in store.directory.iterdir())
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("kdsweep.storage.atomic.os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_front(store, RUN, FRONT)
+    assert sorted(path.name for path in store.directory.iterdir()) == before
+
+
+def test_runs_at_one_address_are_listed_by_their_names(tmp_path):
+    rows = [
+        {**run_row(RunStore.create(tmp_path / name, meta=run_meta(), sweep_text=""), RUN, FRONT),
+         "run": f"s3://bucket/a-long-path/to-the/sweeps-of-all/{name}"}
+        for name in ("small", "large")
+    ]  # fmt: skip
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(run_table(rows))
+    lines = [line.strip() for line in console.export_text().splitlines() if line.strip()]
+    assert lines[0] == "in s3://bucket/a-long-path/to-the/sweeps-of-all"
+    assert [line.split()[0] for line in lines[1:] if not line.startswith("─")] == [
+        "run", "small", "large"
+    ]  # fmt: skip
 
 
 def point(number, accuracies, params, *, role="trial", **strategy):
@@ -318,7 +348,7 @@ def test_the_picture_of_points_has_bars_of_a_deviation(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Plot, "errorbar", spy)
     monkeypatch.setattr(picture, "focus", lambda wanted, every: shown.append(wanted) or (0, 100))
-    draw_front(tmp_path / "front.png", POINTS, POINT_FRONT, TWO, title="digits")
+    front_picture(POINTS, POINT_FRONT, TWO, title="digits")
     # The control's two are equal, so that it has none.
     assert [found[0] for found in drawn] == [1_000, 100_000]
     assert [found[1] for found in drawn] == pytest.approx([80, 95])
@@ -327,7 +357,7 @@ def test_the_picture_of_points_has_bars_of_a_deviation(tmp_path, monkeypatch):
     assert min(shown[0]) == pytest.approx(80 - 10 / 2**0.5)
     assert max(shown[0]) == pytest.approx(95 + 2 / 2**0.5)
     drawn.clear()
-    draw_front(tmp_path / "front.png", RUN, FRONT, TWO, title="digits")
+    front_picture(RUN, FRONT, TWO, title="digits")
     assert drawn == []
 
 
