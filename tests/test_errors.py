@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kdsweep.errors import SpecError, in_one_line, in_own_code, whole_traceback
+from kdsweep.errors import SpecError, in_one_line, in_own_code, printable, whole_traceback
 
 
 @pytest.fixture
@@ -59,3 +59,8 @@ def test_code_of_the_package_is_not_ones_own():
         raise SpecError("wrong")
     assert not in_own_code(caught.value.with_traceback(None))
     assert in_one_line(caught.value) == "SpecError: wrong"
+
+
+def test_control_characters_are_spelled_out_but_for_line_ends_and_tabs():
+    assert printable("a\x1b]0;pwn\x07\x00\x7f\x9b1m b") == r"a\x1b]0;pwn\x07\x00\x7f\x9b1m b"
+    assert printable("one\ttwo\n50%\r100%\r\nß € 你") == "one\ttwo\n50%\n100%\nß € 你"

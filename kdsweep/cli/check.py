@@ -10,6 +10,7 @@ import typer
 from kdsweep.cli import check_computing, check_stored
 from kdsweep.cli.own_code import own_code_lines
 from kdsweep.cli.place import results_at, taken
+from kdsweep.cli.saying import say
 from kdsweep.cli.wrapped import wrapped
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def check(
     if as_json:
         typer.echo(json.dumps(data, indent=2))
         return
-    typer.echo("\n".join(lines))
+    say("\n".join(lines))
     if elsewhere:
         typer.echo("  files       data and weights were not looked for")
 

@@ -106,8 +106,6 @@ def _go_on(
     from kdsweep.results.holder import refuse_if_held
     from kdsweep.results.places import refuse_links
     from kdsweep.results.store import SWEEP_FILE
-    from kdsweep.search.provenance import what_must_not_change
-    from kdsweep.sweep_file import check_room, load, plan
 
     refuse_links(store.directory)
     refuse_if_held(store.directory)
@@ -120,6 +118,10 @@ def _go_on(
              for name in dict.fromkeys((*meta.extended, *more))}  # fmt: skip
     _refuse_early(store, total)
     checking(path)
+    # Of torch, which takes seconds.
+    from kdsweep.search.provenance import what_must_not_change
+    from kdsweep.sweep_file import check_room, load, plan
+
     with _from_where_it_was_started(store):
         sweep = at_address(_extended(load(path), total), address)
     if meta.address is not None and sweep.spec.cluster.address is None:

@@ -12,6 +12,7 @@ import typer
 
 from kdsweep.cli import ended
 from kdsweep.cli.early import check_cluster_option, check_place, checked_name, checking
+from kdsweep.cli.saying import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,6 +60,10 @@ def run(
       kdsweep run search_spaces/digits.yaml --name digits-2
       kdsweep run search_spaces/digits.yaml --runs-dir s3://bucket/sweeps
     """
+    check_cluster_option(address)
+    check_place(file, name, runs_dir, elsewhere=False)
+    checking(file)
+    # Of torch, which takes seconds.
     from kdsweep.cli.check import bound_lines, clash_lines
     from kdsweep.cli.check_stored import refusals
     from kdsweep.results.store import RunStore
@@ -66,9 +71,6 @@ def run(
     from kdsweep.storage.copies import root_at_hand
     from kdsweep.sweep_file import check_room, load
 
-    check_cluster_option(address)
-    check_place(file, name, runs_dir, elsewhere=False)
-    checking(file)
     sweep = load(file)
     run_name = checked_name(sweep.spec.name if name is None else name)
     root = root_at_hand(runs_dir or sweep.spec.storage.path or "runs")
@@ -78,7 +80,7 @@ def run(
     typer.echo(f"sampler {sweep.sampler.name}: {sweep.sampler.why}")
     told = (*bound_lines(sweep), *clash_lines(sweep.pairing), *refusals(sweep.outputs))
     for line in told:
-        typer.echo(line, err=True)
+        say(line, err=True)
     meta = describe_run(sweep, name=run_name, tracking_uri=_tracking_uri(sweep, root))
     drive(
         sweep,

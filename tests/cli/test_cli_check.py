@@ -369,3 +369,10 @@ def test_a_run_of_that_name_that_is_there_is_said(small, capsys):
     assert run("check", small.name) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert out.endswith("runs/small is there already: `kdsweep run` needs another `--name NAME`")
+
+
+def test_a_strangers_file_says_nothing_to_the_terminal(small, capsys):
+    # As text in YAML a character may be written by its number.
+    small.write_text(SMALL.replace("name: small", r'name: "\e]0;pwn\a"', 1))
+    run("check", small.name)
+    assert not set("".join(capsys.readouterr())) & {"\x1b", "\x07"}

@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -297,3 +299,33 @@ def test_a_sweep_that_failed_names_its_run_and_status_has_the_reason(home, monke
     assert "1 cut short" in lines[2]
     assert lines[-1] == f"  ended     {full}"
     assert RunStore.open(home / "runs" / "small").meta.started_in == str(home)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run small.yaml --runs-dir /proc/x",
+        "run small.yaml --address nowhere",
+        "extend runs/small --hours 1",
+        "submit small.yaml --name other --address http://127.0.0.1:9",
+        "submit small.yaml --name other --address auto",
+    ],
+)
+def test_what_is_cheap_to_find_needs_neither_torch_nor_ray(home, command):
+    store_of(home, status="stopped")
+    program = f"""
+import sys
+from kdsweep import cli
+sys.argv = {["kdsweep", *command.split()]!r}
+try:
+    cli.main()
+except SystemExit as end:
+    assert end.code == 2, end.code
+assert not {{"torch", "ray", "mlflow"}} & set(sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stdout == ""
