@@ -38,7 +38,7 @@ def run_status(
         },
         "job": {"id": job} if (job := read_job(store.directory)) else None,
         "running": len(running),
-        "waiting": sum(result.lane == WAITING for result in running),
+        "waiting": sum(result.lane == WAITING for result in running) if holder else 0,
         "trials_running": [_running(result) for result in running] if holder else [],
         "spent": spent_words(store.meta),
         "student_epochs": store.meta.student_epochs,
