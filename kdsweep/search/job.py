@@ -106,11 +106,20 @@ class JobState:
         log = f" (its log: {self.log})" if self.log else ""
         self.outcome = {
             "status": "failed",
-            "error": f"given up after {self._failures}: {loss.why}{log}",
+            "error": f"given up after {self._failures}: {loss.why}{self._about}{log}",
             "traceback": loss.traceback,
         }
         self.news.set()
         return False
+
+    @property
+    def _about(self) -> str:
+        """What a person makes smaller where the memory was too little, which nobody may know."""
+        trial = self.job.get("trial") or {}
+        student, train = trial.get("student"), trial.get("train")
+        if not student or not train:
+            return ""
+        return f" with student {student['name']} and batch size {train['batch_size']}"
 
     @property
     def _failures(self) -> str:

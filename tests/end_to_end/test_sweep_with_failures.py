@@ -180,7 +180,8 @@ def test_a_trial_that_kills_its_workers_is_given_up_with_ray_s_words_and_their_l
     trial = by_units[19]
     assert trial.status == "failed"
     given_up = re.fullmatch(
-        r"given up after 2 failures: its worker died \(its log: 127\.0\.0\.1:(/\S+\.err)\)",
+        r"given up after 2 failures: its worker died with student odd_models:Student and batch "
+        r"size 128 \(its log: 127\.0\.0\.1:(/\S+\.err)\)",
         trial.error,
     )
     assert given_up is not None, trial.error

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from boards import job, on_a_board, settled
 
-from kdsweep.search.job import Loss
+from kdsweep.search.job import JobState, Loss
 
 
 def test_a_lane_that_comes_back_finds_its_job_at_the_front():
@@ -181,3 +181,12 @@ def test_a_job_that_is_given_up_says_where_its_last_log_is_and_what_python_said(
         "error": "given up after 1 failure: its worker died (its log: 10.0.0.7:/ray/1.err)",
         "traceback": "Traceback: all of it",
     }
+
+
+def test_who_gives_a_trial_up_names_what_a_person_makes_smaller():
+    trial = {"student": {"name": "cnn"}, "train": {"batch_size": 128}}
+    state = JobState({"key": "00001", "kind": "trial", "trial": trial}, lane="lane-000")
+    assert not state.lost(Loss("its worker died"), max_failures=0)
+    assert state.outcome["error"] == (
+        "given up after 1 failure: its worker died with student cnn and batch size 128"
+    )
