@@ -180,7 +180,7 @@ def _refresh(directory: Path, objects: Objects) -> None:
 def _is_record(name: str) -> bool:
     """Whether a copy has it: a trial's file follows from its record, and is not fetched."""
     parts = name.split("/")
-    if any(part in ("", ".", "..") for part in parts):
+    if any(part in ("", ".", "..") or not part.isprintable() for part in parts):
         return False
     return name in _OF_A_RUN or (
         len(parts) == 3 and parts[0] == "trials" and parts[2] == "result.json"

@@ -152,7 +152,7 @@ def test_another_teacher_is_refused_before_anything_starts(home, capsys, command
     before = path.read_bytes(), files_in(home)
     assert run(command[0], "runs/small", *command[1:]) == 2
     out, err = capsys.readouterr()
-    assert out == ""
+    assert out == "checking runs/small/sweep.yaml\n"
     assert err.startswith(
         "error: runs/small: the teacher has changed since the sweep began: 0123456789ab became "
     )

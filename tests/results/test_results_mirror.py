@@ -194,8 +194,7 @@ def test_a_trial_that_was_forgotten_is_forgotten_everywhere(store_at, monkeypatc
         store.write(trial_result(1, **RUNNING))
     with another_machine(monkeypatch, tmp_path):
         assert len(read(address)[1]) == 2
-        with store.hold():
-            store.remove("t0001")
+        objects_at(address).remove_all("trials/t0001")
         assert [result.number for result in read(address)[1]] == [0]
     assert not [name for name in files(address) if "t0001" in name]
 
