@@ -224,13 +224,13 @@ def _no_server(address: str, why: object) -> str:
 
 
 def _client(address: str) -> Any:
-    from ray._private.runtime_env import packaging
+    from ray._private.runtime_env import packaging, working_dir
     from ray.dashboard.modules import dashboard_sdk
     from ray.job_submission import JobSubmissionClient
 
-    # They tell of each package that they send.
-    for module in (packaging, dashboard_sdk):
-        logging.getLogger(module.__name__).setLevel(logging.WARNING)
+    # They tell of each package that they send, and of what they leave out, which is told better.
+    for module in (packaging, dashboard_sdk, working_dir):
+        logging.getLogger(module.__name__).setLevel(logging.ERROR)
     # Ray would prefer what the environment says over what is asked for.
     kept = {name: os.environ.pop(name) for name in _OF_THE_ENVIRONMENT if name in os.environ}
     try:

@@ -43,6 +43,8 @@ class Node:
         options = [
             f"--temp-dir={self.temp}",
             f"--object-store-memory={OBJECT_STORE_BYTES}",
+            # Of its own: with another Ray on this machine there would be no agent that takes jobs.
+            f"--dashboard-agent-listen-port={spare_port()}",
             "--disable-usage-stats",
             *map(str, arguments),
         ]

@@ -108,7 +108,8 @@ def ended(call, job):
 
 def test_the_command_says_what_it_sent_and_what_to_do_next(sent, laptop):
     job, run, said = sent
-    lines = finished(said["submit"]).stdout.splitlines()
+    first, *lines = finished(said["submit"]).stdout.splitlines()
+    assert first == "checking sweeps/sent.yaml"
     assert lines[0] == (
         f"sent 2 files, 0.0 MB, of {laptop}; without runs/, .git, virtual environments, caches "
         "and what .gitignore names"
