@@ -233,12 +233,19 @@ class Switchboard:
         """These lanes are no more, at least for now: what they had in hand goes to others."""
         for lane in lanes:
             had = [key for key in self._assigned.get(lane, ()) if self._is_with(key, lane)]
-            if lane in self._lanes or had:
-                goes_on = f": trial {', '.join(had)} goes on elsewhere" if had else ""
-                self._events.append(f"{lane} was lost ({loss.why}){goes_on}")
+            if lane in self._lanes or not loss.quiet:
+                self._events.append(self._what_was_lost(lane, had, loss, lanes))
             self._lanes.pop(lane, None)
             self._give_back(lane, loss)
         self._wake()
+
+    def _what_was_lost(self, lane: str, had: list[str], loss: Loss, lost: list[str]) -> str:
+        if lane not in self._lanes:
+            return f"{lane} was lost before it was up ({loss.why})"
+        others = any(each not in lost for each in self._lanes)
+        where = "elsewhere" if others else "when a lane is up"
+        goes_on = f": trial {', '.join(had)} goes on {where}" if had else ""
+        return f"{lane} was lost ({loss.why}){goes_on}"
 
     async def close(self) -> None:
         """The sweep is over: lanes that wait for a job go home."""

@@ -24,12 +24,14 @@ Answer = dict[str, Any]
 class Loss:
     """Why a lane was lost, in a clause; what Python and Ray have to say of it; whose fault it is.
 
-    A node that was ``taken_away`` is no failure of the trial that was on it.
+    A node that was ``taken_away`` is no failure of the trial that was on it. Of a ``quiet`` one
+    nobody need hear where the lane was not up yet: it waits for room.
     """
 
     why: str
     traceback: str = ""
     taken_away: bool = False
+    quiet: bool = False
 
 
 @dataclass(frozen=True)

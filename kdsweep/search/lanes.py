@@ -94,7 +94,8 @@ class Lanes:
         for run in self._runs:
             if run.error is not None and not run.ended:
                 run.ended = True
-                lost |= dict.fromkeys(run.lanes, _first_line(run.error))
+                why = run.policy.why_given_up or _first_line(run.error)
+                lost |= dict.fromkeys(run.lanes, why)
         return lost
 
     def note(self, up: Mapping[str, Mapping[str, Any]]) -> None:

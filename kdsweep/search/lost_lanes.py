@@ -9,7 +9,7 @@ from kdsweep.search.job import Loss
 # isort: split
 import ray
 from ray._private import state
-from ray.exceptions import ActorUnavailableError
+from ray.exceptions import ActorUnavailableError, RayError
 from ray.train.v2._internal.exceptions import (
     WorkerGroupStartupFailedError,
     WorkerGroupStartupTimeoutError,
@@ -19,8 +19,9 @@ from ray.train.v2._internal.execution.failure_handling import FailureDecision, F
 from ray.train.v2.api.config import FailureConfig
 from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 
-MOST_IN_A_ROW = 3
-"""So often a lane is started again without having ended a job in between."""
+MOST_IN_A_ROW = 10
+"""So often a lane is started again without having ended a job in between: trials that kill their
+workers are given up long before that, and cost the lane nothing."""
 
 KNOWN_WITHIN_S = 45.0
 """Ray misses a node after some ten seconds, on a busy machine later."""
@@ -38,6 +39,8 @@ class LanePolicy(FailurePolicy):  # type: ignore[misc]
     def __init__(self, on_loss: Callable[[Loss], object]) -> None:
         super().__init__(FailureConfig(max_failures=-1))
         self._on_loss, self._in_a_row = on_loss, 0
+        self.why_given_up = ""
+        """In a clause; empty as long as it is not."""
 
     def got_something_done(self) -> None:
         """A job has ended on these lanes."""
@@ -47,20 +50,28 @@ class LanePolicy(FailurePolicy):  # type: ignore[misc]
         """Whether the workers are started again; where there is no room, Ray waits for some."""
         loss = loss_of(training_failed_error)
         self._on_loss(loss)
-        if isinstance(training_failed_error, ControllerError):
-            # Placement that takes long: a cluster that lost a node may get another.
-            starting = isinstance(training_failed_error.controller_failure, _STARTING)
-            return FailureDecision.RETRY if starting else FailureDecision.RAISE
-        if loss.taken_away:
+        failure = getattr(training_failed_error, "controller_failure", None)
+        # Placement that takes long: a cluster that lost a node may get another.
+        if loss.taken_away or isinstance(failure, _STARTING):
             return FailureDecision.RETRY
         self._in_a_row += 1
-        return FailureDecision.RAISE if self._in_a_row > MOST_IN_A_ROW else FailureDecision.RETRY
+        if failure is None or isinstance(failure, RayError):
+            if self._in_a_row <= MOST_IN_A_ROW:
+                return FailureDecision.RETRY
+            self.why_given_up = f"{loss.why}, {self._in_a_row} times without a trial that ended"
+        else:
+            self.why_given_up = loss.why
+        return FailureDecision.RAISE
 
 
 def loss_of(error: Exception) -> Loss:
     """The loss that an error of a run's workers or controller stands for."""
+    if isinstance(error, ControllerError) and isinstance(error.controller_failure, RayError):
+        return Loss("its worker died while it started", str(error))
     if not isinstance(error, WorkerGroupError):
-        return Loss(f"its workers could not be started: {_last_line(error)}", str(error))
+        quiet = isinstance(getattr(error, "controller_failure", None), _STARTING)
+        why = f"its workers could not be started: {_last_line(error)}"
+        return Loss(why, str(error), quiet=quiet)
     found = [_loss_of_worker(each) for each in error.worker_failures.values()]
     # The others fail because one did; that a node was taken away explains all of it.
     return next((each for each in found if each.taken_away), found[0])

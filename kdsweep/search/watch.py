@@ -179,7 +179,7 @@ class Watch:
         lost = self._lanes.take_lost()
         if lost:
             self._why = next(iter(lost.values()))
-            ray.get(self._board.lost.remote(list(lost), Loss(self._why)))
+            ray.get(self._board.lost.remote(list(lost), Loss(self._why, quiet=True)))
             if num := self._lanes.num_left:
                 left = f"the sweep goes on with {num} lane{'s' * (num != 1)}"
                 self._progress.message(f"{', '.join(lost)}: given up ({self._why}); {left}")

@@ -190,3 +190,19 @@ def test_who_gives_a_trial_up_names_what_a_person_makes_smaller():
     assert state.outcome["error"] == (
         "given up after 1 failure: its worker died with student cnn and batch size 128"
     )
+
+
+def test_what_is_said_of_a_lost_lane_is_true_of_those_that_are_left():
+    async def scenario(board):
+        await board.hello("a", {})
+        await board.submit(job("1"))
+        await board.take("a", 0)
+        await board.lost(["a"], Loss("its worker died"))
+        await board.lost(["a"], Loss("its worker died"))
+        await board.lost(["a"], Loss("its workers could not be started: no room", quiet=True))
+        return await board.events()
+
+    assert on_a_board(scenario) == [
+        "a was lost (its worker died): trial 1 goes on when a lane is up",
+        "a was lost before it was up (its worker died)",
+    ]

@@ -67,5 +67,22 @@ def test_nodes_that_are_taken_away_and_room_that_is_not_there_are_waited_for():
               ControllerError(WorkerGroupStartupTimeoutError(1))]  # fmt: skip
     for error in errors * MOST_IN_A_ROW * 2:
         assert policy.make_decision(error) is FailureDecision.RETRY
+    assert [loss_of(error).quiet for error in errors] == [False, True]
     unforeseen = ControllerError(KeyError("x"))
     assert policy.make_decision(unforeseen) is FailureDecision.RAISE
+    assert "KeyError" in policy.why_given_up or "'x'" in policy.why_given_up
+
+
+def test_a_lane_whose_worker_dies_while_it_starts_is_started_again_and_not_for_ever():
+    told = []
+    policy = LanePolicy(told.append)
+    died = ActorDiedError()
+    died.error_msg = "The actor died unexpectedly.\nWorker exit type: SYSTEM_ERROR " + 90 * "more "
+    decisions = [policy.make_decision(ControllerError(died)) for _ in range(MOST_IN_A_ROW + 1)]
+    assert decisions == [FailureDecision.RETRY] * MOST_IN_A_ROW + [FailureDecision.RAISE]
+    assert {(loss.why, loss.quiet) for loss in told} == {
+        ("its worker died while it started", False)
+    }
+    assert policy.why_given_up == (
+        "its worker died while it started, 11 times without a trial that ended"
+    )

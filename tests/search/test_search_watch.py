@@ -134,7 +134,7 @@ def test_all_lanes_lost(scene):
     failure = scene.ends(scene.watch())
     assert failure == "all lanes are lost: out of memory"
     assert scene.board.calls == [
-        ("lost", ["lane-000", "lane-001"], Loss("out of memory")),
+        ("lost", ["lane-000", "lane-001"], Loss("out of memory", quiet=True)),
         ("abort", "all lanes are lost: out of memory"),
     ]
 
@@ -150,7 +150,8 @@ def test_one_lane_lost_is_no_end(scene):
         "lane-001: given up (out of memory); the sweep goes on with 1 lane" in scene.heard.messages
     )
     assert scene.board.calls == [
-        ("lost", ["lane-001"], Loss("out of memory")), ("abort", "the sweep was stopped"),
+        ("lost", ["lane-001"], Loss("out of memory", quiet=True)),
+        ("abort", "the sweep was stopped"),
     ]  # fmt: skip
 
 
