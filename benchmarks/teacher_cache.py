@@ -35,6 +35,7 @@ from kdsweep.data.treatment import Normalisation, Treatment
 from kdsweep.data.views import Augment
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import Component, TrialSpec
+from kdsweep.storage.shared import Shared
 from kdsweep.train.allocator import keep_freed_memory
 from kdsweep.train.loop import Verdict, train
 from kdsweep.train.output_store import OutputStore
@@ -109,7 +110,7 @@ class Pair:
         network = catalog.model_for(Component(**teacher), self.splits.info)
         _calibrate(network, self.splits)
         self.teacher = Teacher(network, digest="drawn", accuracy=0.0)
-        self.store = OutputStore(folder, "drawn", self.teacher, self.splits.train)
+        self.store = OutputStore(Shared(folder), "drawn", self.teacher, self.splits.train)
         self.student = student
 
     def views(self) -> list[measure.Measured]:

@@ -13,6 +13,7 @@ from kdsweep.cli.early import check_cluster_option, checking, said_in
 from kdsweep.cli.run import at_address, drive
 from kdsweep.cli.saying import say, warn
 from kdsweep.results.at_hand import run_at_hand
+from kdsweep.storage.copies import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,7 +118,7 @@ def _go_on(
     total = {name: meta.extended.get(name, 0) + more.get(name, 0)
              for name in dict.fromkeys((*meta.extended, *more))}  # fmt: skip
     _refuse_early(store, total)
-    checking(path)
+    checking(name_of(path))
     # Of torch, which takes seconds.
     from kdsweep.search.provenance import what_must_not_change
     from kdsweep.sweep_file import check_room, load, plan
@@ -264,7 +265,7 @@ def _file_has_changed(path: Path) -> Exception:
     return ResultError(
         "the sweep file has changed since the sweep began: put it back, or run it under another "
         "name (`kdsweep run FILE --name NAME`); --despite-changes goes on with it as it is now",
-        source=path,
+        source=name_of(path),
     )
 
 

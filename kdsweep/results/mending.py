@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from kdsweep.errors import ResultError
 from kdsweep.results.places import folders
 from kdsweep.results.record import ENDED, SCHEMA_VERSION, TrialResult
+from kdsweep.storage.copies import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,8 +44,8 @@ def mend(store: "RunStore", done: "Iterable[TrialResult]") -> list[str]:
             aside = _set_aside(place, store.directory / DAMAGED)
             store.moved(name, aside)
             said.append(
-                f"the record of trial {name} is damaged: it is set aside in {aside}, and another "
-                "trial takes its place"
+                f"the record of trial {name} is damaged: it is set aside in {name_of(aside)}, and "
+                "another trial takes its place"
             )
         elif result is not None and result.status in ENDED:
             # The driver died between the record and this.
@@ -58,7 +59,8 @@ def _refuse_another_version(record: Path) -> None:
         version = json.loads(record.read_bytes()).get("schema_version", SCHEMA_VERSION)
         if version != SCHEMA_VERSION:
             raise ResultError(
-                "was written by another version of kdsweep: go on with that one", source=record
+                "was written by another version of kdsweep: go on with that one",
+                source=name_of(record),
             )
 
 

@@ -110,10 +110,10 @@ class RunStore:
         except ValidationError as error:
             before = meta_before(directory)
             if before is None or is_of_another_version(error):
-                raise ResultError(damage(error), source=directory / META_FILE) from error
+                raise ResultError(damage(error), source=name_of(directory / META_FILE)) from error
             store = cls(directory, before)
             store._meta_problem = (
-                f"{directory / META_FILE}: {damage(error)}; the version before it is used"
+                f"{name_of(directory / META_FILE)}: {damage(error)}; the version before it is used"
             )
             return store
 

@@ -59,9 +59,15 @@ def address_of(directory: Path) -> str | None:
     return None if root is None else f"{root}/{directory.name}"
 
 
-def name_of(directory: Path) -> str:
-    """What people call a directory: its address where it is a copy, else its path."""
-    return address_of(directory) or address_of_root(directory) or str(directory)
+def name_of(path: Path) -> str:
+    """What people call a directory or a file: its address where it is a copy, else its path."""
+    whole = path.absolute()
+    for root in (whole, *whole.parents):
+        address = _address_in(root)
+        if address is not None:
+            inside = whole.relative_to(root).as_posix()
+            return address if inside == "." else f"{address}/{inside}"
+    return str(path)
 
 
 def teachers_in(root: Path) -> Place:
@@ -70,7 +76,7 @@ def teachers_in(root: Path) -> Place:
     return (root / TEACHERS).resolve() if address is None else f"{address}/{TEACHERS}"
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _address_in(root: Path) -> str | None:
     if root.parent.name != "storage":
         return None

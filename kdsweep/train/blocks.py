@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsweep.storage.atomic import sync_directory, write_bytes
+from kdsweep.storage.copies import name_of
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def read(place: Path, num_rows: int, *, verify: bool) -> Block | None:
         return None
     found = _checked(path, card_path, num_rows, verify=verify)
     if found is None:
-        _log.warning("stored outputs of the teacher are damaged and made again: %s", path)
+        _log.warning("stored outputs of the teacher are damaged and made again: %s", name_of(path))
     return found
 
 

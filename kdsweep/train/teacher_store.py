@@ -22,6 +22,7 @@ from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import Component, TeacherSpec, TrialSpec
 from kdsweep.storage.address import Place, under
 from kdsweep.storage.atomic import write_bytes
+from kdsweep.storage.copies import name_of
 from kdsweep.storage.shared import Shared
 from kdsweep.sweep_file.weights import load_state
 from kdsweep.train.checkpoint import EVERY_S, Checkpoints
@@ -292,8 +293,7 @@ def _read(place: Path) -> tuple[TeacherCard, dict[str, torch.Tensor]] | None:
         return None
     # A card with another digest would lead to another place.
     if card.digest != place.name or hashlib.sha256(data).hexdigest() != card.weights_sha256:
-        _log.warning(
-            "the teacher in %s is damaged and made again: its checksum is wrong", place / _WEIGHTS
-        )
+        where = name_of(place / _WEIGHTS)
+        _log.warning("the teacher in %s is damaged and made again: its checksum is wrong", where)
         return None
     return card, load_state(place / _WEIGHTS)

@@ -15,6 +15,7 @@ from kdsweep.data.base import DataInfo, DataSet, Extent, Split, Splits
 from kdsweep.errors import SpecError, TrialError
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import Component, TrialSpec
+from kdsweep.storage.shared import Shared
 from kdsweep.train.loop import Verdict, train
 from kdsweep.train.output_store import OutputStore
 from kdsweep.train.teacher import Teacher
@@ -244,7 +245,7 @@ def test_a_student_is_distilled_on_it(component, splits, tmp_path):
     live = train(trial, report, splits=splits, device=CPU, teacher=teacher)
     assert list(seen[0].train) == ["total", "hard", "soft"]
     assert not any(parameter.isnan().any() for parameter in live.student.parameters())
-    stored = OutputStore(tmp_path, "weights", teacher, splits.train)
+    stored = OutputStore(Shared(tmp_path), "weights", teacher, splits.train)
     train(trial, report, splits=splits, device=CPU, teacher=teacher, stored=stored)
     assert any(tmp_path.rglob("*.f16"))
     # Within the rounding of float16.

@@ -243,9 +243,11 @@ def test_a_record_that_is_damaged_in_the_store_is_set_aside_there(store_at, monk
     with another_machine(monkeypatch, tmp_path):
         store, results = read(address)
         assert [r.number for r in results] == [0]
+        (problem,) = store.problems
+        assert problem.startswith(f"{address}/trials/t0001/result.json: is damaged")
         with store.hold():
             (said,) = mend(store, results)
-            assert "record of trial t0001 is damaged" in said
+            assert said.startswith("the record of trial t0001 is damaged: it is set aside in s3://")
     there = files(address)
     assert there["damaged/t0001/result.json"] == whole[:50]
     assert not [name for name in there if name.startswith("trials/t0001/")]

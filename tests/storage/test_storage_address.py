@@ -69,6 +69,8 @@ def test_a_copy_knows_whose_it_is(tmp_path, monkeypatch):
     assert root.is_relative_to(tmp_path)
     assert address_of_root(root) == "s3://b/c"
     assert address_of(root / "digits") == name_of(root / "digits") == "s3://b/c/digits"
+    assert name_of(root / "digits" / "run.json") == "s3://b/c/digits/run.json"
+    assert name_of(root) == "s3://b/c"
     assert teachers_in(root) == "s3://b/c/teachers"
 
 

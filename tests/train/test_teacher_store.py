@@ -28,6 +28,7 @@ from tiny_trials import (
 from kdsweep.errors import TrialError
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import TrialSpec
+from kdsweep.storage.shared import Shared
 from kdsweep.train import teacher_store
 from kdsweep.train.loop import Verdict
 from kdsweep.train.ranks import ALONE
@@ -189,4 +190,4 @@ def test_a_teacher_that_is_gone_as_soon_as_it_is_written_is_told(tmp_path, monke
     master, card = get_teacher(tmp_path)
     monkeypatch.setattr(teacher_store, "_agreed", lambda place, ranks, device: None)
     with pytest.raises(TrialError, match=r"^the teacher that was just written to .* cannot be"):
-        teacher_store._as_first(master.network, card, tmp_path, ALONE, CPU)
+        teacher_store._as_first(master.network, card, Shared(tmp_path), ALONE, CPU)
