@@ -11,7 +11,7 @@ record is kept when the copy is brought up to date, and sent by whoever does tha
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from filelock import FileLock
 
 from kdsweep.errors import ResultError
+from kdsweep.results import claim
 from kdsweep.results.record import ENDED
 from kdsweep.storage.atomic import write_bytes
 from kdsweep.storage.copies import address_of
@@ -92,10 +93,7 @@ class Mirror:
             else:
                 self.objects.remove([JOB_FILE])
             yield
-            self.changed(LOG_FILE)
-            if pump.num_left:
-                tell(f"sending the last records to {self.objects.address}")
-            if not pump.wait(LAST_PATIENCE_S):
+            if not self._arrives(pump, tell):
                 raise ResultError(
                     f"does not answer: {pump.num_left} files of the run are in {self._directory} "
                     f"alone; `kdsweep status {self.objects.address}` on this machine sends them "
@@ -105,9 +103,20 @@ class Mirror:
         except KeyboardInterrupt:
             pump.wait(2.0)
             raise
+        except Exception:
+            # What is known of a sweep that failed is sent as well.
+            if pump.num_left:
+                self._arrives(pump, tell)
+            raise
         finally:
             self._pump = None
             pump.close()
+
+    def _arrives(self, pump: Pump, tell: Callable[[str], object]) -> bool:
+        pump.changed(LOG_FILE)
+        if pump.num_left > 1:
+            tell(f"sending the last records to {pump.address}")
+        return pump.wait(LAST_PATIENCE_S)
 
 
 def refresh(directory: Path, *, still_driven: Callable[[], bool] = lambda: False) -> None:
@@ -159,17 +168,19 @@ def _refresh(directory: Path, objects: Objects) -> None:
             f"{large[0]} is larger than {_LARGEST_BYTES // 2**20} MiB, which no record is",
             source=objects.address,
         )
-    ahead = _ahead(directory, objects, there)
     known = _index(directory)
-    changed = [
-        name for name, found in there.items()
-        if name not in ahead and not _is_same(directory / name, known.get(name), found)
-    ]  # fmt: skip
-    for name, content in objects.read_many(changed).items():
+    contents = objects.read_many(
+        [name for name, found in there.items()
+         if not _is_same(directory / name, known.get(name), found)]
+    )  # fmt: skip
+    ahead = _ahead(directory, contents)
+    if ahead and claim.living_holder(objects.address) is not None:
+        ahead = set()  # another goes on with the run, and trains again what it does not know of
+    for name in set(contents) - ahead:
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, content)
-        known[name] = [there[name].size, there[name].token, _sha256(content)]
+        write_bytes(path, contents[name])
+        known[name] = [there[name].size, there[name].token, _sha256(contents[name])]
     _remove_others(directory, set(there) | ahead)
     for name in sorted(ahead, key=lambda name: name == META):
         objects.write(name, (directory / name).read_bytes())
@@ -195,31 +206,29 @@ def _is_same(path: Path, known: list[Any] | None, found: Stored) -> bool:
         return False
 
 
-def _ahead(directory: Path, objects: Objects, there: dict[str, Stored]) -> set[str]:
-    """Files of the copy that a driver which died here has written and not sent any more."""
+def _ahead(directory: Path, theirs: Mapping[str, bytes]) -> set[str]:
+    """Files of the copy that a driver which died here has written and not sent any more.
+
+    ``theirs`` are the contents in the store of what is not the same there and here.
+    """
     own = _read(directory / META)
-    known = _index(directory)
     if not own:
         return set()
-    if not _is_same(directory / META, known.get(META), there[META]):
-        meta = _parsed(objects.read(META))
-        if meta.get("sweep_id") != own.get("sweep_id"):
-            shutil.rmtree(directory)  # of a run of the same name that is no more
-            return set()
-    else:
-        meta = own
+    meta = _parsed(theirs[META]) if META in theirs else own
+    if meta.get("sweep_id") != own.get("sweep_id"):
+        shutil.rmtree(directory)  # of a run of the same name that is no more
+        return set()
     ahead = {META} if _spent(own) > _spent(meta) else set()
+    known = _index(directory)
     for path in directory.glob("trials/*/result.json"):
         name = path.relative_to(directory).as_posix()
-        if name in there and _is_same(path, known.get(name), there[name]):
+        if name not in theirs and name in known:
+            continue  # it is the same there, or was forgotten there
+        mine, other = _read(path), _parsed(theirs.get(name, b""))
+        if mine.get("status") not in ENDED or other.get("status") in ENDED:
             continue
-        mine = _read(path)
-        if mine.get("status") not in ENDED:
-            continue
-        theirs = _parsed(objects.read(name)) if name in there else {}
-        if theirs.get("status") in ENDED or (theirs and theirs.get("trial") != mine.get("trial")):
-            continue
-        ahead |= {name, *({f"{path.parent.relative_to(directory).as_posix()}/trial.yaml"})}
+        if not other or other.get("trial") == mine.get("trial"):
+            ahead |= {name, path.with_name("trial.yaml").relative_to(directory).as_posix()}
     return {name for name in ahead if (directory / name).is_file()}
 
 

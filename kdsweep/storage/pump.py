@@ -45,6 +45,11 @@ class Pump:
         self._add(below, f"-{below}", lambda: self._objects.remove_all(below))
 
     @property
+    def address(self) -> str:
+        """Where it sends to."""
+        return self._objects.address
+
+    @property
     def num_left(self) -> int:
         """How much is not there yet."""
         with self._state:

@@ -292,8 +292,8 @@ def test_a_store_that_is_away_at_the_end_is_told_and_sent_later(store_at, s3_ser
     finally:
         s3_server.start()
     assert str(told.value).startswith(f"{address}: does not answer: ")
-    # Its lease was not given up, but its process is this one, and drives nothing any more.
-    monkeypatch.setattr(holder_module, "drives_here", lambda directory: False)
+    # Its lease could not be given up, but its process, which is this one, has ended.
+    monkeypatch.setattr(Holder, "process_lives", property(lambda holder: False))
     found, results = read(address)
     assert results == [trial_result(0)]
     assert json.loads(files(address)["run.json"])["status"] == found.meta.status == "complete"
@@ -328,3 +328,37 @@ def _soon(ask):
             return found
         time.sleep(0.05)
     raise AssertionError("it never came to that")
+
+
+def test_what_is_known_of_a_sweep_that_failed_is_sent(store_at):
+    store = made(store_at)
+
+    def fail():
+        with store.hold():
+            for number in range(20):
+                store.write(trial_result(number))
+            raise RuntimeError("all lanes are lost")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    records = [name for name in files(f"{store_at}/digits") if name.endswith("result.json")]
+    assert len(records) == 20
+
+
+def test_what_was_not_sent_does_not_disturb_who_goes_on(store_at, monkeypatch, tmp_path):
+    store, address = made(store_at), f"{store_at}/digits"
+    with store.hold():
+        store.write(trial_result(0, **RUNNING))
+    store._mirror.objects = None
+    store.write(trial_result(0))
+    store.update_meta(status="complete", wall_seconds=9.0)
+    with another_machine(monkeypatch, tmp_path):
+        other = RunStore.open(run_at_hand(address))
+    with other.hold():
+        # Both are this process: only the copy of the first is asked for.
+        monkeypatch.setattr(holder_module, "drives_here", lambda directory: False)
+        (found,) = read(address)[1]
+        assert found.status == "running"
+    there = files(address)
+    assert json.loads(there["trials/t0000/result.json"])["status"] == "running"
+    assert json.loads(there["run.json"])["status"] == "running"
