@@ -76,6 +76,11 @@ class Mirror:
         elif self.objects is not None:
             self.objects.remove_all(below)
 
+    def forfeit(self) -> None:
+        """Another drives the run: nothing of ours is sent any more."""
+        if self._pump is not None:
+            self._pump.drop()
+
     @contextmanager
     def sending(self, tell: Callable[[str], object]) -> Iterator[None]:
         """Send behind whoever writes, until the context ends and all has arrived.

@@ -1,14 +1,36 @@
-"""One trial's record, read and checked."""
+"""The records of a run, read and checked."""
 
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from kdsweep.errors import ResultError
-from kdsweep.results.damage import damage
-from kdsweep.results.places import read_own
+from kdsweep.results.damage import damage, is_of_another_version, meta_before
+from kdsweep.results.meta import RunMeta
+from kdsweep.results.places import META_FILE, no_run_here, read_own
 from kdsweep.results.record import TrialResult
 from kdsweep.storage.copies import name_of
+
+
+def read_meta(directory: Path) -> tuple[RunMeta, str | None]:
+    """The run's ``run.json``; or the version before it, and a sentence that says why.
+
+    Raises:
+        ResultError: it is missing, or damaged with the version before it.
+    """
+    try:
+        text = read_own(directory / META_FILE)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ResultError(no_run_here(directory), source=name_of(directory)) from None
+    except OSError as error:
+        raise ResultError(f"cannot be read: {error}", source=name_of(directory)) from error
+    try:
+        return RunMeta.model_validate_json(text), None
+    except ValidationError as error:
+        where, before = name_of(directory / META_FILE), meta_before(directory)
+        if before is None or is_of_another_version(error):
+            raise ResultError(damage(error), source=where) from error
+        return before, f"{where}: {damage(error)}; the version before it is used"
 
 
 def read_record(trials: Path, trial_id: str) -> TrialResult | None:

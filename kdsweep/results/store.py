@@ -23,22 +23,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from kdsweep.errors import ResultError
-from kdsweep.results.damage import damage, is_of_another_version, keep_before, meta_before
+from kdsweep.results.damage import keep_before
 from kdsweep.results.holder import Heart, held, living_holder
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.mirror import Mirror
 from kdsweep.results.places import (
     META_FILE,
     folders,
-    no_run_here,
     read_own,
     refuse_link,
     refuse_what_is_there,
 )
-from kdsweep.results.reading import read_record
+from kdsweep.results.reading import read_meta, read_record
 from kdsweep.results.record import TrialResult
 from kdsweep.results.stopping import forget_the_request, is_asked_to_stop
 from kdsweep.results.trial_file import trial_file
@@ -99,23 +96,10 @@ class RunStore:
         Raises:
             ResultError: it is missing, is no run, or its ``run.json`` is damaged.
         """
-        try:
-            text = read_own(directory / META_FILE)
-        except (FileNotFoundError, NotADirectoryError):
-            raise ResultError(no_run_here(directory), source=name_of(directory)) from None
-        except OSError as error:
-            raise ResultError(f"cannot be read: {error}", source=name_of(directory)) from error
-        try:
-            return cls(directory, RunMeta.model_validate_json(text))
-        except ValidationError as error:
-            before = meta_before(directory)
-            if before is None or is_of_another_version(error):
-                raise ResultError(damage(error), source=name_of(directory / META_FILE)) from error
-            store = cls(directory, before)
-            store._meta_problem = (
-                f"{name_of(directory / META_FILE)}: {damage(error)}; the version before it is used"
-            )
-            return store
+        meta, problem = read_meta(directory)
+        store = cls(directory, meta)
+        store._meta_problem = problem
+        return store
 
     @property
     def meta(self) -> RunMeta:
@@ -138,6 +122,8 @@ class RunStore:
         """Change fields of the meta data, checked, and write them; from any thread."""
         with self._meta_lock:
             meta = RunMeta.model_validate({**self._meta.model_dump(), **changes})
+            if self._is_lost:
+                return meta
             if self._meta_problem is None:
                 keep_before(self.directory)
             write_bytes(self.directory / META_FILE, _json(meta))
@@ -192,6 +178,8 @@ class RunStore:
 
     def drop_checkpoints(self, trial_id: str) -> None:
         """A trial has ended: nobody goes on with it."""
+        if self._is_lost:
+            return
         shutil.rmtree(self.trial_dir(trial_id) / _CHECKPOINTS, ignore_errors=True)
         self._mirror.removed(f"{_TRIALS}/{trial_id}/{_CHECKPOINTS}")
 
@@ -206,7 +194,9 @@ class RunStore:
         self._mirror.changed(*names)
 
     def write(self, result: TrialResult) -> None:
-        """Keep a trial's record, in place of its last one."""
+        """Keep a trial's record, in place of its last one; not of a run that another drives now."""
+        if self._is_lost:
+            return
         directory = self.trial_dir(result.trial_id)
         directory.mkdir(parents=True, exist_ok=True)
         files = {"result.json": _json(result)}
@@ -275,10 +265,18 @@ class RunStore:
         """Whether a living process drives the run, on whatever machine."""
         return living_holder(self.directory) is not None
 
+    @property
+    def _is_lost(self) -> bool:
+        """Whether another took the run over while this process slept: it is no longer ours."""
+        if self._heart is None or self._heart.taken_by is None:
+            return False
+        self._mirror.forfeit()
+        return True
+
     def why_stop(self) -> str | None:
         """Why the driver should end the sweep: somebody asked, or has taken the run over."""
         heart = self._heart
-        if heart is not None and heart.taken_by is not None:
+        if self._is_lost and heart is not None and heart.taken_by is not None:
             return f"the run was taken over by {heart.taken_by.words}"
         # A store is not asked in each look: the claim does that.
         asked = (

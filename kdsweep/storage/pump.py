@@ -27,7 +27,7 @@ class Pump:
         self._todo: OrderedDict[str, deque[tuple[str, _Work]]] = OrderedDict()
         self._busy: set[str] = set()
         self._failing: set[str] = set()
-        self._num_done = 0
+        self._num_done, self._dropped = 0, False
         self._closed = False
         self._threads = [
             threading.Thread(target=self._send, name=f"kdsweep-pump-{number}", daemon=True)
@@ -43,6 +43,12 @@ class Pump:
     def removed(self, below: str) -> None:
         """A folder is gone."""
         self._add(below, f"-{below}", lambda: self._objects.remove_all(below))
+
+    def drop(self) -> None:
+        """What is not there by now is not wanted there, and nothing that comes."""
+        with self._state:
+            self._dropped = True
+            self._todo.clear()
 
     @property
     def address(self) -> str:
@@ -78,6 +84,8 @@ class Pump:
     def _add(self, name: str, what: str, work: _Work) -> None:
         key = "/".join(name.split("/")[:2])
         with self._state:
+            if self._dropped:
+                return
             todo = self._todo.setdefault(key, deque())
             # The file is read when it is sent: once is enough for all that was written until then.
             if not todo or todo[-1][0] != what:
@@ -103,7 +111,7 @@ class Pump:
     def _do(self, key: str, work: _Work) -> None:
         """Have it done, however often the store must be asked."""
         pause_s = 1.0
-        while not self._closed:
+        while not self._closed and not self._dropped:
             try:
                 work()
             except OSError as error:

@@ -122,15 +122,24 @@ def test_a_driver_on_another_machine_is_dead_when_it_is_silent(store_at, monkeyp
         assert not lease.beat()
 
 
-def test_a_driver_that_slept_learns_who_took_over(store_at, monkeypatch):
+def test_a_driver_that_slept_learns_who_took_over_and_writes_no_more(store_at, monkeypatch):
     monkeypatch.setattr(claim_module, "_LOOK_EVERY_S", 0.05)
     monkeypatch.setattr(claim_module, "BEAT_EVERY_S", 0.05)
-    store = made(store_at)
+    store, address = made(store_at), f"{store_at}/digits"
     with store.hold():
+        store.write(trial_result(0, **RUNNING))
+        assert _soon(lambda: "trials/t0000/result.json" in files(address))
         other = Holder.this_process().model_copy(update={"host": "far-away", "token": "t"})
-        lease = Lease(objects_at(f"{store_at}/digits"), "driver", other.model_dump())
+        lease = Lease(objects_at(address), "driver", other.model_dump())
         assert lease.take(lease.seen())
         assert "far-away" in _soon(store.why_stop)
+        before = files(address)
+        store.write(trial_result(0))
+        store.drop_checkpoints("t0000")
+        store.update_meta(status="stopped", wall_seconds=5.0)
+    after = files(address)
+    assert {name: after[name] for name in before} == before
+    assert json.loads(after["driver-00002.json"])["holder"]["host"] == "far-away"
 
 
 def test_a_request_to_stop_is_heard(store_at, monkeypatch, tmp_path):

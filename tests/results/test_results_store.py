@@ -8,6 +8,7 @@ from run_records import run_meta, trial_result
 
 from kdsweep.errors import ResultError, redacted
 from kdsweep.results.meta import TeacherMeta
+from kdsweep.results.processes import Holder
 from kdsweep.results.record import EpochMetrics
 from kdsweep.results.runs import find_runs
 from kdsweep.results.store import RunStore
@@ -269,3 +270,15 @@ def test_find_runs_newest_first_with_the_damaged_named(tmp_path):
     assert [s.meta.name for s in find_runs(tmp_path / "old")[0]] == ["old"]
     with pytest.raises(ResultError, match="is not a directory"):
         find_runs(tmp_path / "runs")
+
+
+def test_a_driver_that_lost_its_run_writes_no_more(store):
+    store.write(trial_result(0, status="running"))
+    written = store.directory / "run.json", store.trial_dir("t0000") / "result.json"
+    before = [path.read_bytes() for path in written]
+    with store.hold():
+        store._heart.lost_to = Holder.this_process().model_copy(update={"host": "far-away"})
+        store.write(trial_result(0))
+        store.update_meta(status="stopped")
+        assert "taken over by kdsweep on far-away" in store.why_stop()
+    assert [path.read_bytes() for path in written] == before
