@@ -55,5 +55,10 @@ def print_spent(store: "RunStore", results: "list[TrialResult]") -> None:
     if ways:
         found = (f"{num} trial{'s' * (num != 1)} in {way}" for way, num in ways.most_common())
         say(f"computed: {'; '.join(found)}")
+    given_up = [r for r in results if r.role != "teacher" and r.status == "complete"
+                and r.weights is None]  # fmt: skip
+    if given_up:
+        many = "s" * (len(given_up) != 1)
+        typer.echo(f"room: weights of {len(given_up)} student{many} given up (storage.max_bytes)")
     if store.meta.ended_by:
         say(f"ended: {store.meta.ended_by}")

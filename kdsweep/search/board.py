@@ -240,12 +240,12 @@ class Switchboard:
         self._wake()
 
     def _what_was_lost(self, lane: str, had: list[str], loss: Loss, lost: list[str]) -> str:
-        if lane not in self._lanes:
-            return f"{lane} was lost before it was up ({loss.why})"
+        before = "" if lane in self._lanes else " before it was up"
         others = any(each not in lost for each in self._lanes)
         where = "elsewhere" if others else "when a lane is up"
-        goes_on = f": trial {', '.join(had)} goes on {where}" if had else ""
-        return f"{lane} was lost ({loss.why}){goes_on}"
+        again = "" if loss.taken_away else "; it is started again"
+        goes_on = f": trial {', '.join(had)} goes on {where}" if had else again
+        return f"{lane} was lost{before} ({loss.why}){goes_on}"
 
     async def close(self) -> None:
         """The sweep is over: lanes that wait for a job go home."""

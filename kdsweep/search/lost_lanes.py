@@ -17,7 +17,7 @@ from ray.train.v2._internal.exceptions import (
 )
 from ray.train.v2._internal.execution.failure_handling import FailureDecision, FailurePolicy
 from ray.train.v2.api.config import FailureConfig
-from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
+from ray.train.v2.api.exceptions import WorkerGroupError
 
 MOST_IN_A_ROW = 10
 """So often a lane is started again without having ended a job in between: trials that kill their
@@ -26,7 +26,7 @@ workers are given up long before that, and cost the lane nothing."""
 KNOWN_WITHIN_S = 45.0
 """Ray misses a node after some ten seconds, on a busy machine later."""
 
-_STARTING = (WorkerGroupStartupFailedError, WorkerGroupStartupTimeoutError)
+_OF_A_DEATH = ("actor died", "actor is dead", "never ran", "unavailable")
 _OF_A_NODE = ("node has died", "node_died", "node died", "node is dead", "marked dead")
 
 
@@ -51,11 +51,10 @@ class LanePolicy(FailurePolicy):  # type: ignore[misc]
         loss = loss_of(training_failed_error)
         self._on_loss(loss)
         failure = getattr(training_failed_error, "controller_failure", None)
-        # Placement that takes long: a cluster that lost a node may get another.
-        if loss.taken_away or isinstance(failure, _STARTING):
+        if loss.taken_away or loss.quiet:
             return FailureDecision.RETRY
         self._in_a_row += 1
-        if failure is None or isinstance(failure, RayError):
+        if failure is None or isinstance(failure, RayError | WorkerGroupStartupFailedError):
             if self._in_a_row <= MOST_IN_A_ROW:
                 return FailureDecision.RETRY
             self.why_given_up = f"{loss.why}, {self._in_a_row} times without a trial that ended"
@@ -66,15 +65,23 @@ class LanePolicy(FailurePolicy):  # type: ignore[misc]
 
 def loss_of(error: Exception) -> Loss:
     """The loss that an error of a run's workers or controller stands for."""
-    if isinstance(error, ControllerError) and isinstance(error.controller_failure, RayError):
-        return Loss("its worker died while it started", str(error))
     if not isinstance(error, WorkerGroupError):
-        quiet = isinstance(getattr(error, "controller_failure", None), _STARTING)
-        why = f"its workers could not be started: {_last_line(error)}"
-        return Loss(why, str(error), quiet=quiet)
+        return _loss_at_the_start(getattr(error, "controller_failure", error), str(error))
     found = [_loss_of_worker(each) for each in error.worker_failures.values()]
     # The others fail because one did; that a node was taken away explains all of it.
     return next((each for each in found if each.taken_away), found[0])
+
+
+def _loss_at_the_start(failure: Exception, text: str) -> Loss:
+    """Of workers that never trained: there was no room for them, or they died before that."""
+    if isinstance(failure, WorkerGroupStartupTimeoutError):
+        # A cluster that lost a node may get another.
+        return Loss("there is no room for its workers", text, quiet=True)
+    if any(said in text.lower() for said in _OF_A_NODE):
+        return Loss("its node is gone", text, taken_away=True)
+    if any(said in text for said in _OF_A_DEATH):
+        return Loss("its worker died while it started", text)
+    return Loss(f"its workers could not be started: {_last_line(failure)}", text)
 
 
 def _loss_of_worker(error: Exception) -> Loss:

@@ -134,7 +134,9 @@ def _recorded(
     status, in_a_hurry = "failed", False
 
     def begin() -> None:
-        store.update_meta(**{**changes, "status": "running", "ended_by": ""})
+        # Of a run in an object store MLflow may be beside another copy now.
+        where = {} if tracker is None else {"tracking_uri": uri}
+        store.update_meta(**{**changes, **where, "status": "running", "ended_by": ""})
         _keep_spent(store, budget.spent)
         journal.begin_for_sure()
 

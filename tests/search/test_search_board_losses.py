@@ -204,5 +204,5 @@ def test_what_is_said_of_a_lost_lane_is_true_of_those_that_are_left():
 
     assert on_a_board(scenario) == [
         "a was lost (its worker died): trial 1 goes on when a lane is up",
-        "a was lost before it was up (its worker died)",
+        "a was lost before it was up (its worker died); it is started again",
     ]

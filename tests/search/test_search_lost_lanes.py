@@ -3,6 +3,7 @@
 import pytest
 from ray.exceptions import ActorDiedError
 from ray.train.v2._internal.exceptions import (
+    WorkerGroupStartupFailedError,
     WorkerGroupStartupTimeoutError,
     WorkerHealthCheckFailedError,
 )
@@ -68,6 +69,8 @@ def test_nodes_that_are_taken_away_and_room_that_is_not_there_are_waited_for():
     for error in errors * MOST_IN_A_ROW * 2:
         assert policy.make_decision(error) is FailureDecision.RETRY
     assert [loss_of(error).quiet for error in errors] == [False, True]
+    gone = ControllerError(WorkerGroupStartupFailedError("The actor died: its node has died."))
+    assert loss_of(gone).taken_away
     unforeseen = ControllerError(KeyError("x"))
     assert policy.make_decision(unforeseen) is FailureDecision.RAISE
     assert "KeyError" in policy.why_given_up or "'x'" in policy.why_given_up
@@ -78,7 +81,8 @@ def test_a_lane_whose_worker_dies_while_it_starts_is_started_again_and_not_for_e
     policy = LanePolicy(told.append)
     died = ActorDiedError()
     died.error_msg = "The actor died unexpectedly.\nWorker exit type: SYSTEM_ERROR " + 90 * "more "
-    decisions = [policy.make_decision(ControllerError(died)) for _ in range(MOST_IN_A_ROW + 1)]
+    errors = [ControllerError(died), ControllerError(WorkerGroupStartupFailedError("never ran"))]
+    decisions = [policy.make_decision(errors[n % 2]) for n in range(MOST_IN_A_ROW + 1)]
     assert decisions == [FailureDecision.RETRY] * MOST_IN_A_ROW + [FailureDecision.RAISE]
     assert {(loss.why, loss.quiet) for loss in told} == {
         ("its worker died while it started", False)
@@ -86,3 +90,17 @@ def test_a_lane_whose_worker_dies_while_it_starts_is_started_again_and_not_for_e
     assert policy.why_given_up == (
         "its worker died while it started, 11 times without a trial that ended"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("The actor never ran - it was cancelled before it started running.",
+         "its worker died while it started"),
+        ("traceback\nModuleNotFoundError: No module named 'kdsweep'",
+         "its workers could not be started: ModuleNotFoundError: No module named 'kdsweep'"),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_workers_that_do_not_start(text, why):
+    loss = loss_of(ControllerError(WorkerGroupStartupFailedError(text)))
+    assert (loss.why, loss.quiet, loss.taken_away) == (why, False, False)
