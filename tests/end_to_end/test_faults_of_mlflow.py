@@ -153,7 +153,10 @@ def test_what_could_not_be_sent_is_sent_later_and_nothing_twice(server, swept):
     server.how = "passes on"
     for _ in range(2):
         done = finished(kdsweep("sync", "runs/tracked", cwd=home))
-        assert done.stdout == f"runs/tracked: MLflow at {uri} has all {PLANNED} records\n"
+        assert done.stdout.splitlines() == [
+            f"runs/tracked: sending its records to MLflow at {uri}",
+            f"runs/tracked: MLflow at {uri} has all {PLANNED} records",
+        ]
     client = MlflowClient(tracking_uri=f"http://127.0.0.1:{server.server}")
     (experiment,) = [e for e in client.search_experiments() if e.name == "kdsweep"]
     runs = client.search_runs([experiment.experiment_id])
