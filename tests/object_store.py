@@ -2,9 +2,11 @@
 
 import logging
 import socket
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from moto.server import ThreadedMotoServer
+
+from kdsweep.storage import copies
 
 BUCKET = "bucket"
 
@@ -59,3 +61,13 @@ def put(address, content):
 
     fs, path = fsspec.core.url_to_fs(address, use_listings_cache=False)
     fs.pipe_file(path, content)
+
+
+@contextmanager
+def another_machine(monkeypatch, tmp_path):
+    """A cache of its own: nothing is at hand."""
+    with monkeypatch.context() as patch:
+        patch.setenv("KDSWEEP_CACHE", str(tmp_path / "elsewhere"))
+        copies._address_in.cache_clear()
+        yield
+    copies._address_in.cache_clear()

@@ -23,15 +23,13 @@ from kdsweep.results import claim
 from kdsweep.results.processes import Holder
 from kdsweep.storage.atomic import write_bytes
 from kdsweep.storage.copies import address_of, name_of
+from kdsweep.storage.lease import BEAT_EVERY_S, DEAD_AFTER_S
 from kdsweep.storage.objects import StorageError
 
 HOLDER_FILE = "driver.json"
 LOCK_FILE = ".driver.lock"
 JOB_FILE = "job.json"
 """The Ray job that drove it last: it has an output of its own, also when it has ended."""
-BEAT_EVERY_S = 15.0
-DEAD_AFTER_S = 60.0
-"""Without a heartbeat for so long a driver on another machine is taken to be dead."""
 
 
 def read_holder(directory: Path) -> Holder | None:

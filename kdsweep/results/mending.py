@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsweep.errors import ResultError
-from kdsweep.results.places import folders
 from kdsweep.results.record import ENDED, SCHEMA_VERSION, TrialResult
 from kdsweep.storage.copies import name_of
+from kdsweep.storage.sizes import folders_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +36,7 @@ def mend(store: "RunStore", done: "Iterable[TrialResult]") -> list[str]:
     """
     known = {result.trial_id: result for result in done}
     said = []
-    for name in sorted(folders(store.trials_dir)):
+    for name in folders_in(store.trials_dir):
         place, result = store.trials_dir / name, known.get(name)
         _remove_unfinished(place)
         if result is None and (place / "result.json").exists():

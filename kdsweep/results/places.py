@@ -12,6 +12,7 @@ from kdsweep.errors import ResultError
 from kdsweep.results.holder import drives_here, refuse_if_held
 from kdsweep.results.mirror import refresh
 from kdsweep.storage.copies import name_of
+from kdsweep.storage.sizes import folders_in
 
 META_FILE = "run.json"
 _LARGEST_BYTES = 64 * 2**20
@@ -75,7 +76,7 @@ def no_run_here(directory: Path, there: Collection[str] = ()) -> str:
         return f"{what}; did you mean {meant}?"
     parent = directory if directory.is_dir() else directory.parent
     runs = sorted(
-        name for name in folders(parent)
+        name for name in folders_in(parent)
         if not name.startswith(".") and (parent / name / META_FILE).exists()
     )  # fmt: skip
     if not runs:
@@ -125,12 +126,3 @@ def refuse_link(path: Path) -> None:
             "is a link, which could lead out of the run directory; put there what it links to",
             source=path,
         )
-
-
-def folders(directory: Path) -> list[str]:
-    """Names of the directories in ``directory``; a link could lead out of the run."""
-    try:
-        with os.scandir(directory) as entries:
-            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except (FileNotFoundError, NotADirectoryError):
-        return []

@@ -30,7 +30,6 @@ from kdsweep.results.meta import RunMeta
 from kdsweep.results.mirror import Mirror
 from kdsweep.results.places import (
     META_FILE,
-    folders,
     read_own,
     refuse_link,
     refuse_what_is_there,
@@ -42,6 +41,7 @@ from kdsweep.results.trial_file import trial_file
 from kdsweep.storage.address import Place, under
 from kdsweep.storage.atomic import sync_directory, write_bytes, write_files
 from kdsweep.storage.copies import address_of, name_of
+from kdsweep.storage.sizes import folders_in
 
 SWEEP_FILE, TRIAL_FILE = "sweep.yaml", "trial.yaml"
 _TRIALS, _CHECKPOINTS, _WEIGHTS = "trials", "checkpoints", "student.safetensors"
@@ -223,7 +223,7 @@ class RunStore:
         """Every trial's record, by number; the unreadable ones become ``problems``."""
         results, problems = [], [self._meta_problem] if self._meta_problem else []
         trials = self.trials_dir
-        for trial_id in [] if trials.is_symlink() else sorted(folders(trials)):
+        for trial_id in [] if trials.is_symlink() else folders_in(trials):
             try:
                 result = read_record(trials, trial_id)
             except ResultError as error:

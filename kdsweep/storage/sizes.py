@@ -21,7 +21,9 @@ def size_under(place: Place, endings: Collection[str]) -> int:
 
 
 def folders_in(place: Place) -> list[str]:
-    """The names of the folders at ``place``; none where there is no such place.
+    """The names of the folders at ``place``, sorted; none where there is no such place.
+
+    A link is none: it could lead elsewhere.
 
     Raises:
         OSError: it cannot be read.
@@ -31,7 +33,7 @@ def folders_in(place: Place) -> list[str]:
     try:
         with os.scandir(place) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 

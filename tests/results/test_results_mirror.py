@@ -2,10 +2,9 @@
 
 import json
 import time
-from contextlib import contextmanager
 
 import pytest
-from object_store import files, put
+from object_store import another_machine, files, put
 from run_records import run_meta, trial_result
 
 from kdsweep.errors import ResultError
@@ -18,7 +17,6 @@ from kdsweep.results.processes import Holder
 from kdsweep.results.runs import find_runs
 from kdsweep.results.stopping import ask_to_stop, is_asked_to_stop
 from kdsweep.results.store import RunStore
-from kdsweep.storage import copies
 from kdsweep.storage.copies import root_at_hand
 from kdsweep.storage.lease import Lease
 from kdsweep.storage.objects import objects_at
@@ -29,16 +27,6 @@ RUNNING = {"status": "running", "metrics": {}, "weights": None}
 def made(root, name="digits", **more):
     meta = run_meta(name, status="running", **more)
     return RunStore.create(root_at_hand(root) / name, meta=meta, sweep_text="name: digits\n")
-
-
-@contextmanager
-def another_machine(monkeypatch, tmp_path, name="elsewhere"):
-    """A cache of its own: nothing is at hand."""
-    with monkeypatch.context() as patch:
-        patch.setenv("KDSWEEP_CACHE", str(tmp_path / name))
-        copies._address_in.cache_clear()
-        yield
-    copies._address_in.cache_clear()
 
 
 def read(address):

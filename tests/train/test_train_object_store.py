@@ -3,11 +3,10 @@
 import hashlib
 import logging
 import threading
-from contextlib import contextmanager
 
 import pytest
 import torch
-from object_store import files, put
+from object_store import another_machine, files, put
 from safetensors.torch import load
 from test_output_store import LAYER, live, rows, small_blocks, whole  # noqa: F401
 from test_train_going_on import stopping_at
@@ -29,7 +28,6 @@ from tiny_trials import (
     trained,
 )
 
-from kdsweep.storage import copies
 from kdsweep.storage.shared import Shared
 from kdsweep.train.checkpoint import Checkpoints
 from kdsweep.train.output_store import OutputStore
@@ -37,16 +35,6 @@ from kdsweep.train.session import Session
 from kdsweep.train.weights import save_weights
 
 LONG = spec(train={"epochs": 4})
-
-
-@contextmanager
-def another_node(monkeypatch, tmp_path, name="node-2"):
-    """A cache of its own."""
-    with monkeypatch.context() as patch:
-        patch.setenv("KDSWEEP_CACHE", str(tmp_path / name))
-        copies._address_in.cache_clear()
-        yield
-    copies._address_in.cache_clear()
 
 
 def checkpoints(address, heard=None):
@@ -120,7 +108,7 @@ def test_a_session_keeps_a_student_there(store_at):
 
 def test_a_teacher_is_trained_once_for_all_nodes(store_at, monkeypatch, tmp_path):
     made, card = get_teacher(f"{store_at}/teachers")
-    with another_node(monkeypatch, tmp_path):
+    with another_machine(monkeypatch, tmp_path):
         found, again = get_teacher(f"{store_at}/teachers", report=never)
         assert again.reused
         assert again.weights_sha256 == card.weights_sha256
@@ -162,13 +150,13 @@ def test_a_damaged_teacher_is_made_again_and_replaced(store_at, monkeypatch, tmp
     name = f"teachers/{card.digest}/teacher.safetensors"
     whole_one = files(store_at)[name]
     put(f"{store_at}/{name}", whole_one[:-4] + b"\0\1\2\3")
-    with another_node(monkeypatch, tmp_path):
+    with another_machine(monkeypatch, tmp_path):
         _, again = get_teacher(f"{store_at}/teachers")
     assert not again.reused
     assert files(store_at)[name] == whole_one
 
 
-def test_a_teachers_training_goes_on_on_another_node(store_at, monkeypatch, tmp_path):
+def test_a_teachers_training_goes_on_on_another_machine(store_at, monkeypatch, tmp_path):
     trial = taught(train={"epochs": 4, "batch_size": 40, "lr": 0.01})
 
     def get(report):
@@ -188,7 +176,7 @@ def test_a_teachers_training_goes_on_on_another_node(store_at, monkeypatch, tmp_
         heard.append(epoch.epoch)
         return go_on(epoch)
 
-    with another_node(monkeypatch, tmp_path):
+    with another_machine(monkeypatch, tmp_path):
         get(report)
     assert heard == [3, 4]
     assert not [name for name in files(store_at) if "checkpoints" in name]
