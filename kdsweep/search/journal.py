@@ -44,6 +44,7 @@ class Journal:
         self._open: dict[str, TrialResult] = {}
         self._kept: dict[str, tuple[int, str]] = {}
         self._unsure, self._held_back = may_be_refused, dict[str, TrialResult]()
+        self._untold: list[TrialResult] = []
         self._told: dict[str, int] = {}
         self._left_open = 0
         self._tracked_at: dict[str, float] = {}
@@ -112,11 +113,12 @@ class Journal:
         return self._unsure
 
     def begin_for_sure(self) -> None:
-        """The sweep is not refused: what was held back until now is written."""
+        """The sweep is not refused: what was held back until now is written, and told."""
         with self._lock:
             self._unsure, held_back, self._held_back = False, self._held_back, {}
             for result in held_back.values():
                 self._keep(result)
+        self._tell()
 
     def _keep(self, result: TrialResult) -> None:
         if self._unsure:
@@ -216,7 +218,7 @@ class Journal:
             result = ended_with(result, outcome, weights=self._store.weights_name(key))
             self._keep(result)
             self._kept.pop(key, None)
-            unsure = self._unsure
+            self._untold.append(result)
             # The epochs of thousands of trials are on disk, and would fill the memory.
             ended = result.model_copy(update={"epochs": ()})
             self.results.append(ended)
@@ -224,19 +226,24 @@ class Journal:
             if point is not None and point.status == "complete":
                 self._front = self._front_of([*self._front, point])
         self.warn(outcome.get("warnings") or ())
-        if unsure:
-            return result
-        self.progress.trial_ended(result, self._front)
-        if result.traceback and not self._said_where:
-            # Once: other trials may well fail in the same way.
-            self._said_where = True
-            record = self._store.trial_dir(key) / "result.json"
-            self.progress.message(
-                f"the whole traceback of a failed trial is in its record, {record}"
-            )
-        if self._tracker is not None:
-            self._tracker.log(result)
+        self._tell()
         return result
+
+    def _tell(self) -> None:
+        """Whoever else listens hears what has ended, once it is sure that the sweep begins."""
+        if self._unsure:
+            return
+        with self._lock:
+            untold, self._untold = self._untold, []
+        for result in untold:
+            self.progress.trial_ended(result, self._front)
+            if result.traceback and not self._said_where:
+                self._said_where = True  # once: others may well fail in the same way
+                record = self._store.trial_dir(result.trial_id) / "result.json"
+                say = self.progress.message
+                say(f"the whole traceback of a failed trial is in its record, {record}")
+            if self._tracker is not None:
+                self._tracker.log(result)
 
     def warn(self, sentences: Iterable[str]) -> None:
         """Show what a lane warned of, once however many lanes do, and put it into the log."""

@@ -43,16 +43,15 @@ class Lease:
 
     def seen(self) -> Seen:
         """Who has it, or had it last."""
-        number = max(self._numbers(), default=0)
-        if not number:
-            return Seen()
-        try:
-            found = json.loads(self._objects.read(self._object(number)))
-            return Seen(number, dict(found["holder"]), bool(found["over"]))
-        except FileNotFoundError:
-            return Seen()  # given up in this moment
-        except (ValueError, LookupError, TypeError):
-            return Seen(number, {}, over=False)
+        while number := max(self._numbers(), default=0):
+            try:
+                found = json.loads(self._objects.read(self._object(number)))
+                return Seen(number, dict(found["holder"]), bool(found["over"]))
+            except FileNotFoundError:
+                continue  # given up in this moment, or followed by a higher one
+            except (ValueError, LookupError, TypeError):
+                return Seen(number, {}, over=False)
+        return Seen()
 
     def silent_s(self, seen: Seen) -> float:
         """Seconds since the holder's last sign of life."""
@@ -105,8 +104,8 @@ def alone(
 ) -> Iterator[bool]:
     """Have the right while the context lasts; says whether this process has it.
 
-    It has not where another has it and ``wait`` is false, or where ``enough`` says, while it
-    waits, that it is no longer needed.
+    It has not where another has it and ``wait`` is false, or where ``enough`` says that it is no
+    longer needed: what another made while it had the right is there when the right is free.
 
     Raises:
         StorageError: the store does not answer.
@@ -130,7 +129,7 @@ def alone(
     thread = threading.Thread(target=beat, name="kdsweep-lease", daemon=True)
     thread.start()
     try:
-        yield True
+        yield not enough()
     finally:
         over.set()
         thread.join(BEAT_EVERY_S)

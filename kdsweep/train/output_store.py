@@ -176,8 +176,6 @@ class OutputStore:
                 turn = self._shared.turn(name.as_posix(), wait=wait, enough=fetched)
                 if not stack.enter_context(turn):
                     return fetched()
-                if fetched():
-                    return True
             except StorageError as error:
                 _log.warning("%s: outputs of the teacher are made here", error)
             all_read = dict.fromkeys((*outputs, *self._also))

@@ -294,6 +294,11 @@ def test_a_sweep_that_may_be_refused_writes_nothing_until_it_begins(store, liste
     assert not [what for what, _, _ in listener.heard if what.startswith(("ended", "logged"))]
     second.begin_for_sure()
     assert [result.status for result in store.read()] == ["stopped", "failed", "running"]
+    # A trial of a moment may end before it is known that the sweep begins: it is told by then.
+    assert [heard for heard in listener.heard if heard[0].startswith(("ended", "logged"))] == [
+        ("ended", "00001", "failed"), ("logged failed", "00001", "failed"),
+        ("ended", "00000", "stopped"), ("logged stopped", "00000", "stopped"),
+    ]  # fmt: skip
     # Nobody has trained it since: what was known of it is still known.
     assert store.read()[0].epochs == (epoch(1),)
 

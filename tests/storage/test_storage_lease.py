@@ -5,7 +5,7 @@ from object_store import files, put
 
 from kdsweep.storage import lease as lease_module
 from kdsweep.storage.lease import Lease, Seen, alone
-from kdsweep.storage.objects import objects_at
+from kdsweep.storage.objects import StorageError, objects_at
 
 
 def lease(address, who):
@@ -86,6 +86,37 @@ def test_who_waits_goes_on_when_it_is_no_longer_needed(store_at, monkeypatch):
     with alone(lease(store_at, "a")), alone(lease(store_at, "b"), enough=enough) as mine:
         assert not mine
     assert len(looks) == 3
+
+
+def test_what_another_has_made_is_not_made_again(store_at):
+    with alone(lease(store_at, "b"), enough=lambda: True) as mine:
+        assert not mine
+    assert files(store_at) == {}
+
+
+def test_the_right_is_free_again_where_it_cannot_be_known_whether_it_is_needed(store_at):
+    def enough():
+        raise StorageError("away")
+
+    with pytest.raises(StorageError), alone(lease(store_at, "b"), enough=enough):
+        raise AssertionError
+    assert files(store_at) == {}
+
+
+def test_who_looks_while_it_changes_hands_sees_the_next(store_at, monkeypatch):
+    first, second = lease(store_at, "a"), lease(store_at, "b")
+    first.take(first.seen())
+    numbers = Lease._numbers
+
+    def slow(self):
+        found = numbers(self)
+        if self is first and len(found) == 1 and found[0] == 1:
+            assert second.take(second.seen())
+        return found
+
+    monkeypatch.setattr(Lease, "_numbers", slow)
+    seen = first.seen()
+    assert (seen.number, seen.holder, seen.over) == (2, {"who": "b"}, False)
 
 
 def test_a_silent_holder_is_followed_by_who_waits(store_at, monkeypatch):

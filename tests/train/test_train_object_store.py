@@ -28,6 +28,7 @@ from tiny_trials import (
     trained,
 )
 
+from kdsweep.storage.lease import Lease
 from kdsweep.storage.shared import Shared
 from kdsweep.train.checkpoint import Checkpoints
 from kdsweep.train.output_store import OutputStore
@@ -142,6 +143,23 @@ def test_two_nodes_that_want_it_at_once_train_it_once(store_at, monkeypatch, tmp
         thread.join(60)
     assert len({name for name, _ in trainings}) == 1
     assert sorted(card.reused for card in cards) == [False, True]
+    assert not [name for name in files(store_at) if "turn-" in name]
+
+
+def test_who_waits_finds_it_when_the_other_is_done(store_at, monkeypatch, tmp_path):
+    take, first = Lease.take, []
+
+    def slow(self, seen):
+        # Another node makes it, and gives its right up, between a look and the next step.
+        if not first:
+            first.append(self)
+            with another_machine(monkeypatch, tmp_path):
+                get_teacher(f"{store_at}/teachers")
+        return take(self, seen)
+
+    monkeypatch.setattr(Lease, "take", slow)
+    _, card = get_teacher(f"{store_at}/teachers", report=never)
+    assert card.reused
     assert not [name for name in files(store_at) if "turn-" in name]
 
 
