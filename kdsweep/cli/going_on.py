@@ -105,8 +105,8 @@ def _go_on(
     store: "RunStore", address: str | None, despite_changes: bool, more: dict[str, float]
 ) -> None:
     from kdsweep.results.holder import refuse_if_held
+    from kdsweep.results.names import SWEEP_FILE
     from kdsweep.results.places import refuse_links
-    from kdsweep.results.store import SWEEP_FILE
 
     refuse_links(store.directory)
     refuse_if_held(store.directory)
@@ -182,7 +182,7 @@ def _refuse_early(store: "RunStore", more: dict[str, float]) -> None:
     """What cannot be added is told before the whole file is checked, which takes a while."""
     from pydantic import ValidationError
 
-    from kdsweep.results.store import SWEEP_FILE
+    from kdsweep.results.names import SWEEP_FILE
     from kdsweep.spec import SearchSpec
 
     with suppress(ValidationError):  # said better when the file is loaded

@@ -45,6 +45,7 @@ def logs(
         return
     from kdsweep.results.at_hand import up_to_date
     from kdsweep.results.holder import living_holder
+    from kdsweep.results.names import LOG_FILE
     from kdsweep.results.store import RunStore
     from kdsweep.storage.copies import address_of
 
@@ -52,7 +53,7 @@ def logs(
     if trial is not None:
         sources = [_Source("", lambda: _trial_text(run, trial))]
     else:
-        log = run / "logs" / "driver.log"
+        log = run / LOG_FILE
         sources = [_Source(f"==> {log} <==", lambda: _text(log)), *_of_the_job(run, address)]
 
     def goes_on() -> bool:

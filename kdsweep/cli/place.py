@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kdsweep.results.places import META_FILE
+from kdsweep.results.names import META_FILE
 from kdsweep.storage.address import is_address, under
 
 if TYPE_CHECKING:

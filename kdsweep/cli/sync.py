@@ -29,7 +29,8 @@ def sync(
     from pydantic import ValidationError
 
     from kdsweep.errors import SpecError, redacted
-    from kdsweep.results.store import SWEEP_FILE, RunStore
+    from kdsweep.results.names import SWEEP_FILE
+    from kdsweep.results.store import RunStore
     from kdsweep.spec import TrackingSpec
     from kdsweep.spec.problems import sentences
     from kdsweep.spec.surroundings import not_a_tracking_uri

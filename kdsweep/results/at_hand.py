@@ -5,7 +5,8 @@ from pathlib import Path
 from kdsweep.errors import ResultError
 from kdsweep.results.holder import drives_here
 from kdsweep.results.mirror import refresh, runs_at
-from kdsweep.results.places import META_FILE, no_run_here
+from kdsweep.results.names import META_FILE
+from kdsweep.results.places import no_run_here
 from kdsweep.storage.address import checked, is_address
 from kdsweep.storage.copies import TEACHERS, address_of_root, root_at_hand
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager, suppress
 
 from pydantic import ValidationError
 
+from kdsweep.results.names import STOP_FILE
 from kdsweep.results.processes import Holder
 from kdsweep.storage.lease import BEAT_EVERY_S, DEAD_AFTER_S, Lease, Seen
 from kdsweep.storage.objects import objects_at
 
-STOP = "stop.json"
 _DRIVER = "driver"
 _LOOK_EVERY_S = 5.0
 """How often a driver looks whether somebody wants it to stop."""
@@ -42,7 +42,7 @@ class Claim:
             looks += 1
             # A store that does not answer for a moment is no reason to stop.
             with suppress(OSError):
-                self.asked_to_stop = self.asked_to_stop or self._objects.exists(STOP)
+                self.asked_to_stop = self.asked_to_stop or self._objects.exists(STOP_FILE)
                 if looks * _LOOK_EVERY_S >= BEAT_EVERY_S:
                     looks = 0
                     if not self._lease.beat():
@@ -105,7 +105,7 @@ def ask_to_stop(address: str, wish: dict[str, object]) -> None:
     Raises:
         StorageError: the store does not answer.
     """
-    objects_at(address).write(STOP, json.dumps(wish).encode() + b"\n")
+    objects_at(address).write(STOP_FILE, json.dumps(wish).encode() + b"\n")
 
 
 def is_asked_to_stop(address: str) -> bool:
@@ -114,13 +114,13 @@ def is_asked_to_stop(address: str) -> bool:
     Raises:
         StorageError: the store does not answer.
     """
-    return objects_at(address).exists(STOP)
+    return objects_at(address).exists(STOP_FILE)
 
 
 def forget_the_request(address: str) -> None:
     """What was asked before is over."""
     with suppress(OSError):
-        objects_at(address).remove([STOP])
+        objects_at(address).remove([STOP_FILE])
 
 
 def _lives(lease: Lease, seen: Seen) -> bool:

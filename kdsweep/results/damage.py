@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from kdsweep.results.meta import RunMeta
-from kdsweep.results.places import META_FILE
+from kdsweep.results.names import META_FILE
 
 _BEFORE = f".{META_FILE}.before"
 

@@ -20,16 +20,14 @@ from pydantic import ValidationError
 
 from kdsweep.errors import ResultError
 from kdsweep.results import claim
+from kdsweep.results.names import HOLDER_FILE, JOB_FILE
 from kdsweep.results.processes import Holder
 from kdsweep.storage.atomic import write_bytes
 from kdsweep.storage.copies import address_of, name_of
 from kdsweep.storage.lease import BEAT_EVERY_S, DEAD_AFTER_S
 from kdsweep.storage.objects import StorageError
 
-HOLDER_FILE = "driver.json"
 LOCK_FILE = ".driver.lock"
-JOB_FILE = "job.json"
-"""The Ray job that drove it last: it has an output of its own, also when it has ended."""
 
 
 def read_holder(directory: Path) -> Holder | None:

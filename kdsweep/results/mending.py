@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsweep.errors import ResultError
+from kdsweep.results.names import DAMAGED, RESULT_FILE
 from kdsweep.results.record import ENDED, SCHEMA_VERSION, TrialResult
 from kdsweep.storage.copies import name_of
 from kdsweep.storage.sizes import folders_in
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kdsweep.results.store import RunStore
-
-DAMAGED = "damaged"
 
 
 def mend(store: "RunStore", done: "Iterable[TrialResult]") -> list[str]:
@@ -39,8 +38,8 @@ def mend(store: "RunStore", done: "Iterable[TrialResult]") -> list[str]:
     for name in folders_in(store.trials_dir):
         place, result = store.trials_dir / name, known.get(name)
         _remove_unfinished(place)
-        if result is None and (place / "result.json").exists():
-            _refuse_another_version(place / "result.json")
+        if result is None and (place / RESULT_FILE).exists():
+            _refuse_another_version(place / RESULT_FILE)
             aside = _set_aside(place, store.directory / DAMAGED)
             store.moved(name, aside)
             said.append(

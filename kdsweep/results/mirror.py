@@ -20,15 +20,23 @@ from filelock import FileLock
 
 from kdsweep.errors import ResultError
 from kdsweep.results import claim
+from kdsweep.results.names import (
+    JOB_FILE,
+    LOG_FILE,
+    META_FILE,
+    RESULT_FILE,
+    SWEEP_FILE,
+    TRIAL_FILE,
+    TRIALS,
+)
 from kdsweep.results.record import ENDED
 from kdsweep.storage.atomic import write_bytes
 from kdsweep.storage.copies import address_of
 from kdsweep.storage.objects import Objects, Stored, objects_at
 from kdsweep.storage.pump import Pump
 
-META, SWEEP, JOB_FILE, LOG_FILE = "run.json", "sweep.yaml", "job.json", "logs/driver.log"
 _INDEX, _LOCK = ".storage.index.json", ".storage.lock"
-_OF_A_RUN = {META, SWEEP, JOB_FILE, LOG_FILE, "front.csv", "front.png"}
+_OF_A_RUN = {META_FILE, SWEEP_FILE, JOB_FILE, LOG_FILE, "front.csv", "front.png"}
 _LARGEST_BYTES = 64 * 2**20
 """Of a record: thousands of epochs are some megabytes."""
 LAST_PATIENCE_S = 120.0
@@ -53,9 +61,9 @@ class Mirror:
         assert self.objects is not None
         try:
             # Of several that make a run of one name at once one makes this object.
-            if not self.objects.create(META, meta):
+            if not self.objects.create(META_FILE, meta):
                 return False
-            self.objects.write(SWEEP, sweep)
+            self.objects.write(SWEEP_FILE, sweep)
         except OSError as error:
             raise _in_words(error, self.objects.address) from error
         refresh(self._directory)
@@ -164,7 +172,7 @@ def runs_at(address: str) -> list[str]:
 
 def _refresh(directory: Path, objects: Objects) -> None:
     there = {name: found for name, found in objects.listing().items() if _is_record(name)}
-    if META not in there:
+    if META_FILE not in there:
         shutil.rmtree(directory, ignore_errors=True)
         return
     large = [name for name, found in there.items() if found.size > _LARGEST_BYTES]
@@ -187,7 +195,7 @@ def _refresh(directory: Path, objects: Objects) -> None:
         write_bytes(path, contents[name])
         known[name] = [there[name].size, there[name].token, _sha256(contents[name])]
     _remove_others(directory, set(there) | ahead)
-    for name in sorted(ahead, key=lambda name: name == META):
+    for name in sorted(ahead, key=lambda name: name == META_FILE):
         objects.write(name, (directory / name).read_bytes())
     known = {name: seen for name, seen in known.items() if name in there and name not in ahead}
     write_bytes(directory / _INDEX, json.dumps(known).encode())
@@ -198,9 +206,7 @@ def _is_record(name: str) -> bool:
     parts = name.split("/")
     if any(part in ("", ".", "..") or not part.isprintable() for part in parts):
         return False
-    return name in _OF_A_RUN or (
-        len(parts) == 3 and parts[0] == "trials" and parts[2] == "result.json"
-    )
+    return name in _OF_A_RUN or (len(parts) == 3 and parts[0] == TRIALS and parts[2] == RESULT_FILE)
 
 
 def _is_same(path: Path, known: list[Any] | None, found: Stored) -> bool:
@@ -216,16 +222,16 @@ def _ahead(directory: Path, theirs: Mapping[str, bytes]) -> set[str]:
 
     ``theirs`` are the contents in the store of what is not the same there and here.
     """
-    own = _read(directory / META)
+    own = _read(directory / META_FILE)
     if not own:
         return set()
-    meta = _parsed(theirs[META]) if META in theirs else own
+    meta = _parsed(theirs[META_FILE]) if META_FILE in theirs else own
     if meta.get("sweep_id") != own.get("sweep_id"):
         shutil.rmtree(directory)  # of a run of the same name that is no more
         return set()
-    ahead = {META} if _spent(own) > _spent(meta) else set()
+    ahead = {META_FILE} if _spent(own) > _spent(meta) else set()
     known = _index(directory)
-    for path in directory.glob("trials/*/result.json"):
+    for path in directory.glob(f"{TRIALS}/*/{RESULT_FILE}"):
         name = path.relative_to(directory).as_posix()
         if name not in theirs and name in known:
             continue  # it is the same there, or was forgotten there
@@ -233,7 +239,7 @@ def _ahead(directory: Path, theirs: Mapping[str, bytes]) -> set[str]:
         if mine.get("status") not in ENDED or other.get("status") in ENDED:
             continue
         if not other or other.get("trial") == mine.get("trial"):
-            ahead |= {name, path.with_name("trial.yaml").relative_to(directory).as_posix()}
+            ahead |= {name, path.with_name(TRIAL_FILE).relative_to(directory).as_posix()}
     return {name for name in ahead if (directory / name).is_file()}
 
 
@@ -247,7 +253,7 @@ def _spent(meta: dict[str, Any]) -> tuple[float, float]:
 
 def _remove_others(directory: Path, names: set[str]) -> None:
     """Records that the store does not hold: of trials that were forgotten."""
-    for path in [*directory.glob("trials/*/*"), *directory.glob("*.*")]:
+    for path in [*directory.glob(f"{TRIALS}/*/*"), *directory.glob("*.*")]:
         name = path.relative_to(directory).as_posix()
         if _is_record(name) and name not in names:
             path.unlink(missing_ok=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 from kdsweep.errors import ResultError
 from kdsweep.results.holder import drives_here, refuse_if_held
 from kdsweep.results.mirror import refresh
+from kdsweep.results.names import LOG_FILE, META_FILE, SWEEP_FILE, TRIALS
 from kdsweep.storage.copies import name_of
 from kdsweep.storage.sizes import folders_in
 
-META_FILE = "run.json"
 _LARGEST_BYTES = 64 * 2**20
 """Of a record: thousands of epochs are some megabytes."""
 
@@ -108,8 +108,8 @@ def refuse_links(directory: Path) -> None:
     Raises:
         ResultError: one of its directories, of its trials' or its sweep file is a link.
     """
-    trials, logs = directory / "trials", directory / "logs"
-    inside = [trials, logs, logs / "driver.log", directory / "sweep.yaml"]
+    trials, log = directory / TRIALS, directory / LOG_FILE
+    inside = [trials, log.parent, log, directory / SWEEP_FILE]
     inside += [] if trials.is_symlink() or not trials.is_dir() else sorted(trials.iterdir())
     for path in inside:
         refuse_link(path)

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 from kdsweep.errors import ResultError
 from kdsweep.results.damage import damage, is_of_another_version, meta_before
 from kdsweep.results.meta import RunMeta
-from kdsweep.results.places import META_FILE, no_run_here, read_own
+from kdsweep.results.names import META_FILE, RESULT_FILE
+from kdsweep.results.places import no_run_here, read_own
 from kdsweep.results.record import TrialResult
 from kdsweep.storage.copies import name_of
 
@@ -39,7 +40,7 @@ def read_record(trials: Path, trial_id: str) -> TrialResult | None:
     Raises:
         ResultError: it cannot be read, or is no record of this trial.
     """
-    path = trials / trial_id / "result.json"
+    path = trials / trial_id / RESULT_FILE
     try:
         result = TrialResult.model_validate_json(read_own(path))
     except FileNotFoundError:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from kdsweep.errors import ResultError
-from kdsweep.results.places import META_FILE
+from kdsweep.results.names import META_FILE
 from kdsweep.results.store import RunStore
 
 

@@ -8,10 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from kdsweep.results import claim
+from kdsweep.results.names import STOP_FILE
 from kdsweep.storage.atomic import write_bytes
 from kdsweep.storage.copies import address_of
-
-STOP_FILE = claim.STOP
 
 
 def ask_to_stop(directory: Path) -> None:

@@ -28,12 +28,16 @@ from kdsweep.results.damage import keep_before
 from kdsweep.results.holder import Heart, held, living_holder
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.mirror import Mirror
-from kdsweep.results.places import (
+from kdsweep.results.names import (
+    CHECKPOINTS,
     META_FILE,
-    read_own,
-    refuse_link,
-    refuse_what_is_there,
+    RESULT_FILE,
+    SWEEP_FILE,
+    TRIAL_FILE,
+    TRIALS,
+    WEIGHTS_FILE,
 )
+from kdsweep.results.places import read_own, refuse_link, refuse_what_is_there
 from kdsweep.results.reading import read_meta, read_record
 from kdsweep.results.record import TrialResult
 from kdsweep.results.stopping import forget_the_request, is_asked_to_stop
@@ -43,8 +47,6 @@ from kdsweep.storage.atomic import sync_directory, write_bytes, write_files
 from kdsweep.storage.copies import address_of, name_of
 from kdsweep.storage.sizes import folders_in
 
-SWEEP_FILE, TRIAL_FILE = "sweep.yaml", "trial.yaml"
-_TRIALS, _CHECKPOINTS, _WEIGHTS = "trials", "checkpoints", "student.safetensors"
 _TRIAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -73,11 +75,11 @@ class RunStore:
         if address_of(directory) is not None:
             if not Mirror(directory).make(_json(meta), sweep_text.encode()):
                 refuse_what_is_there(directory, meta.name)
-            (directory / _TRIALS).mkdir(exist_ok=True)
+            (directory / TRIALS).mkdir(exist_ok=True)
             return cls(directory, meta)
         new = directory.parent / f".{directory.name}.{uuid.uuid4().hex[:8]}.new"
         try:
-            (new / _TRIALS).mkdir(parents=True)
+            (new / TRIALS).mkdir(parents=True)
             write_bytes(new / SWEEP_FILE, sweep_text.encode())
             write_bytes(new / META_FILE, _json(meta))
             os.rename(new, directory)
@@ -134,7 +136,7 @@ class RunStore:
     @property
     def trials_dir(self) -> Path:
         """The directory of all trials."""
-        return self.directory / _TRIALS
+        return self.directory / TRIALS
 
     def trial_dir(self, trial_id: str) -> Path:
         """Where a trial keeps its files; the directory need not exist yet.
@@ -148,7 +150,7 @@ class RunStore:
                 "a letter or digit first",
                 source=self.place,
             )
-        directory = self.directory / _TRIALS / trial_id
+        directory = self.directory / TRIALS / trial_id
         refuse_link(directory.parent)
         refuse_link(directory)
         return directory
@@ -165,29 +167,29 @@ class RunStore:
 
     def weights_of(self, trial_id: str) -> Place:
         """Where a trial's student keeps its weights."""
-        return under(self.base, _TRIALS, self.trial_dir(trial_id).name, _WEIGHTS)
+        return under(self.base, TRIALS, self.trial_dir(trial_id).name, WEIGHTS_FILE)
 
     def checkpoints_of(self, trial_id: str) -> Place:
         """Where a trial that has not ended keeps what it goes on from."""
-        return under(self.base, _TRIALS, self.trial_dir(trial_id).name, _CHECKPOINTS)
+        return under(self.base, TRIALS, self.trial_dir(trial_id).name, CHECKPOINTS)
 
     @staticmethod
     def weights_name(trial_id: str) -> str:
         """What the record of a trial calls its weights, seen from the run."""
-        return f"{_TRIALS}/{trial_id}/{_WEIGHTS}"
+        return f"{TRIALS}/{trial_id}/{WEIGHTS_FILE}"
 
     def drop_checkpoints(self, trial_id: str) -> None:
         """A trial has ended: nobody goes on with it."""
         if self._is_lost:
             return
-        shutil.rmtree(self.trial_dir(trial_id) / _CHECKPOINTS, ignore_errors=True)
-        self._mirror.removed(f"{_TRIALS}/{trial_id}/{_CHECKPOINTS}")
+        shutil.rmtree(self.trial_dir(trial_id) / CHECKPOINTS, ignore_errors=True)
+        self._mirror.removed(f"{TRIALS}/{trial_id}/{CHECKPOINTS}")
 
     def moved(self, trial_id: str, to: Path) -> None:
         """The directory of a trial has another place in the run."""
         for path in sorted(to.rglob("*")):
             self._mirror.changed(path.relative_to(self.directory).as_posix())
-        self._mirror.removed(f"{_TRIALS}/{trial_id}")
+        self._mirror.removed(f"{TRIALS}/{trial_id}")
 
     def sent(self, *names: str) -> None:
         """Other files of the run were written."""
@@ -199,11 +201,11 @@ class RunStore:
             return
         directory = self.trial_dir(result.trial_id)
         directory.mkdir(parents=True, exist_ok=True)
-        files = {"result.json": _json(result)}
+        files = {RESULT_FILE: _json(result)}
         if result.trial_id not in self._with_trial_file and not (directory / TRIAL_FILE).exists():
             files[TRIAL_FILE] = trial_file(result).encode()
         write_files(directory, files)
-        self._mirror.changed(*(f"{_TRIALS}/{result.trial_id}/{name}" for name in files))
+        self._mirror.changed(*(f"{TRIALS}/{result.trial_id}/{name}" for name in files))
         self._with_trial_file.add(result.trial_id)
 
     def trial_file(self, trial_id: str) -> Path:

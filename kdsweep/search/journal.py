@@ -9,6 +9,7 @@ from typing import Any
 
 from kdsweep.report.labels import trial_name
 from kdsweep.report.progress import Progress
+from kdsweep.results.names import LOG_FILE, RESULT_FILE
 from kdsweep.results.pareto import front
 from kdsweep.results.record import ENDED, WAITING, EpochMetrics, Role, TrialResult
 from kdsweep.results.replicates import Gathering
@@ -60,8 +61,8 @@ class Journal:
 
     @property
     def log(self) -> Path:
-        """What the libraries said, and what went wrong beside the trials."""
-        return self._store.directory / "logs" / "driver.log"
+        """``names.LOG_FILE`` of the run."""
+        return self._store.directory / LOG_FILE
 
     @property
     def front(self) -> list[TrialResult]:
@@ -167,7 +168,7 @@ class Journal:
                     result = self._open[key] = result.model_copy(update={"lane": lane})
                     self._keep(result)
                     self._kept[key] = kept
-        self._store.sent("logs/driver.log")
+        self._store.sent(LOG_FILE)
 
     def epochs(
         self,
@@ -239,9 +240,8 @@ class Journal:
             self.progress.trial_ended(result, self._front)
             if result.traceback and not self._said_where:
                 self._said_where = True  # once: others may well fail in the same way
-                record = self._store.trial_dir(result.trial_id) / "result.json"
-                say = self.progress.message
-                say(f"the whole traceback of a failed trial is in its record, {record}")
+                where = f"its record, {self._store.trial_dir(result.trial_id) / RESULT_FILE}"
+                self.progress.message(f"the whole traceback of a failed trial is in {where}")
             if self._tracker is not None:
                 self._tracker.log(result)
 

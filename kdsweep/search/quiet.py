@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kdsweep.errors import redacted
+from kdsweep.results.names import LOG_FILE
 from kdsweep.search import environment  # noqa: F401  # before ray
 
 from ray._private import worker  # isort: skip
@@ -66,9 +67,9 @@ class _Log(logging.FileHandler):
 
 @contextmanager
 def chatter_in(directory: Path) -> Iterator[Path]:
-    """Send log records and warnings of the libraries to ``directory/driver.log`` for a while."""
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / "driver.log"
+    """Send log records and warnings of the libraries to the log of a run for a while."""
+    path = directory / LOG_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
     handler = _Log(path, delay=False)
     handler.addFilter(_is_news)
     handler.setFormatter(_Redacted("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -71,7 +71,7 @@ def run(
             with (
                 full_disks_in_words(),
                 store.hold(progress.message),
-                chatter_in(store.directory / "logs"),
+                chatter_in(store.directory),
                 scratch_place() as scratch,
             ):
                 for sentence in mend(store, done):

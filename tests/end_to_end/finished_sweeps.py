@@ -50,14 +50,14 @@ def command(*arguments):
 
 
 def kdsweep(*arguments, cwd, **more):
-    """Run a command to its end; a sweep that hangs is a failure after three minutes."""
+    """Run a command to its end; a sweep that hangs is a failure after ten minutes."""
     return subprocess.run(
         command(*arguments),
         cwd=cwd,
         env=environment(**more),
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
 

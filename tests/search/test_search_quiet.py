@@ -7,6 +7,7 @@ import warnings
 
 import pytest
 
+from kdsweep.results.names import LOG_FILE
 from kdsweep.search.quiet import LOUD, chatter_in, hushed
 
 
@@ -34,11 +35,11 @@ def everything():
 
 
 def test_what_libraries_say_goes_to_the_file(loud, tmp_path, capsys):
-    with hushed(), chatter_in(tmp_path / "logs") as path:
+    with hushed(), chatter_in(tmp_path) as path:
         loud.info("a trial began")
         logging.getLogger("ray.train.somewhere").warning("a worker is slow")
         logging.getLogger("a.library.nobody.thought.of").error("it broke")
-    assert path == tmp_path / "logs" / "driver.log"
+    assert path == tmp_path / LOG_FILE
     lines = path.read_text().splitlines()
     assert [line.split(" ", 2)[2] for line in lines] == [
         "INFO ray.tune: a trial began",
@@ -49,7 +50,7 @@ def test_what_libraries_say_goes_to_the_file(loud, tmp_path, capsys):
 
 
 def test_that_tune_finds_no_files_of_its_own_is_no_news(tmp_path):
-    with hushed(), chatter_in(tmp_path / "logs") as path:
+    with hushed(), chatter_in(tmp_path) as path:
         of_tune = logging.getLogger("ray.tune.analysis.experiment_analysis")
         of_tune.warning("Failed to fetch metrics for 3 trial(s):")
         of_tune.error("something else")
@@ -69,7 +70,7 @@ def test_warnings_go_to_the_file_too(tmp_path, capsys):
     arguments = [sys.executable, "-c", script, str(tmp_path)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
-    assert "FutureWarning: an option is old" in (tmp_path / "driver.log").read_text()
+    assert "FutureWarning: an option is old" in (tmp_path / LOG_FILE).read_text()
 
 
 def test_what_libraries_say_before_there_is_a_file_is_dropped(loud, capsys):
@@ -83,7 +84,7 @@ def test_a_second_sweep_adds_to_the_file(loud, tmp_path):
     for word in ("first", "second"):
         with chatter_in(tmp_path):
             loud.info(word)
-    assert [line.split()[-1] for line in (tmp_path / "driver.log").open()] == ["first", "second"]
+    assert [line.split()[-1] for line in (tmp_path / LOG_FILE).open()] == ["first", "second"]
 
 
 def test_logging_is_as_before_also_after_a_failure(loud, tmp_path, capsys):
@@ -93,4 +94,4 @@ def test_logging_is_as_before_also_after_a_failure(loud, tmp_path, capsys):
     assert everything() == before
     loud.warning("heard again")
     assert capsys.readouterr().err == "heard again\n"
-    assert "heard again" not in (tmp_path / "driver.log").read_text()
+    assert "heard again" not in (tmp_path / LOG_FILE).read_text()

@@ -78,7 +78,7 @@ def test_the_server_is_closed_and_gets_no_password_written_down(
             assert b"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false" in given
             assert b"MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false" in given
         warnings = []
-        with chatter_in(store.directory / "logs"):
+        with chatter_in(store.directory):
             for address in (f"me:{SECRET}@127.0.0.1:{port}", f"me:{SECRET}@127.0.0.1:9/?token=x"):
                 tracker = Tracker(f"http://{address}", "kdsweep", store, warn=warnings.append)
                 store.write(trial(1, status="failed", error=f"no http://{address} here"))
