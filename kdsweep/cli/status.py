@@ -90,7 +90,7 @@ def is_job(run: Path) -> bool:
 
 def jobs_at(address: str | None) -> Any:
     """The job server that is meant."""
-    from kdsweep.search.jobs import JOBS_AT, Jobs
+    from kdsweep.search.ray_jobs import JOBS_AT, Jobs
 
     return Jobs(address or JOBS_AT)
 

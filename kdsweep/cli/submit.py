@@ -43,7 +43,7 @@ def submit(
       kdsweep submit digits.yaml --runs-dir /shared/runs --name digits-2
       kdsweep submit digits.yaml --runs-dir s3://bucket/sweeps
     """
-    from kdsweep.search.jobs import Jobs, check_address, luggage, new_job, words_left_out
+    from kdsweep.search.ray_jobs import Jobs, check_address, luggage, new_job, words_left_out
     from kdsweep.storage.address import is_address, place_of, under
 
     here = Path.cwd()

@@ -12,7 +12,7 @@ from kdsweep.results.holder import HOLDER_FILE, Holder
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.record import EpochMetrics, TrialResult
 from kdsweep.results.store import RunStore
-from kdsweep.search import jobs
+from kdsweep.search import ray_jobs
 
 SWEEP = """
 name: small
@@ -85,7 +85,7 @@ def test_what_goes_along_is_what_is_not_left_out(here):
     for name in ("runs", ".git", ".venv", "__pycache__", "data", "sub"):
         (here / name).mkdir()
         (here / name / "file").write_bytes(bytes(100))
-    found = jobs.luggage(here)
+    found = ray_jobs.luggage(here)
     sent = [here / "small.yaml", here / ".gitignore", here / "sub" / "file"]
     assert (found.num_files, found.size_bytes) == (3, sum(path.stat().st_size for path in sent))
 
@@ -119,7 +119,7 @@ def test_without_rays_jobs_it_says_what_to_install(here):
 def test_the_job_runs_under_the_same_python_or_under_the_one_that_is_there():
     line = "import sys; print(sys.executable, sys.argv[1:])"
     for python, expected in ((sys.executable, sys.executable), ("/no/python", "python3")):
-        command = jobs.entrypoint(["run", "a b.yaml"], python=python)
+        command = ray_jobs.entrypoint(["run", "a b.yaml"], python=python)
         assert command.endswith("\"$p\" -m kdsweep run 'a b.yaml'")
         started = command.replace("-m kdsweep", f"-c '{line}'")
         done = subprocess.run(["sh", "-c", started], capture_output=True, text=True, check=True)
@@ -287,7 +287,7 @@ def test_without_the_right_token_it_says_which_one(monkeypatch, tmp_path, given,
     ],
 )
 def test_stop_waits_for_a_job_and_says_how_it_ended(here, capsys, monkeypatch, last, said):
-    monkeypatch.setattr(jobs, "_LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(ray_jobs, "_LOOK_EVERY_S", 0.01)
     job = "kdsweep-small-1"
     with job_server() as server:
         server.states = ["RUNNING", "RUNNING", last]
