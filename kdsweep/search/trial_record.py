@@ -10,12 +10,14 @@ from kdsweep.results.record import WAITING, TrialResult
 def with_cut(record: TrialResult, resumed_after: int = 0) -> tuple[str, ...]:
     """Its interruptions with the end of the sweep that had it on a lane.
 
-    Its last checkpoint may be newer than its record.
+    Its last checkpoint may be newer than its record, which then may not know of its lane.
     """
-    if record.lane in ("", WAITING):
-        return record.interruptions  # it waited: nobody trained it
-    known = record.epochs[-1].epoch if record.epochs else 0
-    where = f"{record.lane}, after epoch {max(known, resumed_after)}"
+    known, lane = record.epochs[-1].epoch if record.epochs else 0, record.lane
+    if lane in ("", WAITING):
+        if resumed_after <= known or record.interruptions:
+            return record.interruptions  # it waited: nobody trained it
+        lane = "a lane"
+    where = f"{lane}, after epoch {max(known, resumed_after)}"
     return (*record.interruptions, f"{where}: the sweep was cut short")
 
 

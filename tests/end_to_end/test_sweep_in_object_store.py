@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -63,9 +62,8 @@ def seen(tmp_path_factory, s3_server):
         first = {**cluster.driver, "HOME": seen.homes[0]}
         process = begun("run", "far.yaml", "--address", cluster.address, cwd=seen.homes[0], **first)
         try:
-            until(lambda: _trains_on() or process.poll() is not None, seconds=240)
-            assert process.poll() is None, process.communicate()
-            # At once: the sweep must still run when they look.
+            until(lambda: _is_driven() or process.poll() is not None, seconds=240, every=0.3)
+            # At once, and while the lanes start: the sweep must still run when they look.
             with ThreadPoolExecutor() as pool:
                 status = pool.submit(at, 1, "status", RUN, "--json")
                 second = pool.submit(at, 2, "resume", RUN, "--address", cluster.address)
@@ -73,6 +71,8 @@ def seen(tmp_path_factory, s3_server):
             seen.status, seen.second, seen.again = (
                 each.result() for each in (status, second, again)
             )
+            until(lambda: _trains_on() or process.poll() is not None, seconds=240, every=0.3)
+            assert process.poll() is None, process.communicate()
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -80,6 +80,7 @@ def seen(tmp_path_factory, s3_server):
         seen.died = at(1, "status", RUN, "--json")
         seen.resumed = at(1, "resume", RUN, "--address", cluster.address)
         seen.nodes = [path for node in cluster.nodes for path in node.home.rglob("*.safetensors")]
+        seen.left = {path.name for node in cluster.nodes for path in node.work.iterdir()}
         seen.front = at(2, "front", RUN, "--json")
         seen.chosen = at(2, "select", RUN, "--json")
         seen.files = files("s3://bucket/sweeps")
@@ -94,18 +95,21 @@ def _records(found):
     }
 
 
+def _is_driven():
+    return any(name.startswith("driver-") for name in files(RUN))
+
+
 def _trains_on():
-    """Whether some trials have ended, and another has a checkpoint."""
-    time.sleep(0.3)
+    """Whether a trial has ended, and another that has not has a checkpoint."""
     found = files(RUN)
-    ended = [each for each in _records(found).values() if each["status"] in ENDED]
-    return len(ended) >= 1 and any("/checkpoints/" in name for name in found)
+    ended = {key for key, each in _records(found).items() if each["status"] in ENDED}
+    going_on = {name.split("/")[1] for name in found if "/checkpoints/" in name}
+    return bool(ended and going_on - ended)
 
 
 def test_it_is_seen_and_refused_from_other_machines_while_it_runs(seen):
     row = as_json(seen.status)
     assert row["status"] == "running"
-    assert row["complete"] >= 1
     assert seen.second.returncode == seen.again.returncode == 2
     sentence = f"error: {RUN}: is being worked on by kdsweep on {row['driver']['host']}, process "
     assert seen.second.stderr.startswith(f"{sentence}{row['driver']['pid']}, ")
@@ -113,7 +117,9 @@ def test_it_is_seen_and_refused_from_other_machines_while_it_runs(seen):
 
 
 def test_another_machine_goes_on_where_it_died(seen):
-    assert as_json(seen.died)["status"] == "died"
+    row = as_json(seen.died)
+    assert row["status"] == "died"
+    assert row["complete"] >= 1
     finished(seen.resumed)
     kept = {
         key: record
@@ -141,8 +147,10 @@ def test_the_store_holds_all_of_the_run_and_the_nodes_nothing(seen):
     meta = json.loads(run["run.json"])
     teacher = meta["teacher"]["weights"].removeprefix("../")
     assert sum(each.numel() for each in load(seen.files[teacher]).values()) > 0
+    assert not [name for name in seen.files if "turn-" in name or ".now." in name]
     # Of the teacher a copy is kept by each node that has trained.
-    assert {path.name for path in seen.nodes} <= {"teacher.safetensors"}
+    assert {path.name for path in seen.nodes} == {"teacher.safetensors"}
+    assert seen.left == set()
 
 
 def test_weights_beyond_the_budget_of_bytes_are_those_of_the_front(seen):

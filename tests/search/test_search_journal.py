@@ -371,6 +371,24 @@ def test_where_a_trial_was_cut_short_is_known_from_where_it_goes_on(store, liste
     )
 
 
+def test_a_checkpoint_tells_of_a_trial_whose_lane_was_not_written_down_any_more(store, listener):
+    first = Journal(store, listener, None)
+    for number in range(2):
+        begin(first, number)
+    second = Journal(store, listener, None, done=store.read())
+    for number in range(2):
+        begin(second, number)
+    second.epochs("00000", [epoch(n).model_dump() for n in (1, 2)], "lane-000", 2)
+    second.epochs("00001", [epoch(1).model_dump()], "lane-001")
+    second.interrupted("00000", [])
+    second.interrupted("00001", ["lane-001, after epoch 1: its worker died"])
+    second.end_open("the sweep was stopped")
+    assert [result.interruptions for result in store.read()] == [
+        ("a lane, after epoch 2: the sweep was cut short",),
+        ("lane-001, after epoch 1: its worker died",),
+    ]  # fmt: skip
+
+
 def test_another_teacher_of_a_trial_does_not_take_the_place_of_the_sweeps(journal, store):
     journal.teacher(CARD, TRIAL)
     begin(journal)
