@@ -15,7 +15,8 @@ _OF_OTHERS = (
 _LONGEST_MESSAGE = 300
 _USER_AND_PASSWORD = re.compile(
     # What some drivers take for a password may hold what ends an address; a port is none.
-    r"(?<=://)(?:[^/?#\s'\"]*|[^/?#\s:@'\"]*:(?!\d+[/?#])[^\s'\"]*)@"
+    # A path has one slash of an address.
+    r"(?:(?<=://)|(?<=[A-Za-z0-9]{2}:/)(?!/))(?:[^/?#\s'\"]*|[^/?#\s:@'\"]*:(?!\d+[/?#])[^\s'\"]*)@"
 )
 _SECRET_ARGUMENT = re.compile(
     r"((?:password|passwd|pwd|token|secret|credentials?|signature|(?:api|access)_?key)(?:=|%3d))"

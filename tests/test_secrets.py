@@ -32,9 +32,11 @@ space: {train.lr: {loguniform: [1.0e-3, 1.0e-1]}}
         ("http://h/?access_token=s3cret&x=1", "http://h/?access_token=***&x=1"),
         ("mssql://?odbc_connect=UID%3Dme%3BPWD%3Ds3cret", "mssql://?odbc_connect=UID%3Dme%3BPWD%3D***"),
         ("'http://h/?API_KEY=s3cret' failed", "'http://h/?API_KEY=***' failed"),
+        ("https:/me:s3cret@h/sweep.yaml: no such file", "https:/h/sweep.yaml: no such file"),
         # What is no secret stays: a port, a mail address, a path with an @ in it.
         ("http://h:5000/a@b/c", "http://h:5000/a@b/c"),
         ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
+        ("C:/me@work/sweep.yaml", "C:/me@work/sweep.yaml"),
         ("ask me@example.org or see http://h:80/", "ask me@example.org or see http://h:80/"),
     ],
 )  # fmt: skip
@@ -113,3 +115,12 @@ def test_a_password_at_another_place_is_not_quoted_either(tmp_path, line):
         load(path)
     assert "s3cret" not in str(refused.value)
     assert "s3cret" not in json.dumps(refused.value.problems)
+
+
+def test_what_is_wrong_in_a_command_is_said_without_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sweep.yaml").write_text(SWEEP)
+    assert run("run", "sweep.yaml", "--address", "me:s3cret@127.0.0.1:1") == 2
+    assert capsys.readouterr().err.endswith("no name, no password\n")
+    assert run("check", "https://me:s3cret@h/sweep.yaml") == 2
+    assert capsys.readouterr().err == "error: https:/h/sweep.yaml: no such file\n"

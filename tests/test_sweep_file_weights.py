@@ -96,6 +96,21 @@ def test_missing_weights(tmp_path):
     assert found == f"trial.teacher.weights: {str(path)!r}: no such file"
 
 
+def test_what_is_no_file_is_not_said_to_be_missing(tmp_path):
+    found = problem(trial_file(tmp_path, tmp_path))
+    assert found == f"trial.teacher.weights: {str(tmp_path)!r}: is no ordinary file"
+
+
+def test_what_the_reader_stumbles_over_is_said_in_words(tmp_path, monkeypatch):
+    def stumbles(*arguments, **more):
+        raise IndexError("list index out of range")
+
+    path = tmp_path / "teacher.pt"
+    path.write_bytes(b"x")
+    monkeypatch.setattr(torch, "load", stumbles)
+    assert "(it is damaged, or of another kind)" in problem(trial_file(tmp_path, path))
+
+
 def test_a_pickle_with_code_is_refused_and_not_run(tmp_path):
     path, made = tmp_path / "teacher.pt", tmp_path / "made"
     torch.save({"layer": Hostile(made)}, path)

@@ -86,7 +86,9 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
-        sys.exit(130)
+        if "ray" in sys.modules:
+            run.leave_at_once()
+        sys.exit(run.INTERRUPTED)
     except Exception as error:
         if not isinstance(error, KdsweepError | StorageError) and not in_own_code(error):
             raise

@@ -1,6 +1,5 @@
 """What is cheap to find is told first: to check a whole sweep file takes seconds to minutes."""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,9 @@ def check_cluster_option(address: str | None) -> None:
     from kdsweep.spec.surroundings import not_a_cluster
 
     if address is not None and (wrong := not_a_cluster(address)):
-        raise SpecError(f"--address: {address!r} {wrong}")
+        shown = address.rpartition("@")[2]
+        without = "; no name, no password" if shown != address else ""
+        raise SpecError(f"--address: {shown!r} {wrong}{without}")
 
 
 def checked_name(name: str) -> str:
@@ -35,11 +36,10 @@ def checked_name(name: str) -> str:
     Raises:
         SpecError: it could.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise SpecError(
-            f"--name: {name!r} is not allowed: must be 1 to 64 letters, digits, '.', '_' or '-', "
-            "a letter or digit first"
-        )
+    from kdsweep.spec.surroundings import not_a_run
+
+    if wrong := not_a_run(name):
+        raise SpecError(f"--name: {name!r} {wrong}")
     return name
 
 
@@ -65,6 +65,8 @@ def check_place(file: Path, name: str | None, runs_dir: str | None, *, elsewhere
         ResultError: something is there already, or it cannot be written to.
         SpecError: the name or the place is not allowed, or there is no such file.
     """
+    from kdsweep.spec.surroundings import not_a_run
+
     if name is not None:
         checked_name(name)
     try:
@@ -76,8 +78,8 @@ def check_place(file: Path, name: str | None, runs_dir: str | None, *, elsewhere
     storage = raw.get("storage")
     path = storage.get("path") if isinstance(storage, dict) else None
     name = raw.get("name") if name is None else name
-    if isinstance(name, str) and isinstance(path, str | None):
-        refuse_place(runs_dir or path or "runs", checked_name(name), elsewhere=elsewhere)
+    if isinstance(name, str) and isinstance(path, str | None) and not_a_run(name) is None:
+        refuse_place(runs_dir or path or "runs", name, elsewhere=elsewhere)
 
 
 def refuse_place(root: "Place", name: str, *, elsewhere: bool) -> None:

@@ -13,6 +13,7 @@ from kdsweep.cli.early import check_cluster_option, checking, said_in
 from kdsweep.cli.run import at_address, drive
 from kdsweep.cli.saying import say, warn
 from kdsweep.results.at_hand import run_at_hand
+from kdsweep.results.names import RESULT_FILE
 from kdsweep.storage.copies import name_of
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def resume(directory: _Run, address: _Address = None, despite_changes: _Despite 
 
     check_cluster_option(address)
     store = RunStore.open(directory)
-    if store.meta.status == "complete":
+    # What a damaged record was of is trained again, also after the end.
+    if store.meta.status == "complete" and not _damaged(store):
         spent_up = f" ({store.meta.ended_by})" if store.meta.ended_by else ""
         raise ResultError(
             f"is complete{spent_up}; look at it with `kdsweep front {store.place}`, or add to "
@@ -145,6 +147,12 @@ def _go_on(
         changes |= {"teacher": None, "data_fingerprint": None, "sweep_sha256": digest}
     shown = meta.model_copy(update={"trials": changes["trials"]})
     drive(sweep, shown, lambda: store, done=done, expected=expected, changes=changes)
+
+
+def _damaged(store: "RunStore") -> bool:
+    """Whether a trial of the run has a record that cannot be read."""
+    store.read()
+    return any(RESULT_FILE in problem for problem in store.problems)
 
 
 @contextmanager

@@ -131,11 +131,16 @@ def _text(log: Path) -> str:
 def _trial_text(run: Path, trial: str) -> str:
     """The record of a trial in lines."""
     from kdsweep.errors import ResultError
+    from kdsweep.results.names import RESULT_FILE
     from kdsweep.results.store import RunStore
 
-    results = {result.trial_id: result for result in RunStore.open(run).read()}
+    store = RunStore.open(run)
+    results = {result.trial_id: result for result in store.read()}
     found = results.get(trial) or results.get(trial.zfill(5))
     if found is None:
+        names = {f"/{name}/{RESULT_FILE}" for name in (trial, trial.zfill(5))}
+        if damaged := [each for each in store.problems if any(name in each for name in names)]:
+            raise ResultError(f"{damaged[0]}; `kdsweep resume {store.place}` trains it again")
         ids = sorted(results)
         have = f"{len(ids)} of them, {ids[0]} to {ids[-1]}" if ids else "none yet"
         raise ResultError(f"has no trial {trial!r} (have: {have})", source=run)

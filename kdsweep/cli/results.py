@@ -2,6 +2,7 @@
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from kdsweep.results.record import TrialResult
 from kdsweep.results.runs import find_runs
 from kdsweep.results.select import Choice, Prefer, select
 from kdsweep.results.store import RunStore
+from kdsweep.storage.address import is_address
 from kdsweep.storage.copies import root_at_hand
 
 RunArgument = Annotated[
@@ -146,6 +148,8 @@ def select_student(
         max_size_bytes=None if max_size_kb is None else 1000 * max_size_kb,
         max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, prefer=_preference(prefer),
     )  # fmt: skip
+    if choice.chosen is not None:
+        choice = replace(choice, chosen=_with_weights_that_are_there(store, choice.chosen))
     if as_json:
         _print_json(_choice_row(choice))
     elif choice.chosen is not None:
@@ -222,7 +226,20 @@ def _print_choice(store: RunStore, choice: Choice, chosen: TrialResult) -> None:
     if chosen.weights is not None:
         say(f"weights     {store.place}/{chosen.weights}")
     else:
-        typer.echo("weights     none are kept (storage.max_bytes); the trial file trains it again")
+        typer.echo("weights     none are kept; the trial file trains it again")
+
+
+def _with_weights_that_are_there(store: RunStore, chosen: TrialResult) -> TrialResult:
+    """Those that are gone, or a link to who knows what, are warned of and not named."""
+    place = store.weights_of(chosen.trial_id)
+    if chosen.weights is None or is_address(place):
+        return chosen
+    path = Path(place)
+    if path.is_file() and not path.is_symlink():
+        return chosen
+    what = "is a link, which could lead anywhere" if path.is_symlink() else "is not there"
+    warn(f"{path}: {what}")
+    return chosen.model_copy(update={"weights": None})
 
 
 def _choice_row(choice: Choice) -> dict[str, Any]:

@@ -6,12 +6,14 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kdsweep.cli import ended
 from kdsweep.cli.early import check_cluster_option, check_place, checked_name, checking
+from kdsweep.cli.outlasting import outlasting
 from kdsweep.cli.saying import say
 
 if TYPE_CHECKING:
@@ -171,6 +173,7 @@ def trial(
         typer.echo(f"{'weights':16} {weights}")
 
 
+@outlasting()
 def drive(
     sweep: "Sweep",
     meta: "RunMeta",
@@ -178,7 +181,7 @@ def drive(
     *,
     done: "list[TrialResult]",
     expected: "Mapping[str, Any] | None" = None,
-    changes: "Mapping[str, Any] | None" = None,
+    changes: "Mapping[str, Any]" = MappingProxyType({}),
 ) -> None:
     """Run what is left of a sweep, show how it goes, and print the front.
 
@@ -190,7 +193,7 @@ def drive(
     from kdsweep.results.record import ENDED
     from kdsweep.search.surroundings import StoppedEarlyError, interruptible
 
-    early = False
+    in_a_hurry = False
     opened: list[RunStore] = []
 
     def opening() -> "RunStore":
@@ -211,14 +214,14 @@ def drive(
             )  # fmt: skip
         except StoppedEarlyError:
             progress.message("stopped before it began: nothing was written")
-            early = True
+            in_a_hurry = True
         except KeyboardInterrupt:
             progress.message("stopped at once")
-            raise typer.Exit(INTERRUPTED) from None
+            in_a_hurry = True
         except TrialError as error:
             raise _of_the_run(error, opened) from None
-    if early:
-        _leave_at_once()
+    if in_a_hurry:
+        leave_at_once()
     results = store.read()
     ended.print_spent(store, results)
     ended.print_front(store, results)
@@ -232,8 +235,8 @@ def drive(
         raise typer.Exit(INTERRUPTED)
 
 
-def _leave_at_once() -> None:
-    """End this process without waiting for a Ray that is half started: the kernel ends that."""
+def leave_at_once() -> None:
+    """End this process without waiting for a Ray that is half started or that others still ask."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(INTERRUPTED)

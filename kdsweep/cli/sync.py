@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kdsweep.cli.saying import say
+from kdsweep.cli.saying import say, warn
 from kdsweep.results.at_hand import run_at_hand
 
 
@@ -59,4 +59,6 @@ def sync(
         refuse_silence(place)
     say(f"{store.place}: sending its records to MLflow at {redacted(place)}")
     sent = send(store, place, tracking.experiment)
+    for problem in store.problems:
+        warn(problem)
     say(f"{store.place}: MLflow at {redacted(place)} has all {sent} records")

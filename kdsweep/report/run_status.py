@@ -99,6 +99,8 @@ def _state(row: Mapping[str, Any]) -> str:
             "died: its records say that it runs, but nobody drives it; "
             f"`kdsweep resume {row['run']}` goes on"
         )
+    if row["driver"] and row["status"] != "running":
+        return f"{row['status']}; its driver is starting, or sends the last of its records"
     return str(row["status"])
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsweep.errors import ResultError
-from kdsweep.results.names import DAMAGED, RESULT_FILE
+from kdsweep.results.names import CHECKPOINTS, DAMAGED, RESULT_FILE, TRIALS, WEIGHTS_FILE
 from kdsweep.results.record import ENDED, SCHEMA_VERSION, TrialResult
 from kdsweep.storage.copies import name_of
 from kdsweep.storage.sizes import folders_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from kdsweep.results.store import RunStore
 
@@ -46,11 +46,27 @@ def mend(store: "RunStore", done: "Iterable[TrialResult]") -> list[str]:
                 f"the record of trial {name} is damaged: it is set aside in {name_of(aside)}, and "
                 "another trial takes its place"
             )
-        elif result is not None and result.status in ENDED:
-            # The driver died between the record and this.
-            store.drop_checkpoints(name)
+        elif _is_orphan(TRIALS, name, CHECKPOINTS, known=known):
+            shutil.rmtree(place / CHECKPOINTS, ignore_errors=True)
+            if _is_orphan(TRIALS, name, WEIGHTS_FILE, known=known):
+                (place / WEIGHTS_FILE).unlink(missing_ok=True)
     _remove_unfinished(store.directory)
+    store.collect(lambda name: _is_orphan(*name.split("/"), known=known))
     return said
+
+
+def _is_orphan(*parts: str, known: "Mapping[str, TrialResult]") -> bool:
+    """Whether nobody needs a file of the run, by the parts of its name.
+
+    A driver may have died between a trial's end and the end of its checkpoints; or, when it went
+    on with a run, before it wrote down what its lanes had begun already.
+    """
+    if len(parts) < 3 or parts[0] != TRIALS:
+        return False
+    record = known.get(parts[1])
+    if parts[2] == CHECKPOINTS:
+        return record is None or record.status in ENDED
+    return parts[2] == WEIGHTS_FILE and record is None
 
 
 def _refuse_another_version(record: Path) -> None:

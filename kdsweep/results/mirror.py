@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from kdsweep.results.names import (
 from kdsweep.results.record import ENDED
 from kdsweep.storage.atomic import write_bytes
 from kdsweep.storage.copies import address_of
-from kdsweep.storage.objects import Objects, Stored, objects_at
+from kdsweep.storage.objects import Objects, StorageError, Stored, objects_at
 from kdsweep.storage.pump import Pump
 
 _INDEX, _LOCK = ".storage.index.json", ".storage.lock"
@@ -69,6 +69,12 @@ class Mirror:
         refresh(self._directory)
         return True
 
+    def remove_all(self) -> None:
+        """Take the run away there, if it answers."""
+        if self.objects is not None:
+            with suppress(StorageError):
+                self.objects.remove_all("")
+
     def changed(self, *names: str) -> None:
         """Files of the run directory were written."""
         for name in names if self.objects is not None else ():
@@ -83,6 +89,12 @@ class Mirror:
             self._pump.removed(below)
         elif self.objects is not None:
             self.objects.remove_all(below)
+
+    def collect(self, is_orphan: Callable[[str], bool]) -> None:
+        """Remove what those who died have left there; the next time if it does not answer now."""
+        if self.objects is not None:
+            with suppress(StorageError):
+                self.objects.remove(filter(is_orphan, self.objects.listing()))
 
     def forfeit(self) -> None:
         """Another drives the run: nothing of ours is sent any more."""

@@ -1,5 +1,7 @@
 """The records of a run, read and checked."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,6 +13,9 @@ from kdsweep.results.names import META_FILE, RESULT_FILE
 from kdsweep.results.places import no_run_here, read_own
 from kdsweep.results.record import TrialResult
 from kdsweep.storage.copies import name_of
+from kdsweep.storage.sizes import folders_in
+
+_A_LINK = "is a link, which could lead out of the run directory, and is left out"
 
 
 def read_meta(directory: Path) -> tuple[RunMeta, str | None]:
@@ -32,6 +37,16 @@ def read_meta(directory: Path) -> tuple[RunMeta, str | None]:
         if before is None or is_of_another_version(error):
             raise ResultError(damage(error), source=where) from error
         return before, f"{where}: {damage(error)}; the version before it is used"
+
+
+def trials_in(trials: Path) -> tuple[list[str], list[str]]:
+    """The ids of the trials under ``trials``, and a sentence for each link, which is left out."""
+    if trials.is_symlink():
+        return [], [f"{name_of(trials)}: {_A_LINK}"]
+    found, links = folders_in(trials), []
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(trials) as entries:
+        links = sorted(entry.name for entry in entries if entry.is_symlink())
+    return found, [f"{name_of(trials / name)}: {_A_LINK}" for name in links]
 
 
 def read_record(trials: Path, trial_id: str) -> TrialResult | None:

@@ -13,11 +13,9 @@ driver writes; anyone reads at any time. Of a run in an object store this is the
 ``mirror``.
 """
 
-import os
 import re
 import shutil
 import threading
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +24,7 @@ from typing import Any
 from kdsweep.errors import ResultError
 from kdsweep.results.damage import keep_before
 from kdsweep.results.holder import Heart, held, living_holder
+from kdsweep.results.making import make_run, unmake_run
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.mirror import Mirror
 from kdsweep.results.names import (
@@ -37,15 +36,14 @@ from kdsweep.results.names import (
     TRIALS,
     WEIGHTS_FILE,
 )
-from kdsweep.results.places import read_own, refuse_link, refuse_what_is_there
-from kdsweep.results.reading import read_meta, read_record
+from kdsweep.results.places import read_own, refuse_link
+from kdsweep.results.reading import read_meta, read_record, trials_in
 from kdsweep.results.record import TrialResult
 from kdsweep.results.stopping import forget_the_request, is_asked_to_stop
 from kdsweep.results.trial_file import trial_file
 from kdsweep.storage.address import Place, under
-from kdsweep.storage.atomic import sync_directory, write_bytes, write_files
+from kdsweep.storage.atomic import write_bytes, write_files
 from kdsweep.storage.copies import address_of, name_of
-from kdsweep.storage.sizes import folders_in
 
 _TRIAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -60,6 +58,7 @@ class RunStore:
         self._with_trial_file: set[str] = set()
         self._meta_problem: str | None = None
         self._heart: Heart | None = None
+        self._is_new = False
         self._mirror = Mirror(directory)
         self.problems: tuple[str, ...] = ()
         """What was wrong with records at the last ``read``, a sentence each."""
@@ -71,25 +70,15 @@ class RunStore:
         Raises:
             ResultError: something is there already, or the place cannot be written to.
         """
-        refuse_what_is_there(directory, meta.name)
-        if address_of(directory) is not None:
-            if not Mirror(directory).make(_json(meta), sweep_text.encode()):
-                refuse_what_is_there(directory, meta.name)
-            (directory / TRIALS).mkdir(exist_ok=True)
-            return cls(directory, meta)
-        new = directory.parent / f".{directory.name}.{uuid.uuid4().hex[:8]}.new"
-        try:
-            (new / TRIALS).mkdir(parents=True)
-            write_bytes(new / SWEEP_FILE, sweep_text.encode())
-            write_bytes(new / META_FILE, _json(meta))
-            os.rename(new, directory)
-            sync_directory(directory.parent)
-        except OSError as error:
-            shutil.rmtree(new, ignore_errors=True)
-            # Another process may have made the same run since the check.
-            refuse_what_is_there(directory, meta.name)
-            raise ResultError(f"cannot be made: {error}", source=name_of(directory)) from error
-        return cls(directory, meta)
+        make_run(directory, meta.name, meta=_json(meta), sweep=sweep_text.encode())
+        store = cls(directory, meta)
+        store._is_new = True
+        return store
+
+    def discard(self) -> None:
+        """Take the run away if ``create`` has made it: nothing of it began."""
+        if self._is_new:
+            unmake_run(self.directory)
 
     @classmethod
     def open(cls, directory: Path) -> "RunStore":
@@ -191,6 +180,10 @@ class RunStore:
             self._mirror.changed(path.relative_to(self.directory).as_posix())
         self._mirror.removed(f"{TRIALS}/{trial_id}")
 
+    def collect(self, is_orphan: Callable[[str], bool]) -> None:
+        """Of a run in an object store: remove there what nobody needs, by its name in the run."""
+        self._mirror.collect(is_orphan)
+
     def sent(self, *names: str) -> None:
         """Other files of the run were written."""
         self._mirror.changed(*names)
@@ -223,11 +216,11 @@ class RunStore:
 
     def read(self) -> list[TrialResult]:
         """Every trial's record, by number; the unreadable ones become ``problems``."""
-        results, problems = [], [self._meta_problem] if self._meta_problem else []
-        trials = self.trials_dir
-        for trial_id in [] if trials.is_symlink() else folders_in(trials):
+        trial_ids, problems = trials_in(self.trials_dir)
+        results, problems = [], [self._meta_problem, *problems] if self._meta_problem else problems
+        for trial_id in trial_ids:
             try:
-                result = read_record(trials, trial_id)
+                result = read_record(self.trials_dir, trial_id)
             except ResultError as error:
                 problems.append(str(error))
                 continue

@@ -53,8 +53,8 @@ def connected(cluster: ClusterSpec) -> Iterator[Callable[..., Fitted]]:
     """Ray for the time of a sweep; what this started is stopped, what it joined stays.
 
     Ray comes up in the background. What this gives waits for it, calls ``meanwhile`` now and then,
-    and says how the sweep fits. A Ctrl-C while it waits leaves Ray's start as it is: this process
-    must end then.
+    and says how the sweep fits. A Ctrl-C ends Ray's processes as they are: this process must end
+    then, for threads that ask Ray something would end it.
 
     Raises:
         SpecError: no cluster answers at the address, or it has no room for what is asked.
@@ -83,11 +83,15 @@ def connected(cluster: ClusterSpec) -> Iterator[Callable[..., Fitted]]:
             raise failed[0]
         return fit(cluster)
 
+    in_a_hurry = False
     try:
         yield ready
+    except KeyboardInterrupt:
+        in_a_hurry = True
+        raise
     finally:
-        over.set()
-        if up.is_set():
+        if up.is_set() and not in_a_hurry:
+            over.set()
             thread.join()
         else:
             end_what_was_started()

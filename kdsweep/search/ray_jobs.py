@@ -210,8 +210,9 @@ class Jobs:
                     "Ray's jobs are not installed here; `pip install 'kdsweep[cluster]'` does it"
                 ) from None
             raise SpecError(
-                f"--address: the job server at {self.address} did not do it ({said}); its own log "
-                "is on the cluster's head, /tmp/ray/session_latest/logs/dashboard.log"
+                f"--address: the job server at {self.address} did not do it ({said}); its own logs "
+                "are on the cluster's head, dashboard.log and dashboard_agent.log in "
+                "ray/session_latest/logs of its temporary directory"
             ) from None
 
 

@@ -1,7 +1,9 @@
 """One budget of bytes for all that a sweep keeps: students' weights, checkpoints, outputs."""
 
 from collections.abc import Callable, Collection
+from pathlib import Path
 
+from kdsweep.results.names import DAMAGED, WEIGHTS_FILE
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
 from kdsweep.storage.address import Place, under
@@ -12,8 +14,9 @@ from kdsweep.sweep_file.asked import bytes_in_words
 class Room:
     """Gives up the weights of students that nobody will choose when ``max_bytes`` are used up.
 
-    The oldest go first. Those on the front stay whatever they take, and so do the checkpoints of
-    trials that run, and what is stored of teachers: that has a limit of its own.
+    The oldest go first, after those of damaged records. Those on the front stay whatever they take,
+    and so do the checkpoints of trials that run, and what is stored of teachers: that has a limit
+    of its own.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Room:
         used = self.used(ended)
         if used <= self._max:
             return []
+        used -= sum(map(remove_file, self._set_aside()))
         gone: list[str] = []
         kept = {trial_id for result in front for trial_id in result.trial_ids}
         for result in sorted(ended, key=lambda each: each.started + each.seconds):
@@ -55,6 +59,10 @@ class Room:
             )
         return gone
 
+    def _set_aside(self) -> list[Path]:
+        """Weights whose records could not be read: nobody can choose them."""
+        return sorted((self._store.directory / DAMAGED).glob(f"*/{WEIGHTS_FILE}"))
+
     def used(self, ended: Collection[TrialResult]) -> int:
         """Bytes of the run's weights and checkpoints, those set aside as damaged among them, and
         of all that is kept of its teachers.
@@ -62,7 +70,7 @@ class Room:
         teachers = [each.trial_id for each in ended if each.role == "teacher"]
         digests = {trial_id.removeprefix("teacher-") for trial_id in teachers}
         outputs = (
-            size_under(under(self._teachers, name), {".f16", ".json", ".safetensors"})
+            size_under(under(self._teachers, name), {".f16", ".json", ".safetensors", ".new"})
             for name in folders_in(self._teachers) if name[:8] in digests
         )  # fmt: skip
         return size_under(self._store.base, {".safetensors"}) + sum(outputs)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from kdsweep.errors import ResultError, TrialError
@@ -44,50 +45,55 @@ def run(
     done: Sequence[TrialResult] = (),
     began: float | None = None,
     expected: Mapping[str, Any] | None = None,
-    changes: Mapping[str, Any] | None = None,
+    changes: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[RunStatus, RunStore]:
     """Run the sweep's trials on Ray until all are done or somebody stops it; says how it ended.
 
-    ``open_store`` makes or opens the run directory, and is called only when it is known that the
-    sweep can run. ``done`` are the records of an earlier process, ``expected`` is what must not
-    have changed since then (see ``Session.prepare``), ``changes`` are of the run's meta data, made
-    when this process is its driver. Time is spent from ``began`` on, by
-    ``time.monotonic()``; from now if it is not given. Every record is on disk when this returns,
-    the front beside them.
+    ``open_store`` makes or opens the run directory; one that it makes is taken away again where the
+    sweep does not come to its beginning. ``done`` are the records of an earlier process,
+    ``expected`` is what must not have changed since then (see ``Session.prepare``), ``changes`` are
+    of the run's meta data, made when the sweep begins; time is spent from ``began`` on. Every
+    record is on disk when this returns, the front beside them.
 
     Raises:
         ResultError: teacher or data are not as ``expected``; the run is as it was.
-        StoppedEarlyError: somebody stopped it before ``open_store``; this process must end.
+        StoppedEarlyError: somebody stopped it while Ray started; this process must end.
         SpecError: no cluster, or no room on it for what the file asks.
         TrialError: the sweep cannot make progress, or its teacher could not be made.
     """
     began = time.monotonic() if began is None else began
     progress.phase("starting Ray")
-    store = None
+    has_begun = False
     try:
-        with hushed(), interruptible() as renewed, connected(sweep.spec.cluster) as ray_is_up:
-            fitted = _imported_meanwhile(ray_is_up, renewed, tracking=sweep.spec.tracking.enabled)
+        with hushed(), interruptible() as renewed, full_disks_in_words():
             store = open_store()
-            with (
-                full_disks_in_words(),
-                store.hold(progress.message),
-                chatter_in(store.directory),
-                scratch_place() as scratch,
-            ):
-                for sentence in mend(store, done):
-                    progress.message(f"warning: {sentence}")
-                status = _recorded(
-                    sweep, store, fitted, progress, scratch, done, began, expected, changes or {}
-                )
+            try:
+                # Who looks, or wants to be its driver too, sees from here on that it has one.
+                with (
+                    store.hold(progress.message),
+                    scratch_place() as scratch,
+                    connected(sweep.spec.cluster) as ray_is_up,
+                ):
+                    fitted = _imported_meanwhile(sweep, ray_is_up, renewed)
+                    has_begun = True
+                    with chatter_in(store.directory):
+                        for sentence in mend(store, done):
+                            progress.message(f"warning: {sentence}")
+                        status = _recorded(
+                            sweep, store, fitted, progress, scratch, done, began, expected, changes
+                        )
+            finally:
+                if not has_begun:
+                    store.discard()
     except KeyboardInterrupt:
-        if store is None:
+        if not has_begun:
             raise StoppedEarlyError from None
         raise
     return status, store
 
 
 def _imported_meanwhile(
-    ray_is_up: Callable[..., Fitted], renewed: Callable[[], None], *, tracking: bool
+    sweep: Sweep, ray_is_up: Callable[..., Fitted], renewed: Callable[[], None]
 ) -> Fitted:
     """How the sweep fits; the slow modules are imported while Ray starts.
 
@@ -97,7 +103,7 @@ def _imported_meanwhile(
     def slow_modules() -> None:
         from kdsweep.search import lanes, replicated, searcher, tuning, watch  # noqa: F401
 
-        if tracking:
+        if sweep.spec.tracking.enabled:
             import_mlflow()
 
     importing = threading.Thread(target=slow_modules, name="kdsweep-imports", daemon=True)
@@ -126,11 +132,10 @@ def _recorded(
         tracker = Tracker(uri, tracking.experiment, store, warn=progress.message)
     journal = Journal(store, progress, tracker, done=done, may_be_refused=bool(expected))
     spent = Spent(store.meta.wall_seconds, max(store.meta.student_epochs, epochs_in(done)))
-    price = sweep.spec.cluster.cost_per_hour
-    limits = sweep.spec.search.budget
     budget = Budget(
-        limits, cost_per_hour=price, spent=spent, began=began, running=journal.trained_by_running
-    )
+        sweep.spec.search.budget, cost_per_hour=sweep.spec.cluster.cost_per_hour,
+        spent=spent, began=began, running=journal.trained_by_running,
+    )  # fmt: skip
     status, in_a_hurry = "failed", False
 
     def begin() -> None:

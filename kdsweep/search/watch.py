@@ -108,6 +108,9 @@ class Watch:
         self._over.set()
         self._wanted_stop.set()  # wakes the thread
         self._thread.join(5.0)
+        if self._refusal and self.failure is None:
+            # Trials that end for want of room end Tune's loop before the thread has looked.
+            self.failure = cannot_be_written(self._refusal)
 
     def _loop(self) -> None:
         while not self._over.is_set():
@@ -167,6 +170,10 @@ class Watch:
         if events:
             self._spent_kept_at = float("-inf")  # who reads the records should know it as well
         for event in events:
+            kind, colon, sentence = event.partition("warning: ")
+            if colon and not kind:
+                self._journal.warn([sentence])  # once, however many lanes warn of it
+                continue
             _log.warning(event)
             self._progress.message(event)
         self._lanes.note(up)

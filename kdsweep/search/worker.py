@@ -106,6 +106,7 @@ def _run(session: Any, reporter: Any, job: dict[str, Any], every_s: float) -> di
             on_epoch,
             on_teacher=on_teacher,
             weights=place_of(job["weights"]),
+            warn=reporter.warn,
             checkpoints=Checkpoints(
                 place, every_s=every_s, on_resume=reporter.resumed, on_damage=reporter.warn
             ),

@@ -10,9 +10,26 @@ from kdsweep.errors import SpecError, holds_secret
 from kdsweep.spec.settings import Settings
 from kdsweep.storage.address import checked, is_address
 
+RUN_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+BESIDE_RUNS = ("teachers", "mlartifacts", "mlflow.db")
+"""What of all runs lies beside their directories; of MLflow's database also what it adds to it."""
+
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.-]*)(\+[A-Za-z0-9_]+)?:(.*)", re.DOTALL)
 _DATABASES = ("postgresql", "mysql", "mssql")
+
+
+def not_a_run(name: str) -> str | None:
+    """Why no run can have this ``name``, in a clause; ``None`` where one may."""
+    if not re.fullmatch(RUN_NAME, name):
+        return (
+            "is not allowed: must be 1 to 64 letters, digits, '.', '_' or '-', a letter or digit "
+            "first"
+        )
+    lower = name.lower()
+    if lower in BESIDE_RUNS or lower.startswith(f"{BESIDE_RUNS[-1]}-"):
+        return f"is not allowed: {lower} lies beside the runs and belongs to all of them"
+    return None
 
 
 def not_a_cluster(address: str) -> str | None:

@@ -7,7 +7,13 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from kdsweep.spec.rungs import RungSpec, rung_epochs
 from kdsweep.spec.settings import Settings
 from kdsweep.spec.space_parse import parse_entries
-from kdsweep.spec.surroundings import ClusterSpec, StorageSpec, TrackingSpec
+from kdsweep.spec.surroundings import (
+    RUN_NAME,
+    ClusterSpec,
+    StorageSpec,
+    TrackingSpec,
+    not_a_run,
+)
 from kdsweep.spec.together import paths_of
 from kdsweep.spec.trial import TrialSpec
 
@@ -129,7 +135,7 @@ class SearchSpec(Settings):
 class SweepSpec(Settings):
     """All that a sweep file says. ``space`` is as written: ``Space.parse`` reads it."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    name: str = Field(pattern=f"^{RUN_NAME}$")
     description: str = ""
     trial: TrialSpec
     space: dict[str, Any]
@@ -141,6 +147,13 @@ class SweepSpec(Settings):
     cluster: ClusterSpec = ClusterSpec()
     storage: StorageSpec = StorageSpec()
     tracking: TrackingSpec = TrackingSpec()
+
+    @field_validator("name")
+    @classmethod
+    def _of_a_run(cls, name: str) -> str:
+        if wrong := not_a_run(name):
+            raise ValueError(wrong)
+        return name
 
     @field_validator("search")
     @classmethod

@@ -1,6 +1,7 @@
 """A file is there whole or not at all, whatever dies in between."""
 
 import errno
+import glob
 import os
 import uuid
 from collections.abc import Mapping
@@ -13,6 +14,22 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 def cannot_be_written(why: object) -> str:
     """The sentence for a sweep whose records cannot be kept."""
     return f"the sweep cannot write what it must: {why}; make room, and `kdsweep resume` goes on"
+
+
+def unfinished(path: Path) -> Path:
+    """Another name beside ``path`` for what is not whole yet; another one with each call."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.new")
+
+
+def remove_unfinished(directory: Path, *names: str) -> None:
+    """Remove what writers of these files left that died; only for whoever alone may write them.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    for name in names:
+        for left in directory.glob(f".{glob.escape(name)}.*.new"):
+            left.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -31,7 +48,7 @@ def write_files(directory: Path, contents: Mapping[str, bytes]) -> None:
         OSError: no room, no permission; the file it was about is as it was, and those after it.
     """
     for name, content in contents.items():
-        temporary = directory / f".{name}.{uuid.uuid4().hex[:12]}.new"
+        temporary = unfinished(directory / name)
         try:
             with temporary.open("xb") as file:
                 file.write(content)

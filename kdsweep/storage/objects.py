@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from kdsweep.errors import redacted
 from kdsweep.storage.address import checked
+from kdsweep.storage.atomic import unfinished
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -132,7 +133,7 @@ class Objects:
 
     def download(self, name: str, path: Path) -> None:
         """An object as a file, which has its name when it is whole."""
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.new")
+        temporary = unfinished(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._asked(name, lambda source: self._fs.get_file(source, str(temporary)))

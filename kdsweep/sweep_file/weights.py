@@ -40,7 +40,8 @@ def load_state(path: Path, *, device: str = "cpu") -> dict[str, torch.Tensor]:
         SpecError: there is no such file, or it is no state dict.
     """
     if not path.is_file():
-        raise SpecError(f"{str(path)!r}: no such file")
+        what = "is no ordinary file" if path.exists() else "no such file"
+        raise SpecError(f"{str(path)!r}: {what}")
     with _reading(path), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if path.suffix == ".safetensors":
@@ -101,4 +102,6 @@ def _reason(error: BaseException) -> str:
     text = str(error).strip()
     if "Unsupported" in text or "weights_only" in text.casefold() or "WeightsUnpickler" in text:
         return "it holds more than tensors, which could run code when read"
-    return text.splitlines()[0][:120] if text else type(error).__name__
+    if not text or isinstance(error, LookupError | TypeError | AttributeError | AssertionError):
+        return "it is damaged, or of another kind"  # the reader fell over it
+    return text.splitlines()[0][:120]

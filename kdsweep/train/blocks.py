@@ -8,7 +8,6 @@ import hashlib
 import json
 import logging
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsweep.storage.atomic import sync_directory, write_bytes
+from kdsweep.storage.atomic import remove_unfinished, sync_directory, unfinished, write_bytes
 from kdsweep.storage.copies import name_of
 
 _log = logging.getLogger(__name__)
@@ -87,12 +86,11 @@ class BlockWriter:
 
     def __init__(self, place: Path) -> None:
         self._place = place
-        self._temporary = place.with_name(f".{place.name}.{uuid.uuid4().hex[:12]}.new")
+        self._temporary = unfinished(place)
         with refusals_in_words(place.parent):
             place.parent.mkdir(parents=True, exist_ok=True)
             # Whoever writes here holds the block's lock: what others left is of writers that died.
-            for left in place.parent.glob(f".{place.name}.*.new"):
-                left.unlink(missing_ok=True)
+            remove_unfinished(place.parent, place.name)
             self._file = self._temporary.open("xb")
         self._sha256 = hashlib.sha256()
         self._num_rows, self._rest = 0, tuple[int, ...]()

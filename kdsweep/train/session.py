@@ -146,13 +146,21 @@ class Session:
         weights: Place | None = None,
         on_teacher: TeacherReport = lambda epoch, name: Verdict.CONTINUE,
         checkpoints: Checkpoints | None = None,
+        warn: Callable[[str], object] | None = None,
     ) -> Outcome:
         """Run a trial to its end, whatever that is: a failure is an outcome, not an exception.
 
         The student's weights go to ``weights`` if it trained to its end; ``on_teacher`` hears of
         the epochs of a teacher that had to be trained first; it goes on from ``checkpoints``.
+        What is ``warn``ed of while it trains is not in the outcome as well.
         """
-        with warnings_heard() as heard:
+
+        def tell(sentence: str) -> None:
+            if warn is not None and sentence not in self._warned:
+                self._warned.add(sentence)
+                warn(sentence)
+
+        with warnings_heard(tell) as heard:
             outcome = self._run(trial, report, weights, on_teacher, checkpoints)
         return self._with_warnings(outcome, heard)
 

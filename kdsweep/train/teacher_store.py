@@ -21,7 +21,7 @@ from kdsweep.models.size import count_macs, count_params, size_bytes
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import Component, TeacherSpec, TrialSpec
 from kdsweep.storage.address import Place, under
-from kdsweep.storage.atomic import write_bytes
+from kdsweep.storage.atomic import remove_unfinished, write_bytes
 from kdsweep.storage.copies import name_of
 from kdsweep.storage.shared import Shared
 from kdsweep.sweep_file.weights import load_state
@@ -242,6 +242,7 @@ def _fetched(place: Shared) -> bool:
 
 def _write(network: nn.Module, card: TeacherCard, place: Shared) -> TeacherCard:
     """Weights first, then the card that vouches for them."""
+    remove_unfinished(place.directory, _WEIGHTS, _CARD)
     sha256 = save_weights(network, place.directory / _WEIGHTS)
     whole = replace(card, weights_sha256=sha256)
     write_bytes(place.directory / _CARD, json.dumps(asdict(whole), indent=1).encode())

@@ -67,6 +67,19 @@ def test_resume_goes_on_with_what_was_added(home, handed_on, capsys):
     assert handed_on["search"].trials == 7
 
 
+def test_a_complete_run_with_a_damaged_record_goes_on(home, handed_on, capsys):
+    store = ended(home)
+    assert run("resume", "runs/small") == 2
+    assert "is complete; look at it with" in capsys.readouterr().err
+    record = store.directory / "trials" / "t2" / "result.json"
+    record.write_bytes(record.read_bytes()[:100])
+    assert run("resume", "runs/small") == 0
+    out, err = capsys.readouterr()
+    assert "runs/small: 3 trials kept, 0 go on, 1 to come" in out
+    assert f"{record.relative_to(home)}: is damaged: " in err
+    assert len(handed_on["done"]) == 3
+
+
 def test_extend_raises_a_budget(home, handed_on):
     ended(home, BUDGET, ended_by="the budget of epochs is spent")
     assert run("extend", "runs/small", "--epochs", "10", "--hours", "0.5") == 0

@@ -51,6 +51,7 @@ def runs(tmp_path):
         trial(4, 0.5, 10, status="failed"),
     ):
         store.write(result)
+        store.weights_of(result.trial_id).write_bytes(b"")
     return tmp_path / "runs"
 
 
@@ -238,6 +239,7 @@ def replicated(tmp_path):
         for each, accuracy in enumerate(found):
             update = {"point": point, "replicate": each, "replicates": 2}
             store.write(trial(2 * point + each, accuracy, 1_000).model_copy(update=update))
+            store.weights_of(f"t{2 * point + each}").write_bytes(b"")
     return store.directory
 
 

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,15 @@ def test_a_half_written_record_is_set_aside_and_told(mended):
     assert f"{name}/result.json: is damaged: " in done.stderr
 
 
+def is_filled_by(filler):
+    """Whether there is no room left, because of ``filler``."""
+    with suppress(OSError), filler.open("wb") as file:
+        while True:
+            file.write(b"x" * 65536)
+            file.flush()
+    return filler.exists() and filler.stat().st_size > 0
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of a few megabytes."""
@@ -140,20 +150,18 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
-def test_a_full_disk_ends_a_sweep_cleanly_and_it_goes_on_when_there_is_room(small_disk, tmp_path):
+@pytest.mark.parametrize("already", ["trials/*/checkpoints/*.safetensors", "trials/*/student.*"])
+def test_a_full_disk_ends_a_sweep_cleanly_and_it_goes_on_when_there_is_room(
+    small_disk, tmp_path, already
+):
+    """Full while all lanes write their first checkpoints, or after the first trial's end."""
     (tmp_path / "long.yaml").write_text(SWEEP + TWO_LANES)
     runs = small_disk / "runs"
     process, run = started(tmp_path, "--runs-dir", runs), runs / "long"
     try:
-        until(lambda: process.poll() is not None or ((run / "run.json").exists() and ended(run)))
+        until(lambda: process.poll() is not None or any(run.glob(already)), every=0.01)
         filler = small_disk / "filler"
-        with filler.open("wb") as file:
-            try:
-                while True:
-                    file.write(b"x" * 65536)
-                    file.flush()
-            except OSError:
-                pass
+        until(lambda: is_filled_by(filler))
         out, err = process.communicate(timeout=120)
     finally:
         process.kill()

@@ -19,6 +19,7 @@ from finished_sweeps import (
 )
 from mlflow import MlflowClient
 
+from kdsweep.results.holder import living_holder
 from kdsweep.tracking.where import default_uri
 
 pytestmark = [
@@ -146,22 +147,25 @@ def check_mlflow(home, meta, trials):
 
 def test_the_second_ctrl_c_ends_it_at_once_and_it_goes_on_later(tmp_path):
     (tmp_path / "long.yaml").write_text(SWEEP + TWO_LANES + "tracking: {enabled: false}\n")
-    process = begun("run", "long.yaml", cwd=tmp_path)
+    mark = uuid.uuid4().hex
+    process = begun("run", "long.yaml", cwd=tmp_path, KDSWEEP_TEST_MARK=mark)
     run = tmp_path / "runs" / "long"
     try:
         until(lambda: statuses(run).count("complete") >= 1 or process.poll() is not None)
-        began = time.monotonic()
-        # As a terminal does: to everything in the foreground.
-        os.killpg(process.pid, signal.SIGINT)
-        time.sleep(0.3)
-        os.killpg(process.pid, signal.SIGINT)
-        out, _ = process.communicate(timeout=30)
-        took_s = time.monotonic() - began
+        # As a terminal does: to everything in the foreground. Two that come while Python is in
+        # somebody's C++ are one.
+        while process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.7)
+        out, err = process.communicate()
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 130, out
-    assert took_s < 20
+    assert process.returncode == 130, out + err
+    assert "stopped at once" in out + err
+    assert "long: the front" not in out
+    until(lambda: marked(mark) == [], seconds=60)
+    assert "Traceback" not in out + err
     finished(kdsweep("resume", "runs/long", cwd=tmp_path))
     meta, trials, _ = records(run)
     assert (meta.status, {t.status for t in trials}) == ("complete", {"complete"})
@@ -177,6 +181,8 @@ def test_while_ray_starts_it_ends_at_once_and_nothing_is_written(tmp_path, numbe
         while process.stdout.readline().strip() != "starting Ray":
             assert process.poll() is None
         until(lambda: len(marked(mark)) > 1)
+        # Who looks, or wants to be its driver too, sees that it has one.
+        assert living_holder(tmp_path / "runs" / "long").pid == process.pid
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
     finally:
@@ -184,5 +190,5 @@ def test_while_ray_starts_it_ends_at_once_and_nothing_is_written(tmp_path, numbe
             os.killpg(process.pid, signal.SIGKILL)
     assert (process.returncode, err) == (130, "")
     assert out == "stopped before it began: nothing was written\n"
-    assert not (tmp_path / "runs" / "long").exists()
+    assert not (tmp_path / "runs").exists()
     until(lambda: marked(mark) == [], seconds=30)

@@ -81,6 +81,18 @@ def test_what_was_being_written_and_checkpoints_that_nobody_needs_are_collected(
     assert store.checkpoints_of("t0003").exists()
 
 
+def test_what_a_trial_without_a_record_has_left_is_collected(store):
+    place = store.trial_dir("t0009")
+    (place / "checkpoints").mkdir(parents=True)
+    for name in ("student.safetensors", "checkpoints/00001-0123456789abcdef.safetensors"):
+        (place / name).write_bytes(b"x")
+    (place / "notes.txt").write_text("somebody's")
+    (store.trial_dir("t0000") / "student.safetensors").write_bytes(b"x")
+    assert mend(store, store.read()) == []
+    assert [path.name for path in place.iterdir()] == ["notes.txt"]
+    assert (store.trial_dir("t0000") / "student.safetensors").exists()
+
+
 def test_a_record_of_another_version_is_no_damage(store):
     said = json.loads(record_of(store, "t0001").read_bytes()) | {"schema_version": 2}
     record_of(store, "t0001").write_text(json.dumps(said))

@@ -138,6 +138,21 @@ def test_damaged_records_are_reported_and_the_others_read(store):
     )
 
 
+def test_a_run_that_never_began_is_taken_away_and_one_that_was_there_is_not(store, tmp_path):
+    RunStore.open(store.directory).discard()
+    assert store.read() == []
+    assert (store.directory / "run.json").exists()
+    other = RunStore.create(tmp_path / "new" / "a", meta=run_meta("a"), sweep_text="")
+    with other.hold():
+        pass
+    other.discard()
+    assert not (tmp_path / "new").exists()
+    beside = RunStore.create(store.directory.parent / "b", meta=run_meta("b"), sweep_text="")
+    beside.discard()
+    assert not beside.directory.exists()
+    assert store.directory.exists()
+
+
 def test_a_run_is_never_made_over_another(store):
     before = files_under(store.directory.parent)
     with pytest.raises(ResultError) as refusal:

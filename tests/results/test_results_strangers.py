@@ -60,9 +60,59 @@ def test_weights_outside_of_the_run_are_a_damaged_record(store, capsys, weights)
 
 def test_weights_inside_are_shown_with_their_place(store, capsys):
     changed(store, weights="trials/t0000/student.safetensors")
+    place = store.directory / "trials" / "t0000" / "student.safetensors"
+    place.write_bytes(b"")
     assert run("select", store.directory) == 0
-    where = f"weights     {store.directory}/trials/t0000/student.safetensors"
-    assert where in capsys.readouterr().out.splitlines()
+    assert f"weights     {place}" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("how", ["a link", "gone"])
+def test_weights_that_are_a_link_or_gone_are_not_handed_out(store, capsys, elsewhere, how):
+    changed(store, weights="trials/t0000/student.safetensors")
+    place = store.directory / "trials" / "t0000" / "student.safetensors"
+    if how == "a link":
+        place.symlink_to(elsewhere / "result.json")
+    assert run("select", store.directory) == 0
+    out, err = capsys.readouterr()
+    assert "weights     none are kept; the trial file trains it again" in out
+    what = "is a link, which could lead anywhere" if how == "a link" else "is not there"
+    assert err == f"warning: {place}: {what}\n"
+    assert run("select", store.directory, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["chosen"]["weights"] is None
+
+
+@pytest.mark.parametrize("name", ["trials/t0001", "trials"])
+def test_records_behind_a_link_are_left_out_and_that_is_said(store, capsys, elsewhere, name):
+    place = store.directory / name
+    if place.exists():
+        place.rename(place.with_name("moved"))
+    place.symlink_to(elsewhere)
+    sentence = f"{place}: is a link, which could lead out of the run directory, and is left out"
+    assert [result.trial_id for result in store.read()] == (["t0000"] if "/" in name else [])
+    assert store.problems == (sentence,)
+    assert run("status", store.directory) == 0
+    assert f"warning: {sentence}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", ["teachers", "Teachers", "mlflow.db", "mlflow.db-wal", "mlartifacts"]
+)
+def test_a_run_does_not_take_the_place_of_what_belongs_to_all(tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "good.yaml").write_text(f"name: good\n{SWEEP}")
+    (tmp_path / "bad.yaml").write_text(f"name: {name}\n{SWEEP}")
+    why = f"{name.lower()} lies beside the runs and belongs to all of them"
+    assert run("run", "good.yaml", f"--name={name}") == 2
+    assert capsys.readouterr().err == f"error: --name: {name!r} is not allowed: {why}\n"
+    assert run("check", "bad.yaml") == 2
+    assert why in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_may_be_called_nearly_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "good.yaml").write_text(f"name: teachers-2\n{SWEEP}")
+    assert run("check", "good.yaml") == 0
 
 
 @pytest.mark.parametrize("trial_id", ["../t0000", "..", "/tmp/x", "a/b", "t0000\n", "t\x000"])

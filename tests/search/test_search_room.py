@@ -98,6 +98,17 @@ def test_checkpoints_what_is_set_aside_and_all_of_the_runs_own_teachers_count(tm
     assert scene.room.used(scene.trials) == 5 * SIZE + 300 + 70 + 20 + 5
 
 
+def test_weights_of_damaged_records_go_first(tmp_path):
+    scene = Scene(tmp_path, FIVE, 5500)
+    aside = scene.store.directory / "damaged" / "00009"
+    aside.mkdir(parents=True)
+    for name in ("student.safetensors", "result.json"):
+        (aside / name).write_bytes(b"w" * SIZE)
+    assert scene.look() == []
+    assert [path.name for path in aside.iterdir()] == ["result.json"]
+    assert scene.kept == [0, 1, 2, 3, 4]
+
+
 def test_what_lies_outside_is_not_counted_through_a_link(tmp_path):
     scene = Scene(tmp_path, FIVE, 10_000)
     (tmp_path / "large.safetensors").write_bytes(b"x" * 5000)

@@ -2,16 +2,18 @@
 
 import hashlib
 import uuid
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
 from search_sweeps import changed, epoch
 
-from kdsweep.errors import ResultError
+from kdsweep.errors import ResultError, SpecError
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
 from kdsweep.search import run as run_module
+from kdsweep.search.surroundings import StoppedEarlyError
 from kdsweep.spec.sweep import TrackingSpec
 
 SPENT = {"status": "running", "wall_seconds": 278.0, "student_epochs": 5}
@@ -119,3 +121,50 @@ def test_a_stop_before_it_is_known_whether_it_is_refused(gone_on):
     assert go(lambda scene: "stopped", {"data": "abc"}) == "stopped"
     assert (store.meta.status, store.meta.student_epochs) == ("stopped", 13)
     assert [record.status for record in store.read()] == ["stopped"]
+
+
+@pytest.fixture
+def beginning(tmp_path, conditional, monkeypatch):
+    """Begin a sweep on a Ray that does not come up; what is seen of the run meanwhile."""
+    sweep = changed(conditional, search={"trials": 3})
+    seen = SimpleNamespace(new=tmp_path / "runs" / "new", held=[])
+    meta = RunMeta(
+        sweep_id=uuid.uuid4().hex, name="run", created="2026-11-21T10:00:00+00:00",
+        objectives=sweep.spec.objectives,
+    )  # fmt: skip
+    seen.create = lambda: RunStore.create(seen.new, meta=meta, sweep_text="")
+
+    def begin(error, open_store):
+        @contextmanager
+        def connected(cluster):
+            def up(meanwhile):
+                seen.held.append(RunStore.open(seen.new).is_held())
+                raise error
+
+            yield up
+
+        monkeypatch.setattr(run_module, "connected", connected)
+        run_module.run(sweep, open_store, progress=Silent())
+
+    return begin, seen
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(SpecError("no cluster"), SpecError), (KeyboardInterrupt(), StoppedEarlyError)],
+)
+def test_a_run_has_its_driver_while_ray_starts_and_is_gone_if_it_does_not(beginning, error, raised):
+    begin, seen = beginning
+    with pytest.raises(raised):
+        begin(error, seen.create)
+    assert seen.held == [True]
+    assert not seen.new.parent.exists()
+    store = seen.create()
+    before = digests(store.directory)
+    with pytest.raises(raised):
+        begin(error, lambda: RunStore.open(seen.new))
+    assert seen.held == [True, True]
+    assert {path: before[path] for path in before} == {
+        path: digest for path, digest in digests(seen.new).items() if path.name != ".driver.lock"
+    }
+    assert not store.is_held()

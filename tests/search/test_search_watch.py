@@ -291,6 +291,21 @@ def test_what_another_thread_cannot_write_ends_the_sweep_too(scene):
     assert failure.startswith("the sweep cannot write what it must: no room; ")
 
 
+def test_what_lanes_warn_of_goes_to_the_journal_which_says_it_once(scene):
+    scene.board.up = {"lane-000": {}}
+    scene.board.said = ["warning: stored outputs are damaged", "lane-001 was lost (it died)"]
+    watch, heard = scene.watch(), scene.heard.messages
+    scene.ends(watch, then=lambda: (until(lambda: len(heard) >= 2), watch.stop()))
+    assert heard == ["warning: stored outputs are damaged", "lane-001 was lost (it died)"]
+
+
+def test_what_cannot_be_written_is_known_where_the_sweep_ends_with_it(scene):
+    watch = scene.watch()
+    with watch:
+        watch.refuse("no room")
+    assert watch.failure.startswith("the sweep cannot write what it must: no room; ")
+
+
 def test_a_full_disk_ends_the_sweep(scene):
     def full(card, trial):
         raise OSError(28, "No space left on device")

@@ -115,6 +115,17 @@ def test_what_makes_no_difference_gives_the_same_digest():
     assert digest(spelled) == digest(student) == digest(TAUGHT)
 
 
+def test_what_a_killed_writer_left_is_collected_when_it_is_made_again(tmp_path):
+    _, card = get_teacher(tmp_path)
+    place = tmp_path / card.digest
+    left = [place / f".{name}.0123456789ab.new" for name in ("teacher.safetensors", "teacher.json")]
+    for each in left:
+        each.write_bytes(b"half")
+    (place / "teacher.json").unlink()
+    get_teacher(tmp_path)
+    assert not [each for each in left if each.exists()]
+
+
 def flip(file: Path) -> None:
     data = bytearray(file.read_bytes())
     data[-1] ^= 1

@@ -7,6 +7,7 @@ from tiny_trials import CPU, go_on, spec
 
 from kdsweep.data.digits import Digits
 from kdsweep.spec import Component
+from kdsweep.train.loop import Verdict
 from kdsweep.train.session import Session
 from kdsweep.train.warned import warnings_heard
 
@@ -34,6 +35,20 @@ def test_a_session_tells_of_a_warning_once(odd, tmp_path):
     session._splits._things.clear()
     assert session.run(odd, go_on).warnings == ()
     assert session.run(spec(), go_on).warnings == ()
+
+
+def test_who_wants_it_hears_of_a_warning_at_once_and_not_again(odd, tmp_path):
+    session, heard = Session(device=CPU, teachers=tmp_path), []
+
+    def ends_with_it(epoch):
+        assert heard == ["only 3 of 5 pieces"]
+        return Verdict.STOP
+
+    stopped = session.run(odd, ends_with_it, warn=heard.append)
+    assert (stopped.status, stopped.warnings) == ("stopped", ())
+    session._splits._things.clear()
+    assert session.run(odd, go_on, warn=heard.append).warnings == ()
+    assert heard == ["only 3 of 5 pieces"]
 
 
 def test_a_preparation_and_a_failure_tell_of_it_too(odd, tmp_path):
