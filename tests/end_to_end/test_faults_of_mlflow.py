@@ -1,4 +1,4 @@
-"""An MLflow server that refuses, takes five seconds for each answer, and goes down."""
+"""An MLflow server that refuses, and takes five seconds for each answer."""
 
 import socket
 import subprocess
