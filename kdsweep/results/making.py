@@ -14,8 +14,10 @@ from kdsweep.storage.atomic import sync_directory, write_bytes
 from kdsweep.storage.copies import address_of, name_of
 
 
-def make_run(directory: Path, name: str, *, meta: bytes, sweep: bytes) -> None:
+def make_run(directory: Path, name: str, *, meta: bytes, sweep: bytes) -> Path:
     """A run called ``name`` in ``directory``, or at the address whose copy that is.
+
+    Gives what ``unmake_run`` needs: what has to go with the run if it never begins.
 
     Raises:
         ResultError: something is there already, or the place cannot be written to.
@@ -25,7 +27,8 @@ def make_run(directory: Path, name: str, *, meta: bytes, sweep: bytes) -> None:
         if not Mirror(directory).make(meta, sweep):
             refuse_what_is_there(directory, name)
         (directory / TRIALS).mkdir(exist_ok=True)
-        return
+        return directory
+    made = directory if directory.parent.exists() else directory.parent
     new = directory.parent / f".{directory.name}.{uuid.uuid4().hex[:8]}.new"
     try:
         (new / TRIALS).mkdir(parents=True)
@@ -38,11 +41,13 @@ def make_run(directory: Path, name: str, *, meta: bytes, sweep: bytes) -> None:
         # Another process may have made the same run since the check.
         refuse_what_is_there(directory, name)
         raise ResultError(f"cannot be made: {error}", source=name_of(directory)) from error
+    return made
 
 
-def unmake_run(directory: Path) -> None:
-    """Take a run away that was made and never began; what is above it too, where that is empty."""
+def unmake_run(directory: Path, made: Path) -> None:
+    """Take a run away that never began, and the directory of runs if it was ``made`` for it."""
     Mirror(directory).remove_all()
     shutil.rmtree(directory, ignore_errors=True)
-    with suppress(OSError):
-        directory.parent.rmdir()
+    if made != directory:
+        with suppress(OSError):  # another run may be in it by now
+            made.rmdir()

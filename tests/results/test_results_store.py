@@ -151,6 +151,9 @@ def test_a_run_that_never_began_is_taken_away_and_one_that_was_there_is_not(stor
     beside.discard()
     assert not beside.directory.exists()
     assert store.directory.exists()
+    (tmp_path / "somebodys").mkdir()
+    RunStore.create(tmp_path / "somebodys" / "a", meta=run_meta("a"), sweep_text="").discard()
+    assert (tmp_path / "somebodys").exists()
 
 
 def test_a_run_is_never_made_over_another(store):
