@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -63,7 +64,10 @@ def kdsweep(*arguments, cwd, **more):
 
 
 def begun(*arguments, cwd, **more):
-    """A command that runs on in the background, in a session of its own."""
+    """A command that runs on in the background, in a session of its own.
+
+    It hears of Ctrl-C, also where a shell has started the tests in the background.
+    """
     return subprocess.Popen(
         command(*arguments),
         cwd=cwd,
@@ -72,6 +76,7 @@ def begun(*arguments, cwd, **more):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
