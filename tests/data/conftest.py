@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,9 @@ from kdsweep.data.glyph_cache import open_glyphs
 
 
 @pytest.fixture(scope="session")
-def glyph_records(glyph_folder: Path) -> Iterator[NDArray[np.void]]:
+def glyph_records(glyph_folder: Path) -> NDArray[np.void]:
     """All glyphs, rendered once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KDSWEEP_CACHE", str(glyph_folder))
-        yield open_glyphs()
+        found = open_glyphs()
+    return found

@@ -42,7 +42,8 @@ search: {sampler: tpe, trials: 6, seed: 6, batch: 2}
 
 def environment(**more):
     """The environment of a person: no settings of this test run, and what is given here."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "TUNE_", "PYTEST_"))}
+    ours = ("RAY_", "TUNE_", "PYTEST_", "KDSWEEP_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     return {**kept, "COLUMNS": "100", "TERM": "dumb", **{k: str(v) for k, v in more.items()}}
 
 

@@ -136,7 +136,8 @@ def swept(server, tmp_path_factory):
 def test_the_sweep_goes_on_whatever_the_server_does_and_says_so_in_a_line(server, swept):
     _, run, uri, seen, done, closing_s = swept
     finished(done)
-    assert seen[2] == "refuses"
+    # Two trials may end between two looks.
+    assert next(how for num_ended, how in seen.items() if 1 <= num_ended <= 3) == "refuses"
     assert server.num_slow > 0
     meta, trials, _ = records(run)
     assert (meta.status, len(trials)) == ("complete", PLANNED)
