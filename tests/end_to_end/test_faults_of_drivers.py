@@ -47,7 +47,7 @@ class Killed:
 
     def __init__(self, home: Path) -> None:
         self.home, self.run = home, home / "runs" / "killed"
-        self.num_kills, self.added = 0, 0
+        self.num_kills = 0
         self.ended: dict[str, bytes] = {}
         self.rewritten: list[str] = []
 
@@ -63,6 +63,11 @@ class Killed:
             if path.read_bytes() != before:
                 self.rewritten.append(result.trial_id)
 
+    @property
+    def added(self) -> int:
+        """Trials that were added; an ``extend`` that was killed before it began has added none."""
+        return int(RunStore.open(self.run).meta.extended.get("trials", 0))
+
     def epochs(self) -> set[Path]:
         """What stands for the epochs that trials and the teacher have come to."""
         return set((self.home / "runs").rglob("checkpoints/*.safetensors"))
@@ -76,7 +81,6 @@ class Killed:
             arguments = ["run", "killed.yaml"]
         elif RunStore.open(self.run).meta.status == "complete":
             arguments = ["extend", "runs/killed", "--trials", "2"]
-            self.added += 2
         else:
             arguments = ["resume", "runs/killed"]
         with (self.home / "log").open("ab") as log:
@@ -111,7 +115,7 @@ def killed(tmp_path_factory):
         assert time.monotonic() - began < 1500
         trains = seen.num_kills % 2 == 1
         seen.drive(moments.uniform(0.0, LATEST_TRAINING_S if trains else LATEST_S), trains=trains)
-    # Killed for the last time when all was done but for what MLflow had not heard of.
+    # Killed for the last time as it told MLflow of the end, or before it began to add to it.
     is_complete = RunStore.open(seen.run).meta.status == "complete"
     finished(kdsweep("sync" if is_complete else "resume", "runs/killed", cwd=home))
     seen.look()
