@@ -2,6 +2,7 @@
 
 import json
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -149,7 +150,9 @@ def select_student(
         max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, prefer=_preference(prefer),
     )  # fmt: skip
     if choice.chosen is not None:
-        choice = replace(choice, chosen=_with_weights_that_are_there(store, choice.chosen))
+        chosen = _with_weights_that_are_there(store, choice.chosen, tell=warn)
+        others = (_with_weights_that_are_there(store, each) for each in choice.runners_up)
+        choice = replace(choice, chosen=chosen, runners_up=tuple(others))
     if as_json:
         _print_json(_choice_row(choice))
     elif choice.chosen is not None:
@@ -229,17 +232,19 @@ def _print_choice(store: RunStore, choice: Choice, chosen: TrialResult) -> None:
         typer.echo("weights     none are kept; the trial file trains it again")
 
 
-def _with_weights_that_are_there(store: RunStore, chosen: TrialResult) -> TrialResult:
-    """Those that are gone, or a link to who knows what, are warned of and not named."""
-    place = store.weights_of(chosen.trial_id)
-    if chosen.weights is None or is_address(place):
-        return chosen
+def _with_weights_that_are_there(
+    store: RunStore, result: TrialResult, tell: Callable[[str], object] = lambda _: None
+) -> TrialResult:
+    """Those that are gone, or a link to who knows what, are not named; ``tell`` hears of them."""
+    place = store.weights_of(result.trial_id)
+    if result.weights is None or is_address(place):
+        return result
     path = Path(place)
     if path.is_file() and not path.is_symlink():
-        return chosen
+        return result
     what = "is a link, which could lead anywhere" if path.is_symlink() else "is not there"
-    warn(f"{path}: {what}")
-    return chosen.model_copy(update={"weights": None})
+    tell(f"{path}: {what}")
+    return result.model_copy(update={"weights": None})
 
 
 def _choice_row(choice: Choice) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import os
 import shutil
 import uuid
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 
 from kdsweep.errors import ResultError
@@ -17,7 +18,7 @@ from kdsweep.storage.copies import address_of, name_of
 def make_run(directory: Path, name: str, *, meta: bytes, sweep: bytes) -> Path:
     """A run called ``name`` in ``directory``, or at the address whose copy that is.
 
-    Gives what ``unmake_run`` needs: what has to go with the run if it never begins.
+    Gives what ``unmake_run`` needs: the nearest directory above that was there before.
 
     Raises:
         ResultError: something is there already, or the place cannot be written to.
@@ -27,8 +28,8 @@ def make_run(directory: Path, name: str, *, meta: bytes, sweep: bytes) -> Path:
         if not Mirror(directory).make(meta, sweep):
             refuse_what_is_there(directory, name)
         (directory / TRIALS).mkdir(exist_ok=True)
-        return directory
-    made = directory if directory.parent.exists() else directory.parent
+        return directory.parent
+    above = next(parent for parent in directory.parents if parent.exists())
     new = directory.parent / f".{directory.name}.{uuid.uuid4().hex[:8]}.new"
     try:
         (new / TRIALS).mkdir(parents=True)
@@ -41,13 +42,13 @@ def make_run(directory: Path, name: str, *, meta: bytes, sweep: bytes) -> Path:
         # Another process may have made the same run since the check.
         refuse_what_is_there(directory, name)
         raise ResultError(f"cannot be made: {error}", source=name_of(directory)) from error
-    return made
+    return above
 
 
-def unmake_run(directory: Path, made: Path) -> None:
-    """Take a run away that never began, and the directory of runs if it was ``made`` for it."""
+def unmake_run(directory: Path, above: Path) -> None:
+    """Take a run away that never began, and what was made for it up to ``above``."""
     Mirror(directory).remove_all()
     shutil.rmtree(directory, ignore_errors=True)
-    if made != directory:
-        with suppress(OSError):  # another run may be in it by now
-            made.rmdir()
+    with suppress(OSError):  # another run may be there by now
+        for parent in takewhile(lambda each: each != above, directory.parents):
+            parent.rmdir()

@@ -11,7 +11,7 @@ from pathlib import Path
 from kdsweep.errors import ResultError
 from kdsweep.results.holder import drives_here, refuse_if_held
 from kdsweep.results.mirror import refresh
-from kdsweep.results.names import LOG_FILE, META_FILE, SWEEP_FILE, TRIALS
+from kdsweep.results.names import CHECKPOINTS, DAMAGED, LOG_FILE, META_FILE, SWEEP_FILE, TRIALS
 from kdsweep.storage.copies import name_of
 from kdsweep.storage.sizes import folders_in
 
@@ -109,10 +109,11 @@ def refuse_links(directory: Path) -> None:
         ResultError: one of its directories, of its trials' or its sweep file is a link.
     """
     trials, log = directory / TRIALS, directory / LOG_FILE
-    inside = [trials, log.parent, log, directory / SWEEP_FILE]
-    inside += [] if trials.is_symlink() or not trials.is_dir() else sorted(trials.iterdir())
-    for path in inside:
+    for path in (trials, log.parent, log, directory / SWEEP_FILE, directory / DAMAGED):
         refuse_link(path)
+    for path in sorted(trials.iterdir()) if trials.is_dir() else ():
+        refuse_link(path)
+        refuse_link(path / CHECKPOINTS)
 
 
 def refuse_link(path: Path) -> None:

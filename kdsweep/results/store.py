@@ -58,7 +58,7 @@ class RunStore:
         self._with_trial_file: set[str] = set()
         self._meta_problem: str | None = None
         self._heart: Heart | None = None
-        self._made: Path | None = None
+        self._above: Path | None = None
         self._mirror = Mirror(directory)
         self.problems: tuple[str, ...] = ()
         """What was wrong with records at the last ``read``, a sentence each."""
@@ -71,13 +71,13 @@ class RunStore:
             ResultError: something is there already, or the place cannot be written to.
         """
         store = cls(directory, meta)
-        store._made = make_run(directory, meta.name, meta=_json(meta), sweep=sweep_text.encode())
+        store._above = make_run(directory, meta.name, meta=_json(meta), sweep=sweep_text.encode())
         return store
 
     def discard(self) -> None:
         """Take the run away if ``create`` has made it: nothing of it began."""
-        if self._made is not None:
-            unmake_run(self.directory, self._made)
+        if self._above is not None:
+            unmake_run(self.directory, self._above)
 
     @classmethod
     def open(cls, directory: Path) -> "RunStore":

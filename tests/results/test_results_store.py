@@ -142,7 +142,7 @@ def test_a_run_that_never_began_is_taken_away_and_one_that_was_there_is_not(stor
     RunStore.open(store.directory).discard()
     assert store.read() == []
     assert (store.directory / "run.json").exists()
-    other = RunStore.create(tmp_path / "new" / "a", meta=run_meta("a"), sweep_text="")
+    other = RunStore.create(tmp_path / "new" / "runs" / "a", meta=run_meta("a"), sweep_text="")
     with other.hold():
         pass
     other.discard()

@@ -94,6 +94,19 @@ def test_records_behind_a_link_are_left_out_and_that_is_said(store, capsys, else
     assert f"warning: {sentence}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["damaged", "trials/t0000/checkpoints", "trials/t0000", "logs"])
+def test_a_driver_goes_on_with_no_run_that_has_a_link_in_it(store, capsys, elsewhere, name):
+    place = store.directory / name
+    if place.exists():
+        place.rename(place.with_name("moved"))
+    place.symlink_to(elsewhere)
+    before = [path.name for path in elsewhere.iterdir()]
+    assert run("resume", store.directory) == 2
+    (line,) = capsys.readouterr().err.splitlines()[-1:]
+    assert line.startswith(f"error: {place}: is a link, which could lead out of the run directory")
+    assert [path.name for path in elsewhere.iterdir()] == before
+
+
 @pytest.mark.parametrize(
     "name", ["teachers", "Teachers", "mlflow.db", "mlflow.db-wal", "mlartifacts"]
 )
