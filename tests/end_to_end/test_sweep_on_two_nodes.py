@@ -15,7 +15,7 @@ pytestmark = [
 
 PLANNED = 8
 # Long enough that the second lane, which may come up seconds after the first, finds work.
-LONG = DIGITS.replace("train: {epochs: 3, batch_size: 64", "train: {epochs: 40, batch_size: 64")
+LONG = DIGITS.replace("train: {epochs: 3, batch_size: 64", "train: {epochs: 200, batch_size: 64")
 
 
 @pytest.fixture(scope="module")
