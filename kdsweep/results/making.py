@@ -47,7 +47,7 @@ def make_run(directory: Path, name: str, *, meta: bytes, sweep: bytes) -> Path:
 
 def unmake_run(directory: Path, above: Path) -> None:
     """Take a run away that never began, and what was made for it up to ``above``."""
-    Mirror(directory).remove_all()
+    Mirror(directory).collect(lambda name: True)
     shutil.rmtree(directory, ignore_errors=True)
     with suppress(OSError):  # another run may be there by now
         for parent in takewhile(lambda each: each != above, directory.parents):

@@ -69,12 +69,6 @@ class Mirror:
         refresh(self._directory)
         return True
 
-    def remove_all(self) -> None:
-        """Take the run away there, if it answers."""
-        if self.objects is not None:
-            with suppress(StorageError):
-                self.objects.remove_all("")
-
     def changed(self, *names: str) -> None:
         """Files of the run directory were written."""
         for name in names if self.objects is not None else ():
@@ -91,7 +85,7 @@ class Mirror:
             self.objects.remove_all(below)
 
     def collect(self, is_orphan: Callable[[str], bool]) -> None:
-        """Remove what those who died have left there; the next time if it does not answer now."""
+        """Remove there what nobody needs, by its name; left there if the store does not answer."""
         if self.objects is not None:
             with suppress(StorageError):
                 self.objects.remove(filter(is_orphan, self.objects.listing()))

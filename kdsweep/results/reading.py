@@ -13,7 +13,6 @@ from kdsweep.results.names import META_FILE, RESULT_FILE
 from kdsweep.results.places import no_run_here, read_own
 from kdsweep.results.record import TrialResult
 from kdsweep.storage.copies import name_of
-from kdsweep.storage.sizes import folders_in
 
 _A_LINK = "is a link, which could lead out of the run directory, and is left out"
 
@@ -43,10 +42,14 @@ def trials_in(trials: Path) -> tuple[list[str], list[str]]:
     """The ids of the trials under ``trials``, and a sentence for each link, which is left out."""
     if trials.is_symlink():
         return [], [f"{name_of(trials)}: {_A_LINK}"]
-    found, links = folders_in(trials), []
+    found, links = list[str](), list[str]()
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(trials) as entries:
-        links = sorted(entry.name for entry in entries if entry.is_symlink())
-    return found, [f"{name_of(trials / name)}: {_A_LINK}" for name in links]
+        for entry in entries:
+            if entry.is_symlink():
+                links.append(entry.name)
+            elif entry.is_dir():
+                found.append(entry.name)
+    return sorted(found), [f"{name_of(trials / name)}: {_A_LINK}" for name in sorted(links)]
 
 
 def read_record(trials: Path, trial_id: str) -> TrialResult | None:

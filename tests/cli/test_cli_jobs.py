@@ -8,8 +8,9 @@ import pytest
 from calling import run
 from job_server import job_server
 
-from kdsweep.results.holder import HOLDER_FILE, Holder
+from kdsweep.results.holder import Holder
 from kdsweep.results.meta import RunMeta
+from kdsweep.results.names import HOLDER_FILE
 from kdsweep.results.record import EpochMetrics, TrialResult
 from kdsweep.results.store import RunStore
 from kdsweep.search import ray_jobs
