@@ -17,6 +17,8 @@ _USER_AND_PASSWORD = re.compile(
     # What some drivers take for a password may hold what ends an address; a port is none.
     # A path has one slash of an address.
     r"(?:(?<=://)|(?<=[A-Za-z0-9]{2}:/)(?!/))(?:[^/?#\s'\"]*|[^/?#\s:@'\"]*:(?!\d+[/?#])[^\s'\"]*)@"
+    # Without a scheme: name:password@host:port.
+    r"|(?<![\w/])[\w.+-]+:[^\s'\"@/:]+@(?=[\w.-]+:\d)"
 )
 _SECRET_ARGUMENT = re.compile(
     r"((?:password|passwd|pwd|token|secret|credentials?|signature|(?:api|access)_?key)(?:=|%3d))"

@@ -33,6 +33,7 @@ space: {train.lr: {loguniform: [1.0e-3, 1.0e-1]}}
         ("mssql://?odbc_connect=UID%3Dme%3BPWD%3Ds3cret", "mssql://?odbc_connect=UID%3Dme%3BPWD%3D***"),
         ("'http://h/?API_KEY=s3cret' failed", "'http://h/?API_KEY=***' failed"),
         ("https:/me:s3cret@h/sweep.yaml: no such file", "https:/h/sweep.yaml: no such file"),
+        ("'me:s3cret@h:6379' is not allowed", "'h:6379' is not allowed"),
         # What is no secret stays: a port, a mail address, a path with an @ in it.
         ("http://h:5000/a@b/c", "http://h:5000/a@b/c"),
         ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
@@ -122,5 +123,9 @@ def test_what_is_wrong_in_a_command_is_said_without_it(tmp_path, monkeypatch, ca
     (tmp_path / "sweep.yaml").write_text(SWEEP)
     assert run("run", "sweep.yaml", "--address", "me:s3cret@127.0.0.1:1") == 2
     assert capsys.readouterr().err.endswith("no name, no password\n")
+    (tmp_path / "sweep.yaml").write_text(f"{SWEEP}cluster: {{address: 'me:s3cret@h:1'}}\n")
+    assert run("check", "sweep.yaml") == 2
+    assert "s3cret" not in (err := capsys.readouterr().err)
+    assert err.endswith("no name, no password\n")
     assert run("check", "https://me:s3cret@h/sweep.yaml") == 2
     assert capsys.readouterr().err == "error: https:/h/sweep.yaml: no such file\n"

@@ -25,9 +25,7 @@ def check_cluster_option(address: str | None) -> None:
     from kdsweep.spec.surroundings import not_a_cluster
 
     if address is not None and (wrong := not_a_cluster(address)):
-        shown = address.rpartition("@")[2]
-        without = "; no name, no password" if shown != address else ""
-        raise SpecError(f"--address: {shown!r} {wrong}{without}")
+        raise SpecError(f"--address: {address!r} {wrong}")
 
 
 def checked_name(name: str) -> str:

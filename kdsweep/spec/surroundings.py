@@ -42,6 +42,8 @@ def not_a_cluster(address: str) -> str | None:
         hint = "; that of a job server is for `kdsweep submit`"
     elif address.startswith("ray://"):
         hint = "; Ray's client is not used: give the address that `ray start --head` prints"
+    elif "@" in address:
+        hint = "; no name, no password"
     return f"is not allowed: must be auto, HOST:PORT or [IPV6]:PORT{hint}"
 
 
