@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kdsweep import __version__
-from kdsweep.cli import check, failing, going_on, jobs, results, run, sync
+from kdsweep.cli import check, failing, front, going_on, jobs, listing, run, select, sync, ui
 from kdsweep.errors import KdsweepError, in_own_code
 from kdsweep.storage.objects import StorageError
 
@@ -73,7 +73,10 @@ app.command()(check.check)
 run.register(app)
 going_on.register(app)
 jobs.register(app)
-results.register(app)
+app.command("front")(front.show_front)
+app.command("list")(listing.list_runs)
+app.command("select")(select.select_student)
+app.command("ui")(ui.serve_ui)
 app.command()(sync.sync)
 
 

@@ -4,17 +4,13 @@ import subprocess
 import sys
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from kdsweep.cli.results import register
+from kdsweep.cli import app
 from kdsweep.errors import ResultError
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
-
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
-register(app)
 
 
 def trial(number, accuracy, params, *, role="trial", status="complete"):
@@ -210,10 +206,7 @@ def test_ui_before_any_sweep_was_tracked(tmp_path):
 def test_front_list_and_select_need_neither_torch_nor_ray_nor_mlflow(runs):
     code = """
 import sys
-import typer
-from kdsweep.cli.results import register
-app = typer.Typer()
-register(app)
+from kdsweep.cli import app
 for words in (["front", sys.argv[1]], ["list", sys.argv[2]], ["select", sys.argv[1]]):
     app(words, standalone_mode=False)
 heavy = {"torch", "ray", "mlflow", "optuna", "matplotlib", "pandas"} & set(sys.modules)

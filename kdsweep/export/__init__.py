@@ -1,0 +1,1 @@
+"""A student as files that run elsewhere, checked against the student itself."""

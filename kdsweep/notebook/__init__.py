@@ -1,0 +1,1 @@
+"""Sweeps for notebooks and scripts: tables, fronts, pictures and students."""
