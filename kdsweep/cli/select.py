@@ -3,18 +3,22 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from kdsweep.cli.reading import JsonOption, RunArgument, print_json, read
 from kdsweep.cli.saying import say, warn
+from kdsweep.cli.wrapped import wrapped_under
 from kdsweep.errors import ResultError
-from kdsweep.report.rows import rows
+from kdsweep.report.axes import teacher_metrics
+from kdsweep.report.choice import Facts, noise_sentence, rejected_lines, runner_up_lines, why
+from kdsweep.report.choice_row import choice_row
 from kdsweep.report.table import trial_table
+from kdsweep.results.noise import validation_size
 from kdsweep.results.record import TrialResult
-from kdsweep.results.select import Choice, Prefer, select
+from kdsweep.results.select import PREFERENCES, Choice, Prefer, select
 from kdsweep.results.store import RunStore
 from kdsweep.storage.address import is_address
 
@@ -36,65 +40,100 @@ def select_student(
     min_accuracy: Annotated[
         float | None, typer.Option(min=0, max=1, help="Least validation accuracy, 0 to 1.")
     ] = None,
+    within: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="How far below the teacher's validation accuracy."),
+    ] = None,
     prefer: Annotated[
-        str, typer.Option(metavar="accuracy|params|latency", help="What to be best at.")
+        str, typer.Option(metavar="accuracy|params|latency|knee", help="What to be best at.")
     ] = "accuracy",
+    ignore_constraints: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-constraints", help="Also students that miss the sweep's own constraints."
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Choose the best student that fits the limits.
+    """Choose the best student that fits the limits, and say why.
 
-    Every complete trial takes part, those off the front as well. Exit code 1
-    where none fits; it then says which limit to relax, and by how much.
+    Every complete trial within the sweep's own constraints takes part, those off
+    the front as well. A knee is where, along the front of what fits, a little more
+    accuracy begins to cost much. Exit code 1 where none fits; it then says which
+    limit to relax, and by how much.
 
     \b
-    Example:
+    Examples:
       kdsweep select runs/digits --max-params 20000 --min-accuracy 0.9
+      kdsweep select runs/digits --within 0.01 --prefer params
+      kdsweep select runs/digits --prefer knee
     """
     store = RunStore.open(run)
+    results, meta = read(store), store.meta
+    teacher = teacher_metrics(meta, results)
     choice = select(
-        read(store), store.meta.objectives,
+        results, meta.objectives,
         max_params=max_params, max_macs=max_macs,
         max_size_bytes=None if max_size_kb is None else 1000 * max_size_kb,
-        max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, prefer=_preference(prefer),
+        max_latency_ms=max_latency_ms, min_accuracy=min_accuracy,
+        within=within, teacher_accuracy=(teacher or {}).get("accuracy"),
+        constraints={} if ignore_constraints else meta.constraints, prefer=_preference(prefer),
     )  # fmt: skip
     if choice.chosen is not None:
         chosen = _with_weights_that_are_there(store, choice.chosen, tell=warn)
         others = (_with_weights_that_are_there(store, each) for each in choice.runners_up)
         choice = replace(choice, chosen=chosen, runners_up=tuple(others))
+    facts = Facts(meta.objectives, teacher, validation_size(results))
     if as_json:
-        print_json(_choice_row(choice))
+        print_json(choice_row(choice, facts))
     elif choice.chosen is not None:
-        _print_choice(store, choice, choice.chosen)
+        _print_choice(store, choice, choice.chosen, facts)
     else:
-        say(f"no student of {store.meta.name} fits", err=True)
-        for sentence in choice.advice:
-            say(f"  {sentence}", err=True)
+        _print_advice(store, choice)
     if choice.chosen is None:
         raise typer.Exit(1)
 
 
 def _preference(given: str) -> Prefer:
-    for known in ("accuracy", "params", "latency"):
+    for known in PREFERENCES:
         if given == known:
             return known
-    raise ResultError(f"--prefer {given!r} is not allowed (allowed: accuracy, params, latency)")
+    raise ResultError(f"--prefer {given!r} is not allowed (allowed: {', '.join(PREFERENCES)})")
 
 
-def _print_choice(store: RunStore, choice: Choice, chosen: TrialResult) -> None:
+def _print_choice(store: RunStore, choice: Choice, chosen: TrialResult, facts: Facts) -> None:
     console = Console(highlight=False)
-    objectives, width = store.meta.objectives, console.width
-    console.print(trial_table([chosen], objectives, title="Chosen", width=width))
-    if choice.runners_up:
-        console.print(
-            trial_table(choice.runners_up, objectives, title="Next best that fit", width=width)
-        )
+    table = trial_table([chosen], store.meta.objectives, title="Chosen", width=console.width)
+    console.print(table)
+    _print_fact("why", why(choice, facts))
+    if sentence := noise_sentence(choice, facts):
+        _print_fact("noise", sentence)
+    _print_block("Next best that fit", runner_up_lines(choice, facts))
+    _print_block("On the front, but not within the limits", rejected_lines(choice))
+    say("")
     if len(chosen.trial_ids) > 1:
-        say(f"trials      {' '.join(chosen.trial_ids)}")
+        _print_fact("trials", " ".join(chosen.trial_ids))
     say(f"trial file  {store.trial_file(chosen.trial_id)}")
     if chosen.weights is not None:
         say(f"weights     {store.place}/{chosen.weights}")
     else:
         typer.echo("weights     none are kept; the trial file trains it again")
+
+
+def _print_advice(store: RunStore, choice: Choice) -> None:
+    say(f"no student of {store.meta.name} fits", err=True)
+    for sentence in choice.advice:
+        say("\n".join(wrapped_under(f"  {sentence}")), err=True)
+
+
+def _print_fact(name: str, text: str) -> None:
+    say("\n".join(wrapped_under(f"{name:12}{text}", indent=12)))
+
+
+def _print_block(title: str, lines: list[str]) -> None:
+    if lines:
+        say(f"\n{title}")
+        say("\n".join(line for each in lines for line in wrapped_under(f"  {each}")))
 
 
 def _with_weights_that_are_there(
@@ -110,17 +149,3 @@ def _with_weights_that_are_there(
     what = "is a link, which could lead anywhere" if path.is_symlink() else "is not there"
     tell(f"{path}: {what}")
     return result.model_copy(update={"weights": None})
-
-
-def _choice_row(choice: Choice) -> dict[str, Any]:
-    chosen = [] if choice.chosen is None else [choice.chosen]
-    described = rows([*chosen, *choice.runners_up])
-    return {
-        "chosen": described[0] if chosen else None,
-        "runners_up": described[len(chosen) :],
-        "rejected": [
-            {"number": result.number, "trial_id": result.trial_id, "reasons": list(reasons)}
-            for result, reasons in choice.rejected
-        ],
-        "advice": list(choice.advice),
-    }

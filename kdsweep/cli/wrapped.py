@@ -1,4 +1,4 @@
-"""Lines of ``kdsweep check``: a label, and text beside it in a column of its own."""
+"""Lines of at most 80 columns: beside a label, or under the line that they go on from."""
 
 import textwrap
 
@@ -14,3 +14,13 @@ def wrapped(text: str, label: str = "") -> list[str]:
         f"{f'  {label}' if label else '':<{LABEL}}{text}", _WIDTH, subsequent_indent=" " * LABEL,
         break_long_words=False, break_on_hyphens=False, replace_whitespace=False,
     )  # fmt: skip
+
+
+def wrapped_under(text: str, indent: int = 2) -> list[str]:
+    """Lines of at most 80 columns, long names apart; what is folded stands ``indent`` further in
+    than the first line.
+    """
+    margin = " " * (len(text) - len(text.lstrip()) + indent)
+    return textwrap.wrap(
+        text, _WIDTH, subsequent_indent=margin, break_long_words=False, break_on_hyphens=False
+    )

@@ -50,11 +50,12 @@ def teacher_metrics(meta: RunMeta, results: Sequence[TrialResult]) -> dict[str, 
     """The metrics of the trial's own teacher, from its record or from what the run notes of it."""
     records = [result for result in results if result.role == "teacher" and result.metrics]
     own = "" if meta.teacher is None else f"teacher-{meta.teacher.hash[:8]}"
-    # Of several the run notes the trial's own.
-    for result in sorted(records, key=lambda record: record.trial_id != own):
-        return result.metrics
+    # Of several the run notes the trial's own: another one's numbers are not its.
+    for result in records:
+        if result.trial_id == own:
+            return result.metrics
     if meta.teacher is None:
-        return None
+        return records[0].metrics if len(records) == 1 else None
     noted = meta.teacher.model_dump(include={"accuracy", "loss", "params", "macs", "size_bytes"})
     return {name: float(value) for name, value in noted.items() if value is not None}
 

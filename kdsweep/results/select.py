@@ -3,47 +3,18 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from kdsweep.errors import ResultError
-from kdsweep.results.pareto import Objectives
+from kdsweep.results.knee import knee_distances, knee_objectives
+from kdsweep.results.limits import Limit, given_limits
+from kdsweep.results.pareto import Limits, Objectives, front
 from kdsweep.results.record import Metric, TrialResult
+from kdsweep.results.relaxing import Relaxation, advice
 from kdsweep.results.replicates import by_point
 
-Prefer = Literal["accuracy", "params", "latency"]
-_METRIC: dict[Prefer, Metric] = {
-    "accuracy": "accuracy", "params": "params", "latency": "latency_ms"
-}  # fmt: skip
+Prefer = Literal["accuracy", "params", "latency", "knee"]
+PREFERENCES: tuple[Prefer, ...] = get_args(Prefer)
 _RUNNERS_UP = 3
-
-
-@dataclass(frozen=True)
-class Limit:
-    """The most (or, for accuracy, the least) that a student may have of a metric."""
-
-    metric: Metric
-    bound: float
-
-    @property
-    def is_lower(self) -> bool:
-        """Whether values below the bound are refused, not those above."""
-        return self.metric == "accuracy"
-
-    def excess(self, result: TrialResult) -> float:
-        """How far beyond the limit, zero where it fits, infinite where it was not measured."""
-        value = result.metrics.get(self.metric, math.nan)
-        if not math.isfinite(value):
-            return math.inf
-        return max(0.0, self.bound - value if self.is_lower else value - self.bound)
-
-    def reason(self, result: TrialResult) -> str:
-        """Why ``result`` does not fit."""
-        value = result.metrics.get(self.metric, math.nan)
-        if not math.isfinite(value):
-            return f"{self.metric} was not measured"
-        return (
-            f"{self.metric} {_number(value)} {'<' if self.is_lower else '>'} {_number(self.bound)}"
-        )
 
 
 @dataclass(frozen=True)
@@ -55,6 +26,19 @@ class Choice:
     rejected: tuple[tuple[TrialResult, tuple[str, ...]], ...]
     """Each complete trial (or point) that does not fit, with every reason."""
     advice: tuple[str, ...]
+    relaxations: tuple[Relaxation, ...] = ()
+    """What ``advice`` says, as data."""
+    fitting: tuple[TrialResult, ...] = ()
+    """All that fit, the best first."""
+    limits: tuple[Limit, ...] = ()
+    prefer: Prefer = "accuracy"
+    front_ids: frozenset[str] = frozenset()
+    """The front of all complete trials, whether they fit or not."""
+
+    @property
+    def rejected_of_front(self) -> tuple[tuple[TrialResult, tuple[str, ...]], ...]:
+        """Of ``rejected`` those that no other trial beats in every objective."""
+        return tuple(each for each in self.rejected if each[0].trial_id in self.front_ids)
 
 
 def select(
@@ -66,42 +50,85 @@ def select(
     max_size_bytes: float | None = None,
     max_latency_ms: float | None = None,
     min_accuracy: float | None = None,
+    within: float | None = None,
+    teacher_accuracy: float | None = None,
+    constraints: Limits | None = None,
     prefer: Prefer = "accuracy",
 ) -> Choice:
     """The best complete student within the limits: by ``prefer``, then by the other objectives.
 
     Every complete trial takes part, not the front alone: a limit on a metric that was no
     objective may be met off the front only. Of replicates the mean counts, for the whole point.
+    ``within`` is how far below ``teacher_accuracy`` a student may be; ``constraints`` are the
+    sweep's own. ``knee`` is of the front of those that fit, see ``knee``.
 
     Raises:
-        ResultError: a limit is not a number.
+        ResultError: a limit is not a number, or the teacher's accuracy is needed and not known.
     """
-    bounds: dict[Metric, float | None] = {
+    most: dict[Metric, float | None] = {
         "params": max_params, "macs": max_macs, "size_bytes": max_size_bytes,
-        "latency_ms": max_latency_ms, "accuracy": min_accuracy,
+        "latency_ms": max_latency_ms,
     }  # fmt: skip
-    for metric, bound in bounds.items():
-        if bound is not None and math.isnan(bound):
-            raise ResultError(f"the limit of {metric} is {bound}: it must be a number")
-    limits = [Limit(metric, bound) for metric, bound in bounds.items() if bound is not None]
+    limits = given_limits(
+        most, min_accuracy=min_accuracy, within=within, teacher_accuracy=teacher_accuracy,
+        constraints=constraints,
+    )  # fmt: skip
     students = [r for r in by_point(results) if r.status == "complete" and r.role != "teacher"]
-    wanted = _METRIC[prefer]
-    ranked, rejected = [], []
+    wanted = _wanted(prefer, objectives)
+    fitting, rejected = [], []
     for student in students:
         reasons = [limit.reason(student) for limit in limits if limit.excess(student) > 0]
-        if not reasons and not math.isfinite(student.metrics.get(wanted, math.nan)):
-            reasons = [f"{wanted} was not measured"]
+        missing = [each for each in wanted if not math.isfinite(_value(student, each))]
+        if not reasons and missing:
+            reasons = [f"{metric} was not measured" for metric in missing]
         if reasons:
-            rejected.append((student, tuple(reasons)))
+            rejected.append((student, tuple(dict.fromkeys(reasons))))
         else:
-            ranked.append(student)
-    ranked.sort(key=lambda student: _rank(student, wanted, objectives))
+            fitting.append(student)
+    ranked = _ranked(fitting, prefer, objectives)
+    sentences, relaxations = ((), ()) if ranked else advice(students, limits, wanted)
     return Choice(
         chosen=ranked[0] if ranked else None,
         runners_up=tuple(ranked[1 : 1 + _RUNNERS_UP]),
         rejected=tuple(rejected),
-        advice=() if ranked else tuple(_advice(students, limits, wanted)),
+        advice=sentences,
+        relaxations=relaxations,
+        fitting=tuple(ranked),
+        limits=tuple(limits),
+        prefer=prefer,
+        front_ids=frozenset(member.trial_id for member in front(students, objectives)),
     )
+
+
+def preferred_metric(prefer: Prefer, objectives: Objectives) -> Metric:
+    """What ranks students; of a knee the quality, by which those off the front are ranked."""
+    if prefer == "latency":
+        return "latency_ms"
+    return list(knee_objectives(objectives))[1] if prefer == "knee" else prefer
+
+
+def _wanted(prefer: Prefer, objectives: Objectives) -> tuple[Metric, ...]:
+    if prefer == "knee":
+        return tuple(knee_objectives(objectives))
+    return (preferred_metric(prefer, objectives),)
+
+
+def _ranked(
+    students: Sequence[TrialResult], prefer: Prefer, objectives: Objectives
+) -> list[TrialResult]:
+    """The best first. A knee comes before the rest of the front, the front before all others."""
+    metric = preferred_metric(prefer, objectives)
+    distances = {}
+    if prefer == "knee":
+        members = knee_distances(students, objectives)
+        # To what rounding leaves, so that members as far from the line are ranked by quality.
+        distances = {member.trial_id: round(far, 12) for member, far in members}
+    return sorted(
+        students,
+        key=lambda student: (
+            -distances.get(student.trial_id, -math.inf), *_rank(student, metric, objectives)
+        ),
+    )  # fmt: skip
 
 
 def _rank(result: TrialResult, wanted: Metric, objectives: Objectives) -> tuple[float, ...]:
@@ -109,61 +136,12 @@ def _rank(result: TrialResult, wanted: Metric, objectives: Objectives) -> tuple[
     order: dict[Metric, None] = dict.fromkeys((wanted, "accuracy", *objectives, "params"))
     values = []
     for metric in order:
-        value = result.metrics.get(metric, math.nan)
+        value = _value(result, metric)
         best_is_high = metric == "accuracy" or objectives.get(metric) == "max"
         signed = -value if best_is_high else value
         values.append(signed if math.isfinite(signed) else math.inf)
     return (*values, result.number)
 
 
-def _advice(students: Sequence[TrialResult], limits: Sequence[Limit], wanted: Metric) -> list[str]:
-    if not students:
-        return ["the run has no complete trial yet"]
-    for metric in dict.fromkeys([*(limit.metric for limit in limits), wanted]):
-        if not any(math.isfinite(s.metrics.get(metric, math.nan)) for s in students):
-            return [f"no trial of this run measured {metric}: choose without it"]
-    students = [s for s in students if math.isfinite(s.metrics.get(wanted, math.nan))]
-    alone = [sentence for limit in limits if (sentence := _relaxed_alone(students, limits, limit))]
-    return alone or _relaxed_together(students, limits)
-
-
-def _relaxed_alone(
-    students: Sequence[TrialResult], limits: Sequence[Limit], limit: Limit
-) -> str | None:
-    """What to make of ``limit`` if the others stay; none where that is not enough."""
-    others = [other for other in limits if other is not limit]
-    fitting = [s for s in students if not any(other.excess(s) > 0 for other in others)]
-    near = [s for s in fitting if math.isfinite(limit.excess(s))]
-    if not near:
-        return None
-    nearest = min(near, key=lambda s: (limit.excess(s), -s.metrics.get("accuracy", 0.0)))
-    return f"{_relaxed(limit, nearest)} lets trial {nearest.number} ({nearest.name}) fit"
-
-
-def _relaxed_together(students: Sequence[TrialResult], limits: Sequence[Limit]) -> list[str]:
-    """What to make of all limits, for the trial whose worst relative excess is least."""
-
-    def worst(student: TrialResult) -> float:
-        return max(limit.excess(student) / (abs(limit.bound) or 1.0) for limit in limits)
-
-    measured = [student for student in students if math.isfinite(worst(student))]
-    if not measured:
-        return ["no trial of this run measured all the limited metrics: choose with fewer"]
-    nearest = min(measured, key=worst)
-    changes = [_relaxed(limit, nearest) for limit in limits if limit.excess(nearest) > 0]
-    return [
-        f"no single limit is enough; together {' and '.join(changes)} "
-        f"let trial {nearest.number} ({nearest.name}) fit"
-    ]
-
-
-def _relaxed(limit: Limit, result: TrialResult) -> str:
-    side = "min" if limit.is_lower else "max"
-    value = result.metrics[limit.metric]
-    # Rounded to the side on which the trial still fits.
-    shown = math.floor(value * 1e4) / 1e4 if limit.is_lower else math.ceil(value * 1e3) / 1e3
-    return f"{side} {limit.metric} {_number(shown)} (by {_number(abs(limit.bound - shown))})"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == round(value) else f"{round(value, 6):,}"
+def _value(result: TrialResult, metric: Metric) -> float:
+    return result.metrics.get(metric, math.nan)

@@ -159,8 +159,10 @@ def test_select_as_json(runs):
     assert found["chosen"]["trial_id"] == "t1"
     assert [r["trial_id"] for r in found["runners_up"]] == ["t3"]
     assert found["rejected"] == [
-        {"number": 2, "trial_id": "t2", "reasons": ["macs 1,280,000 > 1,000,000"]}
-    ]
+        {"number": 2, "trial_id": "t2", "reasons": ["macs 1,280,000 > 1,000,000"],
+         "on_front": True},
+    ]  # fmt: skip
+    assert (found["fitting"], found["prefer"]) == (2, "params")
 
 
 def test_select_without_a_fit_says_what_to_relax_and_exits_with_one(runs):
@@ -179,7 +181,7 @@ def test_select_without_a_fit_says_what_to_relax_and_exits_with_one(runs):
 
 def test_select_refuses_what_makes_no_sense(runs):
     assert refusal("select", runs / "digits", "--prefer", "speed") == (
-        "--prefer 'speed' is not allowed (allowed: accuracy, params, latency)"
+        "--prefer 'speed' is not allowed (allowed: accuracy, params, latency, knee)"
     )
     assert run("select", runs / "digits", "--max-params", "-1").exit_code == 2
     assert run("select", runs / "digits", "--min-accuracy", "90").exit_code == 2
@@ -268,3 +270,47 @@ def test_a_point_that_is_not_whole_is_not_on_a_front(replicated):
     assert run("front", replicated).stdout == (
         "digits: no point with all of its 2 trials yet (3 recorded)\n"
     )
+
+
+def test_select_says_why_and_what_the_others_cost(runs):
+    said = run("select", runs / "digits", "--max-params", 5000).stdout
+    assert "why         the most accurate of the 2 that fit; 19.00 points below the" in said
+    assert "noise       the next one cannot be told from it by accuracy: 100 validation" in said
+    assert "  t3  cnn w8, kd: 79.00%, 2,000 parameters\n" in said
+    assert "      1.00 points less accurate (within the noise of ±" in said
+    assert (
+        "On the front, but not within the limits\n  t2  cnn w8, kd: params 20,000 > 5,000" in said
+    )
+    paths = ("trial file", "weights")
+    assert max(len(line) for line in said.splitlines() if not line.startswith(paths)) <= 80
+
+
+def test_select_respects_the_constraints_of_the_sweep(runs):
+    RunStore.open(runs / "digits").update_meta(constraints={"params": {"max": 10_000}})
+    found = json.loads(run("select", runs / "digits", "--json").stdout)
+    assert found["chosen"]["trial_id"] == "t1"
+    assert found["rejected"][0]["reasons"] == [
+        "params 20,000 > 10,000 (the sweep's own constraint)"
+    ]
+    lifted = json.loads(run("select", runs / "digits", "--json", "--ignore-constraints").stdout)
+    assert lifted["chosen"]["trial_id"] == "t2"
+
+
+def test_select_within_a_distance_of_the_teacher(runs):
+    found = json.loads(run("select", runs / "digits", "--within", 0.05, "--json").stdout)
+    assert found["chosen"]["trial_id"] == "t2"
+    refused = run("select", runs / "digits", "--within", 0.01)
+    assert refused.exit_code == 1
+    assert refused.stderr.splitlines()[1] == (
+        "  within 0.04 of the teacher (by 0.03) lets trial 2 (kd w2) fit"
+    )
+    (runs / "digits" / "trials" / "t0" / "result.json").unlink()
+    assert "which this run does not know: give --min-accuracy" in refusal(
+        "select", runs / "digits", "--within", 0.01
+    )
+
+
+def test_select_by_the_knee(runs):
+    found = json.loads(run("select", runs / "digits", "--prefer", "knee", "--json").stdout)
+    assert found["chosen"]["trial_id"] == "t2"
+    assert found["why"].startswith("the better end: a front of two members")

@@ -194,6 +194,17 @@ def test_of_several_teachers_the_trials_own_is_shown():
     assert teacher_metrics(noted, records[::-1]) == records[1].metrics
 
 
+def test_the_numbers_of_another_teacher_are_never_shown():
+    other = student(9, 0.44, 5_000, role="teacher").model_copy(
+        update={"trial_id": "teacher-deadbeef"}
+    )
+    noted = run_meta(teacher=TeacherMeta(hash="0123abcdef", accuracy=0.84))
+    assert teacher_metrics(noted, [other]) == {"accuracy": 0.84}
+    # Nothing says which of two is the trial's own.
+    another = other.model_copy(update={"trial_id": "teacher-00000000"})
+    assert teacher_metrics(run_meta(), [other, another]) is None
+
+
 def test_text_plot_by_hand():
     plot = text_plot(
         RUN, FRONT, TWO, teacher={"params": 1e6, "accuracy": 0.98}, width=37, height=10

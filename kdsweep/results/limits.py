@@ -1,0 +1,100 @@
+"""What a student may have at most or at least, and who says so."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from kdsweep.errors import ResultError
+from kdsweep.results.pareto import Limits
+from kdsweep.results.record import Metric, TrialResult
+
+OWN_CONSTRAINT = "the sweep's own constraint"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The most (or the least, where it ``is_lower``) that a student may have of a metric."""
+
+    metric: Metric
+    bound: float
+    is_lower: bool = False
+    is_own: bool = False
+    """Whether the sweep file says it, not whoever chooses."""
+    teacher: float | None = None
+    """The accuracy that the bound is a distance from, if it was given so."""
+
+    def excess(self, result: TrialResult) -> float:
+        """How far beyond the limit, zero where it fits, infinite where it was not measured."""
+        value = result.metrics.get(self.metric, math.nan)
+        if not math.isfinite(value):
+            return math.inf
+        return max(0.0, self.bound - value if self.is_lower else value - self.bound)
+
+    def reason(self, result: TrialResult) -> str:
+        """Why ``result`` does not fit: ``params 5,000 > 2,000``."""
+        value = result.metrics.get(self.metric, math.nan)
+        if not math.isfinite(value):
+            return f"{self.metric} was not measured"
+        sign = "<" if self.is_lower else ">"
+        said = f"{self.metric} {number_words(value)} {sign} {number_words(self.bound)}"
+        return f"{said} ({self.source})" if self.source else said
+
+    @property
+    def source(self) -> str:
+        """Where the bound comes from, unless it was given as it stands."""
+        if self.teacher is not None:
+            distance = number_words(round(self.teacher - self.bound, 9))
+            return f"within {distance} of the teacher's {number_words(self.teacher)}"
+        return OWN_CONSTRAINT if self.is_own else ""
+
+    @property
+    def words(self) -> str:
+        """``max params 2,000``."""
+        return f"{'min' if self.is_lower else 'max'} {self.metric} {number_words(self.bound)}"
+
+
+def given_limits(
+    most: Mapping[Metric, float | None],
+    *,
+    min_accuracy: float | None = None,
+    within: float | None = None,
+    teacher_accuracy: float | None = None,
+    constraints: Limits | None = None,
+) -> list[Limit]:
+    """The limits that were given, then the sweep's own.
+
+    Raises:
+        ResultError: a limit is not a number, or the teacher's accuracy is needed and not known.
+    """
+    limits = [Limit(metric, bound) for metric, bound in most.items() if bound is not None]
+    if min_accuracy is not None:
+        limits.append(Limit("accuracy", min_accuracy, is_lower=True))
+    if within is not None:
+        limits.append(_within(within, teacher_accuracy))
+    for limit in limits:
+        if math.isnan(limit.bound):
+            raise ResultError(f"the limit of {limit.metric} is nan: it must be a number")
+    return [*limits, *_own(constraints or {})]
+
+
+def _within(distance: float, teacher_accuracy: float | None) -> Limit:
+    if teacher_accuracy is None or not math.isfinite(teacher_accuracy):
+        raise ResultError(
+            "--within is a distance from the teacher's validation accuracy, which this run does "
+            "not know: give --min-accuracy"
+        )
+    # Rounded, so that 0.99 - 0.01 is a limit that 0.98 meets.
+    bound = round(teacher_accuracy - distance, 12)
+    return Limit("accuracy", bound, is_lower=True, teacher=teacher_accuracy)
+
+
+def _own(constraints: Limits) -> Iterable[Limit]:
+    for metric, bounds in constraints.items():
+        for direction, bound in bounds.items():
+            if bound is not None:
+                yield Limit(metric, bound, is_lower=direction == "min", is_own=True)
+
+
+def number_words(value: float) -> str:
+    """A whole number with commas, another one with six decimals at most."""
+    return f"{value:,.0f}" if value == round(value) else f"{round(value, 6):,}"

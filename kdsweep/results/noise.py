@@ -1,0 +1,64 @@
+"""How sure a difference of two accuracies is, from what the records hold."""
+
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+
+from kdsweep.results.record import TrialResult
+from kdsweep.results.replicates import PointResult, deviation
+
+_MOST_EXAMPLES = 1_000_000
+_ENOUGH = 200
+"""Accuracies that differ: so many counts have no common divisor left."""
+_95_PERCENT = 1.96
+
+
+def validation_size(results: Iterable[TrialResult]) -> int | None:
+    """The number of validation examples: the least of which every accuracy is a whole share.
+
+    Those of all epochs count, so that it is the number itself after a few trials; before that it
+    may be a divisor, which makes noise look larger. None where there are no such accuracies.
+    """
+    seen: set[float] = set()
+    size = 1
+    for result in results:
+        if isinstance(result, PointResult) and len(result.trial_ids) > 1:
+            continue  # a mean is a share of another number
+        shares = [result.metrics.get("accuracy", math.nan), *(e.accuracy for e in result.epochs)]
+        for share in shares:
+            if share in seen or not 0 < share < 1:
+                continue
+            seen.add(share)
+            found = Fraction(share).limit_denominator(_MOST_EXAMPLES)
+            size = math.lcm(size, found.denominator)
+            if abs(float(found) - share) > 1e-13 or size > _MOST_EXAMPLES:
+                return None
+            if len(seen) == _ENOUGH:
+                return size
+    return size if seen else None
+
+
+def accuracy_noise(one: TrialResult, other: TrialResult, examples: int | None) -> float | None:
+    """What two accuracies may differ by through chance alone, in 95 of 100 cases.
+
+    It is 1.96 standard errors of their difference. Each is a share of ``examples`` drawn anew, by
+    A. Agresti and B. Caffo, The American Statistician 54 (2000) 280-288 (a success and a failure
+    are added to both); of replicates the standard error of their mean comes on top. Both students
+    are in truth judged on the same examples, which makes chance smaller: the number errs on the
+    side of caution. None where neither is known.
+    """
+    spreads = [_of_the_mean(result) for result in (one, other)]
+    if examples is None and None in spreads:
+        return None
+    variance = math.fsum(spread * spread for spread in spreads if spread is not None)
+    if examples is not None:
+        for result in (one, other):
+            share = (result.metrics["accuracy"] * examples + 1) / (examples + 2)
+            variance += share * (1 - share) / (examples + 2)
+    return _95_PERCENT * math.sqrt(variance)
+
+
+def _of_the_mean(result: TrialResult) -> float | None:
+    """The standard error of the mean over replicates; none where there is one trial only."""
+    spread, num = deviation(result, "accuracy"), len(result.trial_ids)
+    return None if spread is None or not math.isfinite(spread) else spread / math.sqrt(num)

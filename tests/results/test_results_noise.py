@@ -1,0 +1,74 @@
+import math
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from run_records import trial_result
+
+from kdsweep.results.noise import accuracy_noise, validation_size
+from kdsweep.results.replicates import merged
+
+
+def student(number, accuracy, *, epochs=(), **more):
+    return trial_result(number, metrics={"accuracy": accuracy}, epochs=epochs, **more)
+
+
+def test_the_size_is_the_least_of_which_all_are_whole_shares():
+    assert validation_size([student(0, 354 / 359)]) == 359
+    assert validation_size([student(0, 1 / 2), student(1, 1 / 3)]) == 6
+    assert validation_size([student(0, 9_853 / 10_000)]) == 10_000
+
+
+def test_nothing_is_known_of_all_or_nothing_or_of_other_numbers():
+    assert validation_size([]) is None
+    assert validation_size([student(0, 1.0), student(1, 0.0)]) is None
+    assert validation_size([student(0, 1 / math.pi)]) is None
+    assert validation_size([student(0, math.nan)]) is None
+
+
+def test_accuracies_of_epochs_count():
+    first = {"epoch": 1, "accuracy": 1 / 3, "loss": 1.0, "lr": 0.1, "seconds": 1.0}
+    assert validation_size([student(0, 1 / 2, epochs=[first])]) == 6
+
+
+def test_a_mean_is_a_share_of_something_else():
+    point = merged([
+        student(i, share, point=0, replicate=i, replicates=2) for i, share in enumerate((0.5, 0.75))
+    ])  # fmt: skip
+    assert point.metrics["accuracy"] == 0.625
+    assert validation_size([point]) is None
+
+
+@given(st.integers(2, 5000), st.data())
+def test_the_size_found_divides_the_true_one(size, data):
+    counts = data.draw(st.lists(st.integers(1, size - 1), min_size=1, max_size=9))
+    found = validation_size([student(i, count / size) for i, count in enumerate(counts)])
+    assert size % found == 0
+    assert all((Fraction(count, size) * found).denominator == 1 for count in counts)
+
+
+def test_noise_by_hand():
+    # Half of 98, with a success and a failure more: 50 of 100 each. 2 * 0.25 / 100 = 0.005.
+    half = student(0, 0.5)
+    assert accuracy_noise(half, half, 98) == pytest.approx(1.96 * math.sqrt(0.005))
+    assert accuracy_noise(half, half, None) is None
+    # All of 98: 99 of 100, 0.0099 / 100: chance does not end at the edge.
+    assert accuracy_noise(student(0, 1.0), half, 98) == pytest.approx(
+        1.96 * math.sqrt(0.000099 + 0.0025)
+    )
+
+
+def test_noise_of_replicates_by_hand():
+    # 0.4 and 0.6: deviation sqrt(0.02), standard error of their mean 0.1.
+    pairs = [
+        merged([
+            student(2 * p + i, share, point=p, replicate=i, replicates=2)
+            for i, share in enumerate((0.4, 0.6))
+        ])
+        for p in range(2)
+    ]  # fmt: skip
+    assert accuracy_noise(*pairs, None) == pytest.approx(1.96 * math.sqrt(0.02))
+    assert accuracy_noise(*pairs, 98) == pytest.approx(1.96 * math.sqrt(0.025))
+    # Of one trial alone nothing is known but by the number of examples.
+    assert accuracy_noise(pairs[0], student(9, 0.5), None) is None
