@@ -1,7 +1,8 @@
 """Size against quality in plain characters, for a terminal or a log."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from kdsweep.report.axes import LABELS, Axes, axes_of, focus, short
 from kdsweep.results.pareto import Objectives
@@ -12,6 +13,10 @@ _FRONT, _CONTROL, _BEATEN, _TEACHER = "●", "◆", "·", "★"
 _GUTTER = 7
 
 
+Mark = tuple[float, float, str]
+"""Where a character goes, in the units of the axes."""
+
+
 def text_plot(
     results: Sequence[TrialResult],
     front: Sequence[TrialResult],
@@ -20,18 +25,32 @@ def text_plot(
     teacher: dict[str, float] | None = None,
     width: int = 76,
     height: int = 12,
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """``height`` lines of at most ``width`` characters; empty where there is nothing to draw yet.
 
     Replicates are one mark, at their mean. Trials far below the front are left out, so that the
-    front fills the picture.
+    front fills the picture. ``names`` are characters for members of the front, by their ids.
     """
     axes = axes_of(objectives)
-    marks = _marks(results, front, axes, teacher)
+    marks = _marks(results, front, axes, teacher, names)
+    ends = dict.fromkeys([*names.values()][:: max(1, len(names) - 1)])
+    legend = f"{'-'.join(ends) or _FRONT} front {_CONTROL} control {_BEATEN} other"
+    legend += f" {_TEACHER} teacher" if teacher else ""
+    return drawn(marks, axes, legend, background=_BEATEN, width=width, height=height)
+
+
+def drawn(
+    marks: Sequence[Mark], axes: Axes, legend: str, *, background: str, width: int, height: int
+) -> str:
+    """Marks between axes with numbers, the last of those in one place on top.
+
+    Those of the character ``background`` may lie outside.
+    """
     if not marks:
         return ""
     every_y = [y for _, y, _ in marks]
-    low, high = focus([y for _, y, mark in marks if mark != _BEATEN], every_y)
+    low, high = focus([y for _, y, mark in marks if mark != background], every_y)
     # No room is needed around a character, so that the numbers are those of real trials.
     inside = [y for y in every_y if low <= y <= high]
     low, high = min(inside), max(inside)
@@ -50,7 +69,7 @@ def text_plot(
         value = high - (high - low) * i / (lines - 1)
         label = f"{value:{_GUTTER - 2}.4g}" if i in labelled else " " * (_GUTTER - 2)
         body.append(f"{label} │{''.join(line_of_marks)}".rstrip())
-    return "\n".join([*body, *_below(left, right, columns, axes, bool(teacher))])
+    return "\n".join([*body, *_below(left, right, columns, axes, legend)])
 
 
 def _marks(
@@ -58,15 +77,18 @@ def _marks(
     front: Sequence[TrialResult],
     axes: Axes,
     teacher: dict[str, float] | None,
-) -> list[tuple[float, float, str]]:
+    names: Mapping[str, str],
+) -> list[Mark]:
     """Points with their characters, the most important last: it is the one left on top."""
     on_front = {result.trial_id for result in front}
-    marks: list[tuple[int, tuple[float, float, str]]] = []
+    marks: list[tuple[int, Mark]] = []
     for result in by_point(results):
         point = axes.point(result.metrics)
         if point is None or result.role == "teacher" or result.status != "complete":
             continue
-        if result.role == "control":
+        if result.trial_id in names:
+            marks.append((2, (*point, names[result.trial_id])))
+        elif result.role == "control":
             marks.append((1, (*point, _CONTROL)))
         elif result.trial_id in on_front:
             marks.append((2, (*point, _FRONT)))
@@ -84,14 +106,12 @@ def _x_range(values: Sequence[float]) -> tuple[float, float]:
     return (left, right) if right - left > 0.05 else (left - 0.1, right + 0.1)
 
 
-def _below(left: float, right: float, columns: int, axes: Axes, teacher: bool) -> list[str]:
+def _below(left: float, right: float, columns: int, axes: Axes, legend: str) -> list[str]:
     """The axis with three numbers, then what is what."""
     texts = [short(10**at) for at in (left, (left + right) / 2, right)]
     room = columns - sum(len(text) for text in texts)
     gap = " " * max(1, room // 2)
     margin = " " * (_GUTTER - 1)
-    legend = f"{_FRONT} front {_CONTROL} control {_BEATEN} other"
-    legend += f" {_TEACHER} teacher" if teacher else ""
     return [
         f"{margin}└{'─' * columns}",
         f"{margin} {texts[0]}{gap}{texts[1]}{' ' * max(1, room - len(gap))}{texts[2]}",

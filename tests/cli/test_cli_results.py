@@ -87,7 +87,22 @@ def test_front_as_csv(runs):
     lines = run("front", runs / "digits", "--csv").stdout.splitlines()
     assert lines[0].startswith("number,trial_id,name,role,status,student,strategy,accuracy,")
     assert [line.split(",")[0] for line in lines[1:]] == ["1", "2"]
-    assert refusal("front", runs / "digits", "--csv", "--json") == "give --json or --csv, not both"
+    assert refusal("front", runs / "digits", "--csv", "--json") == (
+        "give one of --json, --csv and --plot"
+    )
+
+
+def test_front_as_a_large_plot_alone(runs):
+    lines = run("front", runs / "digits", "--plot").stdout.splitlines()
+    assert lines[0] == "digits: 2 on the front of 3 complete trials"
+    assert lines[-2:] == [
+        "  a  t1   1,000  80.00%  cnn w8, kd",
+        "  b  t2  20,000  95.00%  cnn w8, kd",
+    ]
+    # 24 lines of a picture, above and below it an empty one.
+    assert len(lines) == 1 + 1 + 24 + 1 + 2
+    assert "a-b front ◆ control · other ★ teacher" in lines[-4]
+    assert max(map(len, lines)) <= 80
 
 
 def test_front_of_a_run_whose_trials_miss_the_constraints(runs):

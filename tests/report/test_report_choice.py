@@ -141,6 +141,6 @@ def test_the_row_of_no_choice_says_what_to_relax():
     assert row["relax"] == [
         {
             "trial_id": "t0002",
-            "limits": [{"metric": "accuracy", "min": 0.979, "of": "teacher", "bound": 0.0101}],
+            "limits": [{"metric": "accuracy", "min": 0.979, "of": "teacher", "bound": 0.01}],
         }
     ]
