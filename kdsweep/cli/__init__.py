@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from kdsweep import __version__
-from kdsweep.cli import check, failing, front, going_on, jobs, listing, run, select, sync, ui
+from kdsweep.cli import (
+    check,
+    compare,
+    failing,
+    front,
+    going_on,
+    jobs,
+    listing,
+    run,
+    select,
+    sync,
+    ui,
+)
 from kdsweep.errors import KdsweepError, in_own_code
 from kdsweep.storage.objects import StorageError
 
@@ -23,6 +35,7 @@ Examples:
   kdsweep status runs/digits                     how it is doing
   kdsweep front runs/digits                      the best one for every size
   kdsweep select runs/digits --max-params 20000  the best one that fits
+  kdsweep compare runs/digits runs/digits-2      two sweeps side by side
   kdsweep ui                                     browse all trials in MLflow
   kdsweep COMMAND --help                         what a command takes
 
@@ -76,6 +89,7 @@ jobs.register(app)
 app.command("front")(front.show_front)
 app.command("list")(listing.list_runs)
 app.command("select")(select.select_student)
+app.command("compare")(compare.compare_runs)
 app.command("ui")(ui.serve_ui)
 app.command()(sync.sync)
 

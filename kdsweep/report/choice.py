@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from kdsweep.report.axes import short
 from kdsweep.report.labels import strategy_label, student_label
 from kdsweep.report.table import metric_text, value_text
-from kdsweep.results.knee import knee_distances, knee_objectives
+from kdsweep.results.knee import knee_distances
 from kdsweep.results.noise import accuracy_noise
-from kdsweep.results.pareto import SIZE_LIKE, Objectives
+from kdsweep.results.pareto import SIZE_LIKE, Objectives, size_and_quality
 from kdsweep.results.record import Metric, TrialResult
 from kdsweep.results.select import Choice, preferred_metric
 
@@ -137,7 +137,7 @@ def _knee_words(choice: Choice, chosen: TrialResult, facts: Facts) -> str:
 
 
 def _at(member: TrialResult, facts: Facts) -> str:
-    size, quality = knee_objectives(facts.objectives)
+    size, quality = size_and_quality(facts.objectives)
     values = [value_text(each, member.metrics.get(each)) for each in (size, quality)]
     return f"{member.trial_id} ({values[0]} {_UNITS[size]}, {values[1]})"
 

@@ -11,19 +11,8 @@ negative where the front bends away from the ideal corner.
 import math
 from collections.abc import Sequence
 
-from kdsweep.results.pareto import SIZE_LIKE, Objectives, front, size_objective
-from kdsweep.results.record import Metric, TrialResult
-
-
-def knee_objectives(objectives: Objectives) -> Objectives:
-    """The size and the quality that a knee is of: the first objective of each kind, size first.
-
-    Where there is none of a kind it is parameters, or accuracy.
-    """
-    size: Metric = size_objective(objectives) or "params"
-    others: list[Metric] = [metric for metric in objectives if metric not in SIZE_LIKE]
-    quality: Metric = others[0] if others else "accuracy"
-    return {size: "min", quality: objectives[quality] if others else "max"}
+from kdsweep.results.pareto import Objectives, front, size_and_quality
+from kdsweep.results.record import TrialResult
 
 
 def knee_distances(
@@ -34,7 +23,7 @@ def knee_distances(
     One or two members are ends: their distance is 0. A size that is not above 0 has no logarithm,
     and its trial takes no part.
     """
-    pair = knee_objectives(objectives)
+    pair = size_and_quality(objectives)
     size, quality = pair
     members = front([r for r in results if r.metrics.get(size, math.nan) > 0], pair)
     sign = -1.0 if pair[quality] == "max" else 1.0

@@ -155,6 +155,17 @@ def size_objective(objectives: Objectives) -> Metric | None:
     return next((metric for metric in objectives if metric in SIZE_LIKE), None)
 
 
+def size_and_quality(objectives: Objectives) -> Objectives:
+    """Of any number of objectives two: the first of each kind, the size (to be small) first.
+
+    Where there is none of a kind it is parameters, or accuracy.
+    """
+    size: Metric = size_objective(objectives) or "params"
+    others: list[Metric] = [metric for metric in objectives if metric not in SIZE_LIKE]
+    quality: Metric = others[0] if others else "accuracy"
+    return {size: "min", quality: objectives[quality] if others else "max"}
+
+
 def _minimised(result: TrialResult, metric: Metric, objectives: Objectives) -> float:
     value = result.metrics[metric]
     return -value if objectives[metric] == "max" else value

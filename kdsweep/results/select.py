@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from kdsweep.results.knee import knee_distances, knee_objectives
+from kdsweep.results.knee import knee_distances
 from kdsweep.results.limits import Limit, given_limits
-from kdsweep.results.pareto import Limits, Objectives, front
+from kdsweep.results.pareto import Limits, Objectives, front, size_and_quality
 from kdsweep.results.record import Metric, TrialResult
 from kdsweep.results.relaxing import Relaxation, advice
 from kdsweep.results.replicates import by_point
@@ -104,12 +104,12 @@ def preferred_metric(prefer: Prefer, objectives: Objectives) -> Metric:
     """What ranks students; of a knee the quality, by which those off the front are ranked."""
     if prefer == "latency":
         return "latency_ms"
-    return list(knee_objectives(objectives))[1] if prefer == "knee" else prefer
+    return list(size_and_quality(objectives))[1] if prefer == "knee" else prefer
 
 
 def _wanted(prefer: Prefer, objectives: Objectives) -> tuple[Metric, ...]:
     if prefer == "knee":
-        return tuple(knee_objectives(objectives))
+        return tuple(size_and_quality(objectives))
     return (preferred_metric(prefer, objectives),)
 
 

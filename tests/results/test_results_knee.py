@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_records import trial_result
 
-from kdsweep.results.knee import knee_distances, knee_objectives
+from kdsweep.results.knee import knee_distances
+from kdsweep.results.pareto import size_and_quality
 from kdsweep.results.select import select
 
 TWO = {"accuracy": "max", "params": "min"}
@@ -59,11 +60,11 @@ def test_a_front_that_bends_away_has_its_better_end_for_a_knee():
 
 
 def test_the_objectives_of_a_knee_are_a_size_and_a_quality():
-    assert knee_objectives(TWO) == {"params": "min", "accuracy": "max"}
-    assert knee_objectives({"loss": "min", "latency_ms": "min", "params": "min"}) == {
+    assert size_and_quality(TWO) == {"params": "min", "accuracy": "max"}
+    assert size_and_quality({"loss": "min", "latency_ms": "min", "params": "min"}) == {
         "latency_ms": "min", "loss": "min"
     }  # fmt: skip
-    assert knee_objectives({"accuracy": "max"}) == {"params": "min", "accuracy": "max"}
+    assert size_and_quality({"accuracy": "max"}) == {"params": "min", "accuracy": "max"}
 
 
 def test_of_a_loss_the_less_is_the_better():
