@@ -18,6 +18,7 @@ from kdsweep.cli import (
     run,
     select,
     sync,
+    trial,
     ui,
 )
 from kdsweep.errors import KdsweepError, in_own_code
@@ -84,6 +85,7 @@ def _root(
 
 app.command()(check.check)
 run.register(app)
+trial.register(app)
 going_on.register(app)
 jobs.register(app)
 app.command("front")(front.show_front)

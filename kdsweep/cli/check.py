@@ -12,6 +12,7 @@ from kdsweep.cli.own_code import own_code_lines
 from kdsweep.cli.place import results_at, taken
 from kdsweep.cli.saying import say
 from kdsweep.cli.wrapped import wrapped
+from kdsweep.results.at_hand import file_at_hand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +27,10 @@ _NEXT_LINE = "\n" + " " * 14
 
 def check(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A sweep file or trial file (YAML).")
+        Path,
+        typer.Argument(
+            metavar="FILE", parser=file_at_hand, help="A sweep file or trial file (YAML)."
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
     elsewhere: Annotated[

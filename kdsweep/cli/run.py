@@ -1,6 +1,5 @@
-"""``kdsweep run`` and ``trial``: the commands that train."""
+"""``kdsweep run``: a sweep from its beginning to its end."""
 
-import json
 import os
 import sys
 import time
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from kdsweep.errors import TrialError
     from kdsweep.results.meta import RunMeta
-    from kdsweep.results.record import EpochMetrics, TrialResult
+    from kdsweep.results.record import TrialResult
     from kdsweep.results.store import RunStore
     from kdsweep.sweep_file import Sweep
 
@@ -31,7 +30,7 @@ BEGAN = time.monotonic()
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C ended, as shells have it."""
 
-_RunsDir = Annotated[
+RunsDir = Annotated[
     str | None,
     typer.Option(
         "--runs-dir",
@@ -46,7 +45,7 @@ def run(
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the run; the sweep's own if not given.")
     ] = None,
-    runs_dir: _RunsDir = None,
+    runs_dir: RunsDir = None,
     address: Annotated[
         str | None, typer.Option("--address", help="A running Ray cluster: auto, or HOST:PORT.")
     ] = None,
@@ -90,87 +89,6 @@ def run(
         lambda: RunStore.create(directory, meta=meta, sweep_text=sweep.text),
         done=[],
     )
-
-
-def trial(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A trial file, or a sweep file: its trial.")
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
-    runs_dir: _RunsDir = None,
-    weights: Annotated[
-        Path | None, typer.Option("--weights", help="Write the student here (.safetensors).")
-    ] = None,
-    threads: Annotated[
-        int, typer.Option("--threads", min=1, help="Threads of torch on the CPU.")
-    ] = 1,
-) -> None:
-    """Train one trial in this process, without Ray.
-
-    Of a sweep file it takes the trial as written. Every trial of a sweep has its
-    own trial file, which gives the same numbers again on the same machine. It
-    runs on the GPU where there is one.
-
-    \b
-    Examples:
-      kdsweep trial search_spaces/digits.yaml
-      kdsweep trial runs/digits/trials/00007/trial.yaml --weights s.safetensors
-    """
-    from kdsweep.errors import SpecError, TrialError
-    from kdsweep.spec.trial import called
-    from kdsweep.storage.copies import root_at_hand, teachers_in
-    from kdsweep.sweep_file import load_trial, problems_without_gpu
-
-    if weights is not None and weights.suffix != ".safetensors":
-        raise SpecError(f"--weights: {str(weights)!r} is not allowed: must end in .safetensors")
-    spec = load_trial(file)
-    import torch
-
-    from kdsweep.train.loop import Verdict
-    from kdsweep.train.session import Session
-
-    torch.set_num_threads(threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    problems = problems_without_gpu([spec]) if device.type == "cpu" else []
-    if problems:
-        raise SpecError(problems, source=file)
-    session = Session(device=device, teachers=teachers_in(root_at_hand(runs_dir or "runs")))
-
-    def show(epoch: "EpochMetrics", who: str, epochs: int) -> Verdict:
-        terms = ", ".join(f"{name} {value:.4f}" for name, value in epoch.train.items())
-        typer.echo(
-            f"{who} {epoch.epoch}/{epochs}: accuracy {epoch.accuracy:.4f}, loss {epoch.loss:.4f} "
-            f"({terms}), {epoch.seconds:.2f} s",
-            err=as_json,
-        )
-        return Verdict.CONTINUE
-
-    def show_teacher(epoch: "EpochMetrics", name: str) -> Verdict:
-        return show(epoch, called(name), spec.all_teachers[name].training.epochs)
-
-    outcome = session.run(
-        spec,
-        lambda epoch: show(epoch, "epoch", spec.train.epochs),
-        weights=weights,
-        on_teacher=show_teacher,
-    )
-    for sentence in outcome.warnings:
-        typer.echo(f"warning: {sentence}", err=True)
-    if outcome.status == "failed" or outcome.no_room:
-        failed = TrialError(outcome.error or "the trial failed", source=file)
-        if outcome.traceback:
-            failed.add_note(outcome.traceback)
-        raise failed
-    if as_json:
-        typer.echo(json.dumps(outcome.plain(), indent=2))
-        return
-    for card in outcome.teachers:
-        typer.echo(f"{card['teacher'] + '_accuracy':16} {card['accuracy']:.6g}")
-    for name, value in outcome.metrics.items():
-        typer.echo(f"{name:16} {value:.6g}")
-    typer.echo(f"{'computed':16} {outcome.computed}")
-    if weights is not None:
-        typer.echo(f"{'weights':16} {weights}")
 
 
 @outlasting()
@@ -280,6 +198,5 @@ def _tracking_uri(sweep: "Sweep", root: Path) -> str | None:
 
 
 def register(app: typer.Typer) -> None:
-    """Put the commands of this file into the application."""
+    """Put the command of this file into the application."""
     app.command()(run)
-    app.command()(trial)

@@ -1,12 +1,14 @@
 """Runs by what people call them: a directory, or an address whose copy is brought up to date."""
 
+import re
 from pathlib import Path
 
 from kdsweep.errors import ResultError
 from kdsweep.results.holder import drives_here
 from kdsweep.results.mirror import refresh, runs_at
-from kdsweep.results.names import META_FILE
+from kdsweep.results.names import META_FILE, SWEEP_FILE, TRIAL_FILE, TRIALS
 from kdsweep.results.places import no_run_here
+from kdsweep.results.store import RunStore
 from kdsweep.storage.address import checked, is_address
 from kdsweep.storage.copies import TEACHERS, address_of_root, root_at_hand
 
@@ -41,6 +43,38 @@ def runs_at_hand(text: str) -> Path:
             return run_at_hand(text)
         up_to_date(root / name)
     return root
+
+
+def file_at_hand(text: str) -> Path:
+    """The trial file or sweep file that ``text`` names: a path, or an address in a run.
+
+    Raises:
+        ResultError: the address is of no such file, there is no such trial, or see
+            ``run_at_hand``.
+        SpecError: it is no address.
+    """
+    if not is_address(text):
+        return Path(text)
+    address = checked(text)
+    of_a_trial = re.fullmatch(rf"(.+)/{TRIALS}/([^/]+)/{re.escape(TRIAL_FILE)}", address)
+    if of_a_trial is not None:
+        store = RunStore.open(run_at_hand(of_a_trial[1]))
+        path = store.trial_file(of_a_trial[2])
+        if not path.is_file():
+            raise ResultError(f"has no trial {of_a_trial[2]!r}", source=store.place)
+        return path
+    run, _, name = address.rpartition("/")
+    if name != SWEEP_FILE:
+        raise ResultError(
+            f"is no file of a run: give RUN/{TRIALS}/ID/{TRIAL_FILE} or RUN/{SWEEP_FILE}",
+            source=text,
+        )
+    return run_at_hand(run) / SWEEP_FILE
+
+
+def root_of(file: Path) -> Path | None:
+    """The copy of a store's root that a file lies in; none where it lies elsewhere."""
+    return next((each for each in file.absolute().parents if address_of_root(each)), None)
 
 
 def up_to_date(directory: Path) -> None:

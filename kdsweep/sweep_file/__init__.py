@@ -24,6 +24,7 @@ from kdsweep.sweep_file.plan import (
 )
 from kdsweep.sweep_file.read import to_yaml
 from kdsweep.sweep_file.resolve import defaults, resolved
+from kdsweep.sweep_file.set_paths import parse_settings
 
 __all__ = [
     "CheckedTrial",
@@ -42,6 +43,7 @@ __all__ = [
     "load",
     "load_for_elsewhere",
     "load_trial",
+    "parse_settings",
     "plan",
     "problems_without_gpu",
     "resolved",

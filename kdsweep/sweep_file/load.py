@@ -24,6 +24,7 @@ from kdsweep.sweep_file.pairs import Pairing, pair_up
 from kdsweep.sweep_file.partial import Partial, partial
 from kdsweep.sweep_file.read import parse_yaml, read_text
 from kdsweep.sweep_file.resolve import defaults, resolved
+from kdsweep.sweep_file.set_paths import NO_SETTINGS, put_settings
 from kdsweep.sweep_file.stored import StoredPlan, most_epochs, plans, settled
 
 MANY_TRIALS = 1000
@@ -191,13 +192,15 @@ def _for_outputs(max_bytes: int | None) -> int | None:
     return None if max_bytes is None else max_bytes // 2
 
 
-def load_trial(path: str | Path) -> TrialSpec:
+def load_trial(path: str | Path, settings: Mapping[str, Any] = NO_SETTINGS) -> TrialSpec:
     """Read the trial of a sweep file, or of a trial file, and check it; the space is left alone.
+
+    ``settings`` are put into it first, by their dotted paths.
 
     Raises:
         SpecError: every problem of the trial.
     """
-    return _load_trial(Path(path), Fitting())
+    return _load_trial(Path(path), Fitting(), settings)
 
 
 def check_trial_file(path: str | Path, *, elsewhere: bool = False) -> CheckedTrial | None:
@@ -224,8 +227,11 @@ def check_trial_file(path: str | Path, *, elsewhere: bool = False) -> CheckedTri
     return CheckedTrial(trial, path, info, student, outputs)
 
 
-def _load_trial(path: Path, fitting: Fitting) -> TrialSpec:
+def _load_trial(
+    path: Path, fitting: Fitting, settings: Mapping[str, Any] = NO_SETTINGS
+) -> TrialSpec:
     raw, problems = _parse(read_text(path), path)
+    put_settings(raw, settings)
     of_a_sweep = set(raw) & (set(SweepSpec.model_fields) - set(TrialFile.model_fields))
     spec, more = _validated(SweepSpec if of_a_sweep else TrialFile, raw)
     problems += more
