@@ -8,6 +8,7 @@ import typer
 
 from kdsweep.cli.early import said_in
 from kdsweep.cli.saying import say, warn
+from kdsweep.cli.wrapped import wrapped_under
 from kdsweep.results.at_hand import run_at_hand, runs_at_hand
 
 if TYPE_CHECKING:
@@ -37,19 +38,23 @@ def status(
         typer.Argument(
             metavar="RUN",
             parser=run_at_hand,
-            help="A run's directory or address, or a job; all runs if not given.",
+            help="A run's directory or address, or a job; all that run if not given.",
         ),
     ] = None,
     runs_dir: Annotated[
         str, typer.Option("--runs-dir", help="Where the runs are, if none is named.")
     ] = "runs",
+    every: Annotated[
+        bool, typer.Option("--all", help="Also runs that have ended, if none is named.")
+    ] = False,
     address: JobsAddress = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
     """Say how a run is doing, who drives it, and what it trains now.
 
-    It reads the run directory alone, from any machine that sees it. A run whose
-    records say that it runs, but that nobody drives, has died: resume goes on.
+    Without a RUN it is of all that run now, or that have died: their records say
+    that they run, but nobody drives them (`kdsweep resume` goes on). It reads the
+    run directory alone, from any machine that sees it.
 
     \b
     Examples:
@@ -71,16 +76,35 @@ def status(
     )
     for problem in problems:
         warn(problem)
-    rows = [_row(store) for store in stores]
+    shown = stores if run is not None or every else [s for s in stores if _has_not_ended(s)]
+    rows = [_row(store) for store in shown]
     for row in rows:
         if row["job"] and (address is not None or (run is not None and row["driver"])):
             row["job"] |= _told_of(row["job"]["id"], address)
     if as_json:
         typer.echo(json.dumps(rows if run is None else rows[0], indent=1, allow_nan=False))
-    elif not rows:
-        typer.echo(f"no runs in {runs_dir}")
-    for row in rows if not as_json else ():
+        return
+    for row in rows:
         say("\n".join(status_lines(row)))
+    if told := _left_out(len(rows), len(stores), runs_dir):
+        say("\n".join(wrapped_under(told, indent=0)))
+
+
+def _has_not_ended(store: "RunStore") -> bool:
+    """Whether its records say that it runs, or somebody drives it all the same."""
+    return store.meta.status == "running" or store.is_held()
+
+
+def _left_out(shown: int, runs: int, runs_dir: str) -> str:
+    """That there is nothing to show, or that some runs are not shown; else nothing."""
+    ended = runs - shown
+    if not runs:
+        return f"no runs in {runs_dir}"
+    if not ended:
+        return ""
+    are = "1 run has" if ended == 1 else f"{ended} runs have"
+    none = "" if shown else f"no run in {runs_dir} is running; "
+    return f"{none}{are} ended: `kdsweep list` names them, `kdsweep status --all` shows them"
 
 
 def is_job(run: Path) -> bool:

@@ -8,7 +8,8 @@ from rich.console import Group, RenderableType
 from kdsweep.report.table import cell, plain_table
 from kdsweep.results.record import ENDED, TrialResult
 from kdsweep.results.store import RunStore
-from kdsweep.storage.address import is_address
+
+_BETWEEN = 2
 
 
 def run_row(
@@ -35,30 +36,44 @@ def run_row(
     }
 
 
-def run_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Rows of ``run_row`` for the terminal; the address of their store is above them, once."""
+def run_table(rows: Sequence[Mapping[str, Any]], *, width: int = 80) -> RenderableType:
+    """Rows of ``run_row`` for a terminal so wide; the place that all lie in is above them, once.
+
+    What no run has gets no column, and the time of day goes where the names need its room.
+    """
     table = plain_table()
-    addresses = {row["run"].rpartition("/")[0] for row in rows if is_address(row["run"])}
-    address = addresses.pop() if len(addresses) == 1 else None
+    places = {row["run"].rpartition("/")[0] for row in rows}
+    place = places.pop() if len(places) == 1 else ""
+    names = [row["run"].rpartition("/")[2] if place else row["run"] for row in rows]
+    columns = _columns(rows)
+    begun = [row["created"][:16].replace("T", " ") for row in rows]
+    needed = sum(_BETWEEN + max(map(len, column)) for column in (names, begun))
+    needed += sum(_BETWEEN + max(map(len, (title, *texts))) for title, texts in columns.items())
+    if needed > width:
+        begun = [each[:10] for each in begun]
     table.add_column("run", overflow="fold")
-    table.add_column("status")
-    for title in ("trials", "pruned", "failed", "front", "best"):
-        table.add_column(title, justify="right", no_wrap=True)
+    for title in columns:
+        table.add_column(title, justify="left" if title == "status" else "right", no_wrap=True)
     table.add_column("begun", no_wrap=True)
-    for row in rows:
-        best = row["best_accuracy"]
-        table.add_row(
-            cell(row["run"] if address is None else row["run"].rpartition("/")[2]),
-            row["status"],
-            _of(row["complete"], row["planned"]),
-            str(row["pruned"] or ""),
-            str(row["failed"] or ""),
-            str(row["front_size"]),
-            "" if best is None else f"{100 * best:.2f}%",
-            cell(row["created"][:16].replace("T", " ")),
-        )
+    for number, name in enumerate(names):
+        cells = (texts[number] for texts in columns.values())
+        table.add_row(cell(name), *map(cell, cells), cell(begun[number]))
     # Not as the table's own title, which is folded where the table is narrow.
-    return table if address is None else Group(cell(f"in {address}"), table)
+    return Group(cell(f"in {place}"), table) if place else table
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Titles and texts between the name of a run and its date."""
+    bests = (row["best_accuracy"] for row in rows)
+    columns = {
+        "status": [row["status"] for row in rows],
+        "trials": [_of(row["complete"], row["planned"]) for row in rows],
+        "pruned": [str(row["pruned"] or "") for row in rows],
+        "failed": [str(row["failed"] or "") for row in rows],
+        "front": [str(row["front_size"]) for row in rows],
+        "best": ["" if best is None else f"{100 * best:.2f}%" for best in bests],
+    }
+    return {title: texts for title, texts in columns.items() if any(texts)}
 
 
 def _of(ended: int, planned: int | None) -> str:

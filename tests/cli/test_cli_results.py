@@ -143,6 +143,52 @@ def test_list(runs):
     assert found["best_accuracy"] == 0.95
 
 
+def test_list_takes_its_directory_either_way(runs):
+    assert run("list", "--runs-dir", runs).stdout == run("list", runs).stdout
+    assert refusal("list", runs, "--runs-dir", runs) == (
+        "give ROOT or --runs-dir, not both: they are the same"
+    )
+
+
+def test_list_names_the_directory_once_and_fits_80_columns(runs):
+    for name in ("a-name-of-some-length-that-says-much", "b"):
+        meta = RunStore.open(runs / "digits").meta.model_copy(update={"name": name})
+        store = RunStore.create(runs / name, meta=meta, sweep_text="")
+        store.write(trial(1, 0.8, 100, status="pruned"))
+    lines = run("list", runs).stdout.splitlines()
+    assert lines[0] == f"in {runs}" or runs.name in lines[0]
+    table = [line for line in lines if "complete" in line]
+    assert sorted(line.split()[0] for line in table) == [
+        "a-name-of-some-length-that-says-much"[: len(table[0].split()[0])], "b", "digits"
+    ]  # fmt: skip
+    # The names need the room of the time of day.
+    assert all(line.split()[-1] == "2026-11-21" for line in table)
+    assert max(map(len, lines[2:])) <= 80
+
+
+def test_status_shows_what_runs_and_counts_the_rest(runs):
+    meta = RunStore.open(runs / "digits").meta.model_copy(update={"status": "running"})
+    store = RunStore.create(runs / "second", meta=meta, sweep_text="")
+    one_has_ended = (
+        "1 run has ended: `kdsweep list` names them, `kdsweep status --all` shows them\n"
+    )
+    with store.hold():
+        said = run("status", "--runs-dir", runs).stdout
+        assert said.startswith(f"{runs / 'second'}: running\n")
+        assert said.endswith(one_has_ended)
+        assert str(runs / "digits") not in said
+    # One that has died is not forgotten.
+    assert f"{runs / 'second'}: died" in run("status", "--runs-dir", runs).stdout
+    everything = run("status", "--runs-dir", runs, "--all").stdout
+    assert f"{runs / 'digits'}: complete\n" in everything
+    assert "--all" not in everything
+    store.update_meta(status="complete")
+    said = " ".join(run("status", "--runs-dir", runs).stdout.split())
+    assert said.startswith(f"no run in {runs} is running; 2 runs have ended: `kdsweep list`")
+    assert json.loads(run("status", "--runs-dir", runs, "--json").stdout) == []
+    assert len(json.loads(run("status", "--runs-dir", runs, "--json", "--all").stdout)) == 2
+
+
 def test_list_tells_a_running_sweep_from_one_whose_driver_is_gone(runs):
     store = RunStore.open(runs / "digits")
     store.update_meta(status="running")
