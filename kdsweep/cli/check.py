@@ -3,11 +3,11 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsweep.cli import check_computing, check_stored
+from kdsweep.cli import check_computing, check_stored, check_students
 from kdsweep.cli.own_code import own_code_lines
 from kdsweep.cli.place import results_at, taken
 from kdsweep.cli.saying import say
@@ -15,9 +15,9 @@ from kdsweep.cli.wrapped import wrapped
 from kdsweep.results.at_hand import file_at_hand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from kdsweep.sweep_file import Measured, Plan, Sweep
+    from kdsweep.sweep_file import Plan, Sweep
     from kdsweep.sweep_file.pairs import Pairing
     from kdsweep.sweep_file.plan import Resources
 
@@ -113,8 +113,7 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
         f"  teacher     {plan.teacher.replace('; ', _NEXT_LINE)}",
         f"  space       {_counted(plan.num_dimensions, 'dimension')}, "
         f"{plan.num_conditional} of them conditional",
-        f"  students    {_described(plan.smallest)}",
-        f"              {_described(plan.largest)}",
+        *check_students.lines(plan.smallest, plan.largest),
         f"  objectives  {objectives}",
         f"  trials      {_trials(plan, times, sweep.sampler.name)} + {_controls(plan)}",
         f"  sampler     {sweep.sampler.name}: {sweep.sampler.why}",
@@ -218,14 +217,6 @@ def rung_words(sweep: "Sweep", plan: "Plan") -> str:
     return f"none: {why}"
 
 
-def setting_words(settings: "Mapping[str, Any]") -> list[str]:
-    """Each setting with its value, nested ones by dotted path; without those that are null."""
-    from kdsweep.report.labels import flatten, value_words
-
-    flat = flatten(settings).items()
-    return [f"{path}={value_words(value)}" for path, value in flat if value != "null"]
-
-
 def clash_lines(pairing: "Pairing") -> list[str]:
     """Which pairs of networks and strategies of a sweep cannot be trained, a few of them."""
     if not pairing.clashes:
@@ -283,11 +274,6 @@ def _controls(plan: "Plan") -> str:
     if not plan.controls:
         return "no controls (there are no training data)"
     return f"{_counted(len(plan.controls), 'control')} ({', '.join(plan.controls)})"
-
-
-def _described(student: "Measured") -> str:
-    words = " ".join((student.component.name, *setting_words(student.component.settings)))
-    return f"{student.params:>12,} params, {student.macs:>15,} multiply-adds  {words}"
 
 
 def _counted(number: int, noun: str) -> str:

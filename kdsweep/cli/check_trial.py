@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from kdsweep.cli import check_computing, check_stored
-from kdsweep.cli.check import setting_words
+from kdsweep.cli.check_students import setting_words
 from kdsweep.cli.own_code import own_code_lines
 from kdsweep.cli.wrapped import wrapped
 

@@ -1,6 +1,7 @@
 """``kdsweep logs``: what a run, its Ray job or one of its trials has said."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -141,10 +142,30 @@ def _trial_text(run: Path, trial: str) -> str:
         names = {f"/{name}/{RESULT_FILE}" for name in (trial, trial.zfill(5))}
         if damaged := [each for each in store.problems if any(name in each for name in names)]:
             raise ResultError(f"{damaged[0]}; `kdsweep resume {store.place}` trains it again")
+        if aside := _set_aside(run, (trial, trial.zfill(5))):
+            raise ResultError(
+                f"the record of trial {trial!r} could not be read when the sweep went on, and "
+                f"another is trained in its place; what there was of it is in {aside}",
+                source=store.place,
+            )
         ids = sorted(results)
         have = f"{len(ids)} of them, {ids[0]} to {ids[-1]}" if ids else "none yet"
         raise ResultError(f"has no trial {trial!r} (have: {have})", source=run)
     return "".join(f"{line}\n" for line in _trial_lines(found))
+
+
+def _set_aside(run: Path, names: tuple[str, str]) -> str:
+    """Where the directories of a trial are that was set aside; empty if it was not."""
+    from kdsweep.results.names import DAMAGED
+    from kdsweep.storage.copies import name_of
+    from kdsweep.storage.sizes import folders_in
+
+    # The second of a name has a number after it.
+    found = [
+        each for each in folders_in(run / DAMAGED) if re.sub(r"-\d+$", "", each) in names
+        or each in names
+    ]  # fmt: skip
+    return " and ".join(name_of(run / DAMAGED / each) for each in sorted(found))
 
 
 def _trial_lines(result: "TrialResult") -> list[str]:

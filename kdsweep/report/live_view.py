@@ -14,6 +14,7 @@ from kdsweep.errors import printable
 from kdsweep.report.labels import clock_words, strategy_label, student_label
 from kdsweep.report.table import metric_text
 from kdsweep.report.text_plot import text_plot
+from kdsweep.report.trial_line import shortened
 from kdsweep.results.pareto import Objectives
 from kdsweep.results.record import EpochMetrics, Status, TrialResult
 from kdsweep.results.replicates import Gathering
@@ -97,7 +98,7 @@ def render(state: SweepState, *, width: int, height: int) -> RenderableType:
     if state.planned is not None:
         parts.append(_bar(state, state.planned, width))
     if state.running:
-        parts.append(_running(state))
+        parts.append(_running(state, width))
     plot_height = min(14, height - len(state.running) - 8)
     if state.front and plot_height >= 8:
         parts += [_best(state), Text(_plot(state, min(width, 100) - 1, plot_height))]
@@ -126,18 +127,23 @@ def _bar(state: SweepState, planned: int, width: int) -> Table:
     return line
 
 
-def _running(state: SweepState) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
+def _running(state: SweepState, width: int) -> Table:
+    rows = []
     for trial_id, name in list(state.running.items())[:_MOST_RUNNING]:
-        epoch, accuracy = "", ""
+        said = ["", "", ""]
         if trial_id in state.running_epochs:
             metrics, epochs = state.running_epochs[trial_id]
-            epoch = f"epoch {metrics.epoch}/{epochs}"
-            accuracy = f"accuracy {100 * metrics.accuracy:.1f}%"
-        table.add_row(Text("▸", style="cyan"), Text(name), epoch, accuracy)
+            said = [f"epoch {metrics.epoch}/{epochs}", f"accuracy {100 * metrics.accuracy:.1f}%",
+                    f"lr {metrics.lr:.3g}"]  # fmt: skip
+        rows.append(["▸", trial_id, name, *said])
+    others = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    room = width - sum(others[:2] + others[3:]) - 2 * len(others)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for mark, trial_id, name, *said in rows:
+        table.add_row(Text(mark, style="cyan"), trial_id, Text(shortened(name, room)), *said)
     more = len(state.running) - _MOST_RUNNING
     if more > 0:
-        table.add_row("", f"and {more} more")
+        table.add_row("", "", f"and {more} more")
     return table
 
 
@@ -147,7 +153,8 @@ def _best(state: SweepState) -> Text:
     for result in state.front[::-1][:_MOST_BEST]:
         values = ", ".join(f"{metric} {metric_text(result, metric)}" for metric in state.objectives)
         lines.append(f"● {student_label(result)} {strategy_label(result)}: {values}")
-    return Text(printable("\n".join(lines)), style="green")
+    text = printable("\n".join(lines))
+    return Text(text, style="green", no_wrap=True, overflow="ellipsis")
 
 
 def _plot(state: SweepState, width: int, height: int) -> str:

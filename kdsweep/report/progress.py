@@ -11,7 +11,7 @@ from rich.live import Live
 
 from kdsweep.errors import printable
 from kdsweep.report.live_view import SweepState, render
-from kdsweep.report.table import value_text
+from kdsweep.report.trial_line import trial_line
 from kdsweep.results.pareto import Objectives
 from kdsweep.results.record import EpochMetrics, TrialResult
 
@@ -79,8 +79,11 @@ class Progress:
         """A trial has ended, one way or another, and this is the front with it."""
         with self._lock:
             self._state.end(result, front)
-            line = printable(_line(self._state, result))
-        self._show.trial(line, result)
+            line = trial_line(
+                result, self._state.objectives, front,
+                counted=_counted(self._state), width=self._console.width,
+            )  # fmt: skip
+        self._show.trial(printable(line), result)
 
     def message(self, text: str) -> None:
         """A line for the person to read, kept on the screen."""
@@ -158,19 +161,7 @@ class _LiveShow:
         self._console.print(text, markup=False, highlight=False)
 
 
-def _line(state: SweepState, result: TrialResult) -> str:
-    """``[ 3/42] complete  kd w8  params 2,784  accuracy 93.10%  1.2 s  front 4``."""
+def _counted(state: SweepState) -> str:
+    """`` 3/42``: how many trials have ended, of how many."""
     of = "" if state.planned is None else f"/{state.planned}"
-    width = max(0, len(of) - 1)
-    parts = [f"[{state.done:{width}}{of}] {result.status:<8}  {result.label}"]
-    if result.status == "failed":
-        parts.append(" ".join((result.error or "no reason given").split()))
-    else:
-        parts += [
-            f"{metric} {value_text(metric, result.metrics[metric])}"
-            for metric in state.objectives
-            if metric in result.metrics
-        ]
-    if result.status == "pruned":
-        parts.append(f"epoch {len(result.epochs)}/{result.trial['train']['epochs']}")
-    return "  ".join([*parts, f"{result.seconds:.1f} s", f"front {len(state.front)}"])
+    return f"{state.done:{max(0, len(of) - 1)}}{of}"

@@ -62,7 +62,7 @@ def run(
         TrialError: the sweep cannot make progress, or its teacher could not be made.
     """
     began = time.monotonic() if began is None else began
-    progress.phase("starting Ray")
+    progress.phase("starting Ray" if sweep.spec.cluster.address is None else "joining Ray")
     has_begun = False
     try:
         with hushed(), interruptible() as renewed, full_disks_in_words():

@@ -228,7 +228,8 @@ class Watch:
                     f"accuracy {last['accuracy']:.3f}"
                 )
             elif lanes_are_up:
-                self._progress.phase("data" if self._trial.teacher is None else "teacher")
+                teacher = "" if self._trial.teacher is None else " and the teacher"
+                self._progress.phase(f"preparing the data{teacher}")
             return
         self._teacher_pending = False
         self._journal.warn(outcome.get("warnings") or ())

@@ -20,11 +20,11 @@ from kdsweep.sweep_file.plan import (
     check_room,
     lacking_a_gpu,
     plan,
-    teacher_words,
 )
 from kdsweep.sweep_file.read import to_yaml
 from kdsweep.sweep_file.resolve import defaults, resolved
 from kdsweep.sweep_file.set_paths import parse_settings
+from kdsweep.sweep_file.teachers_said import teacher_words
 
 __all__ = [
     "CheckedTrial",

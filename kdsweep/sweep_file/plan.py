@@ -7,13 +7,14 @@ from math import floor
 import torch
 
 from kdsweep.errors import SpecError
-from kdsweep.spec import ClusterSpec, TeacherSpec, TrialSpec
+from kdsweep.spec import ClusterSpec, TrialSpec
 from kdsweep.spec.rungs import rung_epochs
 from kdsweep.sweep_file.changes import put
 from kdsweep.sweep_file.computing import problems_without_gpu
 from kdsweep.sweep_file.controls import controls
 from kdsweep.sweep_file.fit import Measured
 from kdsweep.sweep_file.load import Sweep
+from kdsweep.sweep_file.teachers_said import varied_teacher_words
 
 MOST_WORKERS_ON_A_GPU = 4
 """Unless the file says otherwise: each holds half a gigabyte of the GPU before it trains."""
@@ -87,7 +88,7 @@ def plan(sweep: Sweep, *, machine: Machine | None = None) -> Plan:
         num_trials=sweep.num_trials,
         replicates=search.replicates,
         grid_points_left_out=left_out,
-        teacher=teacher_words(sweep.spec.trial),
+        teacher=varied_teacher_words([sweep.spec.trial, *at_corners(sweep)]),
         rungs=rung_epochs(sweep.spec.trial.train, rungs) if rungs is not None else (),
         resources=resources(sweep.spec.cluster, machine or this_machine()),
     )
@@ -171,18 +172,3 @@ def _shared(gpus: int, workers: int) -> float:
         return 0.0
     per_gpu = min(-(-workers // gpus), MOST_WORKERS_ON_A_GPU)
     return 1.0 / per_gpu
-
-
-def teacher_words(trial: TrialSpec) -> str:
-    """Where each teacher comes from; with their names where there are several."""
-    each = {name: _teacher(teacher) for name, teacher in trial.all_teachers.items()}
-    if len(each) > 1:
-        return "; ".join(f"{name}: {words}" for name, words in each.items())
-    return next(iter(each.values()), "none")
-
-
-def _teacher(teacher: TeacherSpec) -> str:
-    if teacher.weights is not None:
-        return f"{teacher.model.name}, loaded from {teacher.weights}"
-    num = teacher.training.epochs
-    return f"{teacher.model.name}, trained first for {num} epoch{'' if num == 1 else 's'}"

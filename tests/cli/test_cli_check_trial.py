@@ -7,7 +7,7 @@ from calling import run
 
 from kdsweep.spec import TrialSpec
 from kdsweep.sweep_file import resolved, to_yaml
-from kdsweep.sweep_file.plan import teacher_words
+from kdsweep.sweep_file.teachers_said import teacher_words
 
 TRIAL = {
     "data": "digits",

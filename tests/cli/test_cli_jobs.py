@@ -217,6 +217,19 @@ def test_logs_of_a_trial_that_failed(store, capsys):
     ]
 
 
+def test_logs_of_a_trial_that_was_set_aside_name_where_it_is(store, capsys):
+    for name in ("00001", "00001-2", "00011"):
+        (store.directory / "damaged" / name).mkdir(parents=True)
+    assert run("logs", "runs/small", "--trial", "1") == 2
+    assert capsys.readouterr().err == (
+        "error: runs/small: the record of trial '1' could not be read when the sweep went on, "
+        "and another is trained in its place; what there was of it is in "
+        "runs/small/damaged/00001 and runs/small/damaged/00001-2\n"
+    )
+    assert run("logs", "runs/small", "--trial", "2") == 2
+    assert "has no trial '2'" in capsys.readouterr().err
+
+
 def test_of_a_job_whose_cluster_is_gone_the_log_is_still_printed(store, capsys):
     (store.directory / "logs").mkdir()
     (store.directory / "logs" / "driver.log").write_text("one\ntwo\n")

@@ -48,8 +48,8 @@ def test_plain_output_is_a_line_per_trial():
         progress.message("MLflow [red] is down")
     assert console.file.getvalue().splitlines() == [
         "starting Ray",
-        "[ 1/12] complete  kd w1  accuracy 90.00%  params 101  1.2 s  front 1",
-        "[ 2/12] failed    kd w2  net.py, line 3: RuntimeError: [x] bad shape  1.2 s  front 1",
+        "[ 1/12] complete  t1  kd w1  90.00%  101 params  front  1.2 s",
+        "[ 2/12] failed    t2  kd w2  net.py, line 3: RuntimeError: [x] bad shape  1.2 s",
         "MLflow [red] is down",
     ]
 
@@ -85,7 +85,7 @@ def test_live_display_shows_counts_lanes_and_front(monkeypatch):
     # Two trials in ten seconds, four to go: twenty seconds.
     assert "digits  2/6 done, 1 running, 1 failed, front 1  10s, about 20s left" in text
     assert "searching" in text
-    assert "▸  kd w3  epoch 7/20  accuracy 87.5%" in text
+    assert "▸  t3  kd w3  epoch 7/20  accuracy 87.5%  lr 0.1" in text
     assert "● cnn kd: accuracy 90.00%, params 101" in text
     assert "validation accuracy [%]" in text
     assert "kd w2" not in text
@@ -113,8 +113,27 @@ def test_live_display_runs_and_leaves_failures_on_the_screen():
         progress.trial_ended(ended(1, status="failed", error="out of memory"), [])
         progress.message("a word")
     text = console.file.getvalue()
-    assert "[1/2] failed    kd w1  out of memory" in text
+    assert "[1/2] failed    t1  kd w1  out of memory" in text
     assert "a word" in text
+
+
+LONG = "kd+attention_transfer w8 d1 s1 h16 T2.7 a0.83 attention_transfer.weight=0.0197"
+
+
+def test_no_line_of_the_live_display_is_wider_than_the_terminal():
+    console = plain(force_terminal=True, height=40)
+    progress = Progress("digits", 500, TWO, console)
+    progress.trial_started("00007", LONG)
+    progress.trial_started("00008", f"{LONG} (2/3)")
+    progress.trial_epoch("00007", epoch(7, 0.875), 20)
+    member = ended(3).model_copy(
+        update={"trial": {"student": {"name": "mine:" + "N" * 99}, "strategy": {"name": "kd"}}}
+    )
+    progress.trial_ended(member, [member])
+    lines = shown(progress).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "  epoch 7/20  accuracy 87.5%  lr 0.1" in next(line for line in lines if "00007" in line)
+    assert "… (2/3)" in next(line for line in lines if "00008" in line)
 
 
 def test_many_threads_at_once_lose_nothing():
@@ -151,7 +170,7 @@ def test_replicates_are_trials_in_the_counts_and_one_point_in_the_picture():
     progress.trial_started("t3", second.label)
     progress.trial_ended(first, [])
     assert "validation accuracy" not in shown(progress)
-    assert "▸  kd w3 (2/2)" in shown(progress)
+    assert "▸  t3  kd w3 (2/2)" in shown(progress)
     progress.trial_ended(second, front([first, second], TWO))
     text = shown(progress)
     assert "2/4 done, front 1" in text
@@ -164,7 +183,7 @@ def test_the_line_of_a_replicate_says_which_it_is():
     with Progress("digits", 4, TWO, console) as progress:
         progress.trial_ended(replicate(3, 0.9), [])
     assert console.file.getvalue() == (
-        "[1/4] complete  kd w3 (2/2)  accuracy 90.00%  params 103  1.2 s  front 0\n"
+        "[1/4] complete  t3  kd w3 (2/2)  90.00%  103 params  1.2 s\n"
     )
 
 

@@ -394,7 +394,8 @@ def test_a_cluster_that_is_gone_ends_the_sweep(scene, monkeypatch):
 def test_a_teacher_of_which_no_epoch_has_ended_is_told_too(scene):
     scene.board.up = {"lane-000": {}}
     watch = scene.watch(TRIAL)
-    scene.ends(watch, then=lambda: (until(lambda: "teacher" in scene.heard.phases), watch.stop()))
+    said = "preparing the data and the teacher"
+    scene.ends(watch, then=lambda: (until(lambda: said in scene.heard.phases), watch.stop()))
     assert scene.heard.messages == ["teacher: cut short before it was there"]
 
 
