@@ -14,6 +14,7 @@ from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
 from kdsweep.search import run as run_module
 from kdsweep.search.surroundings import StoppedEarlyError
+from kdsweep.spec import ClusterSpec
 from kdsweep.spec.sweep import TrackingSpec
 
 SPENT = {"status": "running", "wall_seconds": 278.0, "student_epochs": 5}
@@ -132,9 +133,11 @@ def beginning(tmp_path, conditional, monkeypatch):
         sweep_id=uuid.uuid4().hex, name="run", created="2026-11-21T10:00:00+00:00",
         objectives=sweep.spec.objectives,
     )  # fmt: skip
+    seen.phases, seen.heard = [], Silent()
+    seen.heard.phase = seen.phases.append
     seen.create = lambda: RunStore.create(seen.new, meta=meta, sweep_text="")
 
-    def begin(error, open_store):
+    def begin(error, open_store, **more):
         @contextmanager
         def connected(cluster):
             def up(meanwhile):
@@ -144,9 +147,19 @@ def beginning(tmp_path, conditional, monkeypatch):
             yield up
 
         monkeypatch.setattr(run_module, "connected", connected)
-        run_module.run(sweep, open_store, progress=Silent())
+        run_module.run(changed(sweep, **more), open_store, progress=seen.heard)
 
     return begin, seen
+
+
+@pytest.mark.parametrize(
+    ("cluster", "said"), [({}, "starting Ray"), ({"address": "10.0.0.1:6379"}, "joining Ray")]
+)
+def test_a_ray_that_is_there_already_is_joined(beginning, cluster, said):
+    begin, seen = beginning
+    with pytest.raises(SpecError):
+        begin(SpecError("no cluster"), seen.create, cluster=ClusterSpec(**cluster))
+    assert seen.phases == [said]
 
 
 @pytest.mark.parametrize(
