@@ -36,7 +36,7 @@ def compare_runs(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN RUN...", parser=run_at_hand, help="Directories or addresses of runs."
+            metavar="RUN", parser=run_at_hand, help="Directories or addresses, two or more."
         ),
     ],
     as_json: JsonOption = False,

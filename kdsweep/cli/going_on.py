@@ -82,10 +82,11 @@ def extend(
     address: _Address = None,
     despite_changes: _Despite = False,
 ) -> None:
-    """Go on with a sweep beyond its end, with all that its search has learned.
+    """Go on with a sweep beyond its end.
 
-    The sampler knows every trial of the run; controls are not trained again. What
-    is added is kept in the run: a later resume knows of it.
+    The sampler knows every trial of the run, and all that it has learned;
+    controls are not trained again. What is added is kept in the run: a later
+    resume knows of it.
 
     \b
     Examples:

@@ -30,7 +30,7 @@ BEGAN = time.monotonic()
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C ended, as shells have it."""
 
-RunsDir = Annotated[
+_RunsDir = Annotated[
     str | None,
     typer.Option(
         "--runs-dir",
@@ -45,7 +45,7 @@ def run(
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the run; the sweep's own if not given.")
     ] = None,
-    runs_dir: RunsDir = None,
+    runs_dir: _RunsDir = None,
     address: Annotated[
         str | None, typer.Option("--address", help="A running Ray cluster: auto, or HOST:PORT.")
     ] = None,

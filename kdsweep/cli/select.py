@@ -26,26 +26,29 @@ from kdsweep.storage.address import is_address
 def select_student(
     run: RunArgument,
     max_params: Annotated[
-        float | None, typer.Option(min=0, help="Most parameters it may have.")
+        float | None, typer.Option(metavar="N", min=0, help="Most parameters it may have.")
     ] = None,
     max_macs: Annotated[
-        float | None, typer.Option(min=0, help="Most multiply-adds per sample.")
+        float | None, typer.Option(metavar="N", min=0, help="Most multiply-adds per sample.")
     ] = None,
     max_size_kb: Annotated[
-        float | None, typer.Option(min=0, help="Largest weights, in kB of 1000 bytes.")
+        float | None, typer.Option(metavar="N", min=0, help="Largest weights, in kB of 1000 bytes.")
     ] = None,
     max_latency_ms: Annotated[
-        float | None, typer.Option(min=0, help="Slowest answer, where it was measured.")
+        float | None,
+        typer.Option(metavar="N", min=0, help="Slowest answer, where it was measured."),
     ] = None,
     min_accuracy: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Least validation accuracy, 0 to 1.")
+        float | None,
+        typer.Option(metavar="X", min=0, max=1, help="Least validation accuracy, 0 to 1."),
     ] = None,
     within: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="How far below the teacher's validation accuracy."),
+        typer.Option(metavar="X", min=0, max=1, help="Most below the teacher's accuracy."),
     ] = None,
     prefer: Annotated[
-        str, typer.Option(metavar="accuracy|params|latency|knee", help="What to be best at.")
+        str,
+        typer.Option(metavar="WHAT", help="accuracy, params, latency or knee: what to be best at."),
     ] = "accuracy",
     ignore_constraints: Annotated[
         bool,

@@ -23,10 +23,10 @@ def stop(
     ] = True,
     address: JobsAddress = None,
 ) -> None:
-    """Stop a sweep as Ctrl-C does: what is done is kept, and resume goes on.
+    """Stop a sweep as Ctrl-C does.
 
-    The request is a file of the run, which whoever drives the sweep
-    sees within seconds, on whatever machine that is.
+    What is done is kept, and resume goes on. The request is a file of the run,
+    which whoever drives the sweep sees within seconds, on whatever machine.
 
     \b
     Examples:

@@ -31,11 +31,12 @@ def submit(
         typer.Option("--elsewhere", help="Do not look for data and weights: the cluster has them."),
     ] = False,
 ) -> None:
-    """Send a sweep to a Ray cluster, where it runs without this machine.
+    """Send a sweep to a Ray cluster as a job.
 
-    The file is checked first. The current directory goes along, with the sweep
-    file and your own classes in it; runs/, .git, virtual environments, caches
-    and what .gitignore names stay here. Data do not go along.
+    It runs there without this machine. The file is checked first. The current
+    directory goes along, with the sweep file and your own classes in it; runs/,
+    .git, virtual environments, caches and what .gitignore names stay here. Data
+    do not go along.
 
     \b
     Examples:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdsweep.cli.run import RunsDir
 from kdsweep.cli.saying import say
 from kdsweep.results.at_hand import file_at_hand
 
@@ -33,15 +32,24 @@ def trial(
         typer.Option("--set", metavar="PATH=VALUE", help="Change a setting; may be repeated."),
     ] = None,
     seeds: Annotated[
-        int, typer.Option("--seeds", min=1, max=10_000, help="Train with so many seeds in turn.")
+        int,
+        typer.Option(
+            "--seeds", metavar="N", min=1, max=10_000, help="Train with so many seeds in turn."
+        ),
     ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
-    runs_dir: RunsDir = None,
+    runs_dir: Annotated[
+        str | None,
+        typer.Option(
+            "--runs-dir", metavar="PLACE", help="Where teachers are kept, as of `run`; runs."
+        ),
+    ] = None,
     weights: Annotated[
-        Path | None, typer.Option("--weights", help="Write the student here (.safetensors).")
+        Path | None,
+        typer.Option("--weights", metavar="PATH", help="Write the student here (.safetensors)."),
     ] = None,
     threads: Annotated[
-        int, typer.Option("--threads", min=1, help="Threads of torch on the CPU.")
+        int, typer.Option("--threads", metavar="N", min=1, help="Threads of torch on the CPU.")
     ] = 1,
 ) -> None:
     """Train one trial in this process, without Ray.

@@ -46,3 +46,10 @@ def test_every_option_is_explained():
     for name, command in COMMANDS.items():
         for given in command.params:
             assert getattr(given, "help", None), f"{name} {given.name}"
+
+
+def test_the_list_of_commands_has_whole_sentences():
+    said = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).stdout
+    listed = [line for line in said.splitlines() if line.strip().split(" ")[0] in COMMANDS]
+    assert {line.split()[0] for line in listed} == set(COMMANDS)
+    assert [line for line in listed if line.endswith("...")] == []
