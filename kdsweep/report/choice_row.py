@@ -57,7 +57,7 @@ def _noise(other: TrialResult, choice: Choice, facts: Facts) -> float | None:
 def _limit(limit: Limit) -> dict[str, Any]:
     return {
         "metric": limit.metric,
-        "min" if limit.is_lower else "max": limit.bound,
+        "min" if limit.is_lower else "max": finite_or_none(limit.bound),
         "of": "sweep" if limit.is_own else "teacher" if limit.teacher is not None else "given",
     }
 
@@ -66,5 +66,7 @@ def _relaxation(relaxation: Relaxation) -> dict[str, Any]:
     """Of a distance from the teacher the bound is the distance."""
     return {
         "trial_id": relaxation.trial.trial_id,
-        "limits": [{**_limit(limit), "bound": bound} for limit, bound in relaxation.bounds],
+        "limits": [
+            {**_limit(limit), "bound": finite_or_none(bound)} for limit, bound in relaxation.bounds
+        ],
     }

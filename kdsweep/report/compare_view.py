@@ -9,7 +9,7 @@ from kdsweep.report.axes import axes_of
 from kdsweep.report.choice import label
 from kdsweep.report.comparable import letter
 from kdsweep.report.labels import spent_words
-from kdsweep.report.rows import rows
+from kdsweep.report.rows import finite_or_none, rows
 from kdsweep.report.table import cell, metric_text, plain_table, value_text
 from kdsweep.report.text_plot import Mark, drawn
 from kdsweep.results.compare import Band, Compared, Comparison, Shared
@@ -155,7 +155,7 @@ def comparison_row(
     return {
         "objectives": dict(found.objectives),
         "doubts": list(doubts),
-        "reference": found.reference,
+        "reference": {name: finite_or_none(each) for name, each in found.reference.items()},
         "runs": [
             {
                 "run": place,
@@ -177,7 +177,7 @@ def comparison_row(
         "bands": [
             {
                 "low": band.low,
-                "high": band.high,
+                "high": finite_or_none(band.high),
                 "best": [None if each is None else _named(each, found) for each in band.best],
             }
             for band in found.bands

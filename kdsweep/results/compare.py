@@ -114,7 +114,7 @@ def _places(members: Sequence[TrialResult], pair: Objectives) -> Points:
 def _in_metrics(corner: Points, pair: Objectives) -> dict[Metric, float]:
     size, quality = pair
     sign = -1.0 if pair[quality] == "max" else 1.0
-    return {size: float(10 ** corner[0]), quality: sign * float(corner[1])}
+    return {size: _power(10, corner[0]), quality: sign * float(corner[1])}
 
 
 def _joint(fronts: Sequence[Sequence[TrialResult]], places: Sequence[Points]) -> list[Shared]:
@@ -142,9 +142,7 @@ def _bands(students: Sequence[Sequence[TrialResult]], pair: Objectives) -> list[
             held = row[run]
             if held is None or sign * student.metrics[quality] < sign * held.metrics[quality]:
                 row[run] = student
-    return [
-        Band(float(ratio) ** at, float(ratio) ** (at + 1), tuple(best[at])) for at in sorted(best)
-    ]
+    return [Band(_power(ratio, at), _power(ratio, at + 1), tuple(best[at])) for at in sorted(best)]
 
 
 def _ratio(smallest: float, largest: float) -> int:
@@ -158,8 +156,16 @@ def _ratio(smallest: float, largest: float) -> int:
 def _band(size: float, ratio: int) -> int:
     """The power of ``ratio`` that a size begins at; exact at the powers themselves."""
     at = math.floor(math.log(size, ratio))
-    while float(ratio) ** (at + 1) <= size:
+    while _power(ratio, at + 1) <= size:
         at += 1
-    while float(ratio) ** at > size:
+    while _power(ratio, at) > size:
         at -= 1
     return at
+
+
+def _power(base: int, exponent: float) -> float:
+    """Infinite beyond the largest number."""
+    try:
+        return float(float(base) ** float(exponent))
+    except OverflowError:
+        return math.inf

@@ -53,7 +53,9 @@ def accuracy_noise(one: TrialResult, other: TrialResult, examples: int | None) -
     variance = math.fsum(spread * spread for spread in spreads if spread is not None)
     if examples is not None:
         for result in (one, other):
-            share = (result.metrics["accuracy"] * examples + 1) / (examples + 2)
+            # What is no share at all, as in a record that somebody wrote, is at the edge.
+            accuracy = min(max(result.metrics["accuracy"], 0.0), 1.0)
+            share = (accuracy * examples + 1) / (examples + 2)
             variance += share * (1 - share) / (examples + 2)
     return _95_PERCENT * math.sqrt(variance)
 

@@ -144,3 +144,8 @@ def test_the_row_of_no_choice_says_what_to_relax():
             "limits": [{"metric": "accuracy", "min": 0.979, "of": "teacher", "bound": 0.01}],
         }
     ]
+
+
+def test_a_limit_that_is_no_number_of_json_is_none():
+    choice = select(RUN, TWO, constraints={"params": {"max": float("inf")}})
+    assert choice_row(choice, FACTS)["limits"] == [{"metric": "params", "max": None, "of": "sweep"}]

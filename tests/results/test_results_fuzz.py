@@ -85,6 +85,8 @@ def shown(meta, record):
         store = RunStore.create(Path(folder) / "a", meta=run_meta(), sweep_text="name: a\n")
         store.write(trial_result(1))
         store.write(trial_result(0))
+        beside = Path(folder) / "b"
+        RunStore.create(beside, meta=run_meta(), sweep_text="b: 1\n").write(trial_result(0))
         if record is not None:
             (store.trial_dir("t0000") / "result.json").write_bytes(record)
         if meta is not None:
@@ -92,7 +94,10 @@ def shown(meta, record):
         for arguments in (
             ["front", store.directory], ["front", store.directory, "--json"],
             ["front", store.directory, "--csv"], ["select", store.directory, "--max-params", 500],
-            ["select", store.directory, "--json"], ["list", folder], ["list", folder, "--json"],
+            ["front", store.directory, "--plot"], ["select", store.directory, "--prefer", "knee"],
+            ["select", store.directory, "--json"], ["select", store.directory, "--within", 0.5],
+            ["compare", store.directory, beside], ["compare", beside, store.directory, "--json"],
+            ["list", folder], ["list", folder, "--json"],
         ):  # fmt: skip
             # As a person's screen and files are: half a character cannot be written there.
             out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
@@ -102,7 +107,7 @@ def shown(meta, record):
             said = err.read()
             assert code in (0, 1, 2)
             assert "Traceback" not in said
-            assert code != 2 or said.startswith("error: ")
+            assert code != 2 or "\nerror: " in f"\n{said}"
 
 
 @tried(30)
