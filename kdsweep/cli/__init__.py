@@ -10,10 +10,12 @@ from kdsweep import __version__
 from kdsweep.cli import (
     check,
     compare,
+    confirm,
     failing,
     front,
     going_on,
     jobs,
+    latency,
     listing,
     run,
     select,
@@ -37,6 +39,7 @@ Examples:
   kdsweep front runs/digits                      the best one for every size
   kdsweep select runs/digits --max-params 20000  the best one that fits
   kdsweep compare runs/digits runs/digits-2      two sweeps side by side
+  kdsweep confirm runs/digits                    test the best with fresh seeds
   kdsweep ui                                     browse all trials in MLflow
   kdsweep COMMAND --help                         what a command takes
 
@@ -89,6 +92,8 @@ trial.register(app)
 going_on.register(app)
 jobs.register(app)
 app.command("front")(front.show_front)
+app.command("latency")(latency.measure)
+app.command()(confirm.confirm)
 app.command("list")(listing.list_runs)
 app.command("select")(select.select_student)
 app.command("compare")(compare.compare_runs)

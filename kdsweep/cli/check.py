@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsweep.cli import check_computing, check_stored, check_students
+from kdsweep.cli import check_computing, check_stored, check_students, check_warm_start
 from kdsweep.cli.own_code import own_code_lines
 from kdsweep.cli.place import results_at, taken
 from kdsweep.cli.saying import say
@@ -63,7 +63,10 @@ def check(
     else:
         sweep = load_for_elsewhere(file) if elsewhere else load(file)
         planned = plan(sweep)
+        warm = None if elsewhere else check_warm_start.of(sweep)
         data, lines = as_data(sweep, planned), as_text(sweep, planned)
+        data["warm_start"] = check_warm_start.as_data(warm)
+        lines += check_warm_start.as_text(sweep, warm)
     if as_json:
         typer.echo(json.dumps(data, indent=2))
         return

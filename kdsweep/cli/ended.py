@@ -7,12 +7,37 @@ import typer
 from kdsweep.cli.saying import say
 
 if TYPE_CHECKING:
+    from kdsweep.results.confirmation import Confirmation
     from kdsweep.results.record import TrialResult
     from kdsweep.results.store import RunStore
 
 
+def print_confirmation(found: "Confirmation") -> None:
+    """What a confirmation has found so far."""
+    from rich.console import Console
+
+    from kdsweep.cli.saying import warn
+    from kdsweep.report.confirmed import confirmation_view
+
+    for problem in found.problems:
+        warn(problem)
+    console = Console(highlight=False)
+    console.print(confirmation_view(found))
+    console.print(
+        f"{found.place}: the records; kdsweep ui: browse them",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
 def print_front(store: "RunStore", results: "list[TrialResult]") -> None:
-    """The table of the front, or why there is none."""
+    """The table of the front, or why there is none; of a confirmation what it has found."""
+    if store.meta.confirms is not None:
+        from kdsweep.results.confirmation import confirmation
+
+        print_confirmation(confirmation(store))
+        return
     from rich.console import Console
 
     from kdsweep.report.table import trial_table

@@ -38,6 +38,10 @@ _Despite = Annotated[
     ),
 ]
 
+_ONLY_WHAT_IT_WAS_MADE_FOR = (
+    "is a confirmation, which trains what was swept and nothing else: confirm the sweep once more"
+)
+
 
 def resume(directory: _Run, address: _Address = None, despite_changes: _Despite = False) -> None:
     """Go on with a sweep that was cut short.
@@ -58,12 +62,7 @@ def resume(directory: _Run, address: _Address = None, despite_changes: _Despite 
     store = RunStore.open(directory)
     # What a damaged record was of is trained again, also after the end.
     if store.meta.status == "complete" and not _damaged(store):
-        spent_up = f" ({store.meta.ended_by})" if store.meta.ended_by else ""
-        raise ResultError(
-            f"is complete{spent_up}; look at it with `kdsweep front {store.place}`, or add to "
-            f"it with `kdsweep extend {store.place} --trials N`",
-            source=store.place,
-        )
+        raise ResultError(_complete_words(store), source=store.place)
     _go_on(store, address, despite_changes, {})
 
 
@@ -93,7 +92,7 @@ def extend(
       kdsweep extend runs/digits --trials 50
       kdsweep extend runs/digits --hours 2
     """
-    from kdsweep.errors import SpecError
+    from kdsweep.errors import ResultError, SpecError
     from kdsweep.results.store import RunStore
 
     asked = {"trials": trials, "epochs": epochs, "hours": hours, "cost": cost}
@@ -101,18 +100,24 @@ def extend(
     if not more or not all(value > 0 for value in more.values()):
         raise SpecError("give how much more: --trials, --epochs, --hours or --cost, above zero")
     check_cluster_option(address)
-    _go_on(RunStore.open(directory), address, despite_changes, more)
+    store = RunStore.open(directory)
+    if store.meta.confirms is not None:
+        raise ResultError(_ONLY_WHAT_IT_WAS_MADE_FOR, source=store.place)
+    _go_on(store, address, despite_changes, more)
 
 
 def _go_on(
     store: "RunStore", address: str | None, despite_changes: bool, more: dict[str, float]
 ) -> None:
+    from kdsweep.errors import ResultError
     from kdsweep.results.holder import refuse_if_held
     from kdsweep.results.names import SWEEP_FILE
     from kdsweep.results.places import refuse_links
 
     refuse_links(store.directory)
     refuse_if_held(store.directory)
+    if despite_changes and store.meta.confirms is not None:
+        raise ResultError(_ONLY_WHAT_IT_WAS_MADE_FOR, source=store.place)
     meta, path = store.meta, store.directory / SWEEP_FILE
     digest = hashlib.sha256(store.sweep_text.encode()).hexdigest()
     changed = digest != (meta.sweep_sha256 or digest)
@@ -124,9 +129,10 @@ def _go_on(
     checking(name_of(path))
     # Of torch, which takes seconds.
     from kdsweep.search.provenance import what_must_not_change
+    from kdsweep.search.warm_start import expected_of, warm_start_again
     from kdsweep.sweep_file import check_room, load, plan
 
-    with _from_where_it_was_started(store):
+    with from_where_it_was_started(store):
         sweep = at_address(_extended(load(path), total), address)
     if meta.address is not None and sweep.spec.cluster.address is None:
         warn(
@@ -134,20 +140,31 @@ def _go_on(
             f"machine; --address {meta.address} joins the cluster again"
         )
     check_room(sweep)
-    expected = None if despite_changes else what_must_not_change(store)
-    _refuse_another_teacher(sweep, expected or {}, store.place)
+    warm = warm_start_again(sweep, store, changed=changed)
+    expected = None if despite_changes else what_must_not_change(store) or expected_of(warm)
+    refuse_another_teacher(sweep, expected or {}, store.place)
     done = store.read()
     for problem in store.problems:
         warn(problem)
-    say(f"{store.place}: {_going_on_words(done, plan(sweep).total)}")
-
-    changes: dict[str, Any] = {"extended": total, "trials": plan(sweep).total}
+    planned = plan(sweep).total if meta.confirms is None else meta.trials
+    say(f"{store.place}: {_going_on_words(done, planned)}")
+    changes: dict[str, Any] = {"extended": total, "trials": planned}
     if address is not None:
         changes["address"] = address
     if despite_changes:
         changes |= {"teacher": None, "data_fingerprint": None, "sweep_sha256": digest}
-    shown = meta.model_copy(update={"trials": changes["trials"]})
-    drive(sweep, shown, lambda: store, done=done, expected=expected, changes=changes)
+    shown = meta.model_copy(update={"trials": planned})
+    drive(sweep, shown, lambda: store, done=done, expected=expected, changes=changes, warm=warm)
+
+
+def _complete_words(store: "RunStore") -> str:
+    """Why a run is not gone on with, and what to do instead."""
+    meta, place = store.meta, store.place
+    if meta.confirms is not None:
+        return f"is complete; look at it with `kdsweep confirm {place} --show`"
+    complete = f"is complete ({meta.ended_by})" if meta.ended_by else "is complete"
+    add = f"add to it with `kdsweep extend {place} --trials N`"
+    return f"{complete}; look at it with `kdsweep front {place}`, or {add}"
 
 
 def _damaged(store: "RunStore") -> bool:
@@ -157,7 +174,7 @@ def _damaged(store: "RunStore") -> bool:
 
 
 @contextmanager
-def _from_where_it_was_started(store: "RunStore") -> Iterator[None]:
+def from_where_it_was_started(store: "RunStore") -> Iterator[None]:
     """What a file says of paths is meant from there: the errors of loading it name the place."""
     from kdsweep.errors import SpecError
 
@@ -248,7 +265,7 @@ def _limits_of(search: "SearchSpec") -> list[str]:
     return [f"--{name}" for name in (*(["trials"] if search.has_most_trials else []), *budget)]
 
 
-def _refuse_another_teacher(sweep: "Sweep", expected: "Mapping[str, Any]", place: str) -> None:
+def refuse_another_teacher(sweep: "Sweep", expected: "Mapping[str, Any]", place: str) -> None:
     """Where this machine can tell, nothing needs to be started to find out.
 
     Raises:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from kdsweep.cli.reading import JsonOption, print_json, read, warn_all
+from kdsweep.cli.reading import JsonOption, print_json, warn_all
 from kdsweep.errors import ResultError
 from kdsweep.report.run_table import run_row, run_table
 from kdsweep.results.at_hand import runs_at_hand
@@ -40,7 +40,8 @@ def list_runs(
     warn_all(problems)
     runs = []
     for store in stores:
-        results = read(store)
+        results = store.read()
+        warn_all(store.problems)
         meta = store.meta
         front = front_of(results, meta.objectives, constraints=meta.constraints)
         runs.append(run_row(store, results, front))

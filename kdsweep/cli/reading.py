@@ -23,6 +23,12 @@ def read(store: RunStore) -> list[TrialResult]:
     """Every record of a run; what is wrong with any of them is warned of."""
     results = store.read()
     warn_all(store.problems)
+    confirms = store.meta.confirms
+    if confirms is not None and confirms.with_validation:
+        warn(
+            f"{store.place}: its students have learned from the validation data, so that they have "
+            f"no accuracy on them; see `kdsweep confirm {store.place} --show`"
+        )
     return results
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kdsweep.results.meta import RunMeta
     from kdsweep.results.record import TrialResult
     from kdsweep.results.store import RunStore
+    from kdsweep.search.warm_start import WarmStart
     from kdsweep.sweep_file import Sweep
 
 BEGAN = time.monotonic()
@@ -69,6 +70,7 @@ def run(
     from kdsweep.cli.check_stored import refusals
     from kdsweep.results.store import RunStore
     from kdsweep.search.provenance import describe_run
+    from kdsweep.search.warm_start import warm_start_of
     from kdsweep.storage.copies import root_at_hand
     from kdsweep.sweep_file import check_room, load
 
@@ -78,16 +80,19 @@ def run(
     directory = root / run_name
     sweep = at_address(sweep, address)
     check_room(sweep)
+    warm = warm_start_of(sweep)
     typer.echo(f"sampler {sweep.sampler.name}: {sweep.sampler.why}")
     told = (*bound_lines(sweep), *clash_lines(sweep.pairing), *refusals(sweep.outputs))
     for line in told:
         say(line, err=True)
-    meta = describe_run(sweep, name=run_name, tracking_uri=_tracking_uri(sweep, root))
+    meta = describe_run(sweep, name=run_name, tracking_uri=tracking_uri(sweep, root))
     drive(
         sweep,
         meta,
         lambda: RunStore.create(directory, meta=meta, sweep_text=sweep.text),
         done=[],
+        expected=None if warm is None else warm.expected,
+        warm=warm,
     )
 
 
@@ -100,11 +105,12 @@ def drive(
     done: "list[TrialResult]",
     expected: "Mapping[str, Any] | None" = None,
     changes: "Mapping[str, Any]" = MappingProxyType({}),
+    warm: "WarmStart | None" = None,
 ) -> None:
     """Run what is left of a sweep, show how it goes, and print the front.
 
-    ``expected`` is what its lanes must find as it was, ``changes`` are of its meta data: see
-    ``search.run.run``.
+    ``expected`` is what its lanes must find as it was, ``changes`` are of its meta data, ``warm``
+    is what it learns from earlier sweeps: see ``search.run.run``.
     """
     from kdsweep.errors import TrialError
     from kdsweep.report.progress import Progress
@@ -128,7 +134,7 @@ def drive(
         try:
             status, store = run_sweep(
                 sweep, opening, progress=progress, done=done, began=BEGAN, expected=expected,
-                changes=changes,
+                changes=changes, warm=warm,
             )  # fmt: skip
         except StoppedEarlyError:
             progress.message("stopped before it began: nothing was written")
@@ -189,7 +195,8 @@ def at_address(sweep: "Sweep", address: str | None) -> "Sweep":
     return replace(sweep, spec=sweep.spec.model_copy(update={"cluster": cluster}))
 
 
-def _tracking_uri(sweep: "Sweep", root: Path) -> str | None:
+def tracking_uri(sweep: "Sweep", root: Path) -> str | None:
+    """Where MLflow hears of a sweep whose run lies in ``root``; none where it does not."""
     from kdsweep.tracking.where import uri_of
 
     if not sweep.spec.tracking.enabled:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from kdsweep.cli.quiet_latency import in_quiet
 from kdsweep.cli.reading import JsonOption, RunArgument, print_json, read
 from kdsweep.cli.saying import say, warn
 from kdsweep.cli.wrapped import wrapped_under
@@ -72,7 +73,8 @@ def select_student(
       kdsweep select runs/digits --prefer knee
     """
     store = RunStore.open(run)
-    results, meta = read(store), store.meta
+    by_latency = max_latency_ms is not None or prefer == "latency"
+    results, meta = in_quiet(store, read(store), wanted=by_latency), store.meta
     teacher = teacher_metrics(meta, results)
     choice = select(
         results, meta.objectives,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from kdsweep.batch import Batch, Modality, Shape, Tokens, in_words, modality
-from kdsweep.errors import TrialError
+from kdsweep.errors import SpecError, TrialError
 from kdsweep.spec import Settings
 
 
@@ -101,6 +101,19 @@ class Split(ABC):
         """
         return self
 
+    def joined(self, other: "Split") -> "Split":
+        """The samples of both, those of ``other`` behind its own; each keeps its views by its id.
+
+        Here it is refused; splits that can be joined override it.
+
+        Raises:
+            SpecError: they cannot be joined.
+        """
+        raise SpecError(
+            f"with_validation: a {type(self).__name__} cannot be joined with another split; its "
+            "class has no method of its own for it, joined()"
+        )
+
     @property
     def num_bytes(self) -> int:
         """What it keeps in memory, about: here its labels; splits that hold inputs say more."""
@@ -138,6 +151,18 @@ class Splits:
         said = json.dumps({"views": num_views, "of": self.for_teachers})
         name = hashlib.sha256(said.encode()).hexdigest()
         return replace(self, train=train, num_views=num_views, fingerprint=name)
+
+    def with_validation(self) -> "Splits":
+        """The same data, the samples of validation among those to train on, behind the others.
+
+        What is measured on ``validation`` then says nothing. The fingerprint is another.
+
+        Raises:
+            SpecError: the two splits cannot be joined.
+        """
+        name, of_any_views = _named_anew("with validation", self)
+        train = self.train.joined(self.validation)
+        return replace(self, train=train, fingerprint=name, of_any_views=of_any_views)
 
     @property
     def num_bytes(self) -> int:
@@ -254,8 +279,14 @@ def _refuse(what: str) -> NoReturn:
 
 def without_training(splits: Splits) -> Splits:
     """Loaded splits with the training split withheld."""
+    name, of_any_views = _named_anew("without training", splits)
+    return replace(splits, train=WithheldSplit(), fingerprint=name, of_any_views=of_any_views)
+
+
+def _named_anew(how: str, splits: Splits) -> tuple[str, str]:
+    """The two names of data that were made of others."""
     name, of_any_views = (
-        hashlib.sha256(json.dumps({"without training": each}).encode()).hexdigest()
+        hashlib.sha256(json.dumps({how: each}).encode()).hexdigest()
         for each in (splits.fingerprint, splits.for_teachers)
     )
-    return replace(splits, train=WithheldSplit(), fingerprint=name, of_any_views=of_any_views)
+    return name, of_any_views

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kdsweep.batch import Batch
+from kdsweep.data.base import Split
 from kdsweep.data.order import batches_of, permutation, rank_batches
 from kdsweep.data.text.table import TextTable
 from kdsweep.data.treatment import TreatedSplit, Treatment
@@ -62,6 +63,20 @@ class InMemorySplit(TreatedSplit):
     def piece(self, start: int, stop: int, *, batch_size: int, view: int) -> Iterator[Batch]:
         """A part of ``in_order``; see ``Split.piece``."""
         return self._between(start, stop, batch_size, view)
+
+    def joined(self, other: Split) -> Split:
+        """The samples of both in memory; see ``Split.joined``."""
+        if not isinstance(other, InMemorySplit) or (self.table is None) != (other.table is None):
+            return super().joined(other)
+        both = InMemorySplit(
+            torch.cat([self.images, other.images]),
+            torch.cat([self.labels, other.labels]),
+            self.treatment,
+            texts=(*self.texts, *other.texts),
+        )
+        if self.table is not None and other.table is not None:
+            both.table = self.table.joined(other.table)
+        return both
 
     @property
     def num_bytes(self) -> int:

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from kdsweep.batch import Batch
+from kdsweep.data.base import Split
 from kdsweep.data.order import batches_of, permutation, rank_batches
 from kdsweep.data.partition import Index
 from kdsweep.data.source import ImageSource
@@ -55,6 +57,18 @@ class StreamedSplit(TreatedSplit):
         """A part of ``in_order``, of which no other image is decoded; see ``Split.piece``."""
         self.treatment.check_slot(view)
         return self._read(batches_of(torch.arange(start, stop), batch_size), view)
+
+    def joined(self, other: Split) -> Split:
+        """The images of both, of one source; see ``Split.joined``."""
+        if not isinstance(other, StreamedSplit) or other._images.source is not self._images.source:
+            return super().joined(other)
+        return StreamedSplit(
+            self._images.source,
+            np.concatenate([self._images.index, other._images.index]),
+            torch.cat([self.labels, other.labels]),
+            self.treatment,
+            workers=self.workers,
+        )
 
     def _read(self, batches: Sequence[Tensor], slot: int | None) -> Iterator[Batch]:
         device = self.treatment.device

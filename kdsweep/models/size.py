@@ -1,8 +1,6 @@
-"""How large a network is, how long it takes, and whether it fits the inputs at all."""
+"""How large a network is, and whether it fits the inputs at all."""
 
-import time
 from collections.abc import Callable
-from statistics import median
 
 import torch
 from torch import Tensor, nn
@@ -100,31 +98,6 @@ def sizes(
     }
 
 
-def measure_latency_ms(
-    network: nn.Module, shape: Shape, device: torch.device, *, budget_s: float = 0.15
-) -> float:
-    """Median milliseconds for one input of ``shape`` on ``device``, in evaluation mode.
-
-    The network is moved to ``device``, run three times to warm up, then timed until ``budget_s``
-    is spent, but at least five times. The device is synchronised around each run; on a CPU the
-    time depends on torch's number of threads.
-    """
-    network.to(device)
-    image = example(network, shape)
-    taken: list[float] = []
-    with evaluating(network), torch.inference_mode():
-        for _ in range(3):
-            network(image)
-        _synchronise(device)
-        end = time.perf_counter() + budget_s
-        while len(taken) < 5 or time.perf_counter() < end:
-            start = time.perf_counter()
-            network(image)
-            _synchronise(device)
-            taken.append(time.perf_counter() - start)
-    return 1e3 * median(taken)
-
-
 def _counted_forward(network: nn.Module, shape: Shape) -> tuple[object, int]:
     """The output for one image, and the multiply-adds that it took."""
     fused = torch.backends.mha.get_fastpath_enabled()
@@ -166,8 +139,3 @@ def example(network: nn.Module, shape: Shape) -> Tensor:
     if isinstance(shape, Tokens):
         return torch.ones(1, shape.length, device=weight.device, dtype=torch.int64)
     return torch.zeros(1, *shape, device=weight.device, dtype=weight.dtype)
-
-
-def _synchronise(device: torch.device) -> None:
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)

@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from kdsweep.report.labels import spent_words
+from kdsweep.report.rows import finite_or_none
 from kdsweep.report.run_table import run_row
 from kdsweep.results.holder import living_holder, read_job, silent_s
 from kdsweep.results.record import WAITING, TrialResult
@@ -55,6 +56,8 @@ def status_lines(row: Mapping[str, Any]) -> list[str]:
         f"{row['run']}: {_state(row)}",
         f"  driver    {row['driver']['words'] if row['driver'] else 'nobody'}",
     ]
+    if row.get("confirms"):
+        lines.insert(1, f"  confirms  {row['confirms']}, on test data")
     if row["job"]:
         told = row["job"].get("status") or "its state is asked for with --address"
         lines.append(f"  Ray job   {row['job']['id']}: {told}")
@@ -85,7 +88,7 @@ def _running(result: TrialResult) -> dict[str, Any]:
         "name": result.label,
         "epoch": 0 if last is None else last.epoch,
         "epochs": (result.trial.get("train") or {}).get("epochs"),
-        "accuracy": None if last is None else last.accuracy,
+        "accuracy": None if last is None else finite_or_none(last.accuracy),
         "lane": result.lane or None,
         "started": result.started,
     }
@@ -118,6 +121,7 @@ def _in_words(trial: Mapping[str, Any]) -> str:
     said = [f"{trial['trial_id']} {trial['name']}"]
     if trial["epoch"]:
         said.append(f"epoch {trial['epoch']} of {trial['epochs']}")
+    if trial["accuracy"] is not None:
         said.append(f"accuracy {100 * trial['accuracy']:.2f}%")
     if trial["lane"]:
         said.append("waiting for a lane" if trial["lane"] == WAITING else trial["lane"])

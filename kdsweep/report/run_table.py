@@ -25,6 +25,7 @@ def run_row(
         "name": meta.name,
         "status": "died" if gone else meta.status,
         "created": meta.created,
+        "confirms": None if meta.confirms is None else meta.confirms.run,
         "objectives": dict(meta.objectives),
         "sampler": meta.sampler,
         "planned": meta.trials,
@@ -53,7 +54,9 @@ def run_table(rows: Sequence[Mapping[str, Any]], *, width: int = 80) -> Renderab
         begun = [each[:10] for each in begun]
     table.add_column("run", overflow="fold")
     for title in columns:
-        table.add_column(title, justify="left" if title == "status" else "right", no_wrap=True)
+        table.add_column(
+            title, justify="left" if title in ("confirms", "status") else "right", no_wrap=True
+        )
     table.add_column("begun", no_wrap=True)
     for number, name in enumerate(names):
         cells = (texts[number] for texts in columns.values())
@@ -66,6 +69,7 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Titles and texts between the name of a run and its date."""
     bests = (row["best_accuracy"] for row in rows)
     columns = {
+        "confirms": [row.get("confirms") or "" for row in rows],
         "status": [row["status"] for row in rows],
         "trials": [_of(row["complete"], row["planned"]) for row in rows],
         "pruned": [str(row["pruned"] or "") for row in rows],

@@ -77,6 +77,17 @@ def root_of(file: Path) -> Path | None:
     return next((each for each in file.absolute().parents if address_of_root(each)), None)
 
 
+def beside_at_hand(directory: Path) -> None:
+    """Bring the runs that lie beside one up to date, where they are copies.
+
+    Raises:
+        ResultError: the store does not answer.
+    """
+    for name in _runs_at(directory.parent):
+        if name != directory.name:
+            up_to_date(directory.parent / name)
+
+
 def up_to_date(directory: Path) -> None:
     """Bring a copy of a run up to date, unless a process of this machine drives it.
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from kdsweep.errors import redacted
+from kdsweep.results.confirms import Confirms
 from kdsweep.results.record import SCHEMA_VERSION, Metric
 
 RunStatus = Literal["running", "complete", "stopped", "failed"]
@@ -48,6 +49,8 @@ class RunMeta(BaseModel):
     seed: int = 0
     replicates: int = Field(1, ge=1)
     """How many trials each point of the search has."""
+    confirms: Confirms | None = None
+    """What is confirmed, where this is no sweep but a confirmation of one."""
     trials: int | None = Field(0, ge=0)
     """How many are planned, controls and replicates included; none where a budget decides."""
     version: str = ""

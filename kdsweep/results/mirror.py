@@ -22,12 +22,14 @@ from kdsweep.errors import ResultError
 from kdsweep.results import claim
 from kdsweep.results.names import (
     JOB_FILE,
+    LATENCY_FILE,
     LOG_FILE,
     META_FILE,
     RESULT_FILE,
     SWEEP_FILE,
     TRIAL_FILE,
     TRIALS,
+    WARM_START_FILE,
 )
 from kdsweep.results.record import ENDED
 from kdsweep.storage.atomic import write_bytes
@@ -36,7 +38,10 @@ from kdsweep.storage.objects import Objects, StorageError, Stored, objects_at
 from kdsweep.storage.pump import Pump
 
 _INDEX, _LOCK = ".storage.index.json", ".storage.lock"
-_OF_A_RUN = {META_FILE, SWEEP_FILE, JOB_FILE, LOG_FILE, "front.csv", "front.png"}
+_OF_A_RUN = {
+    META_FILE, SWEEP_FILE, JOB_FILE, LOG_FILE, LATENCY_FILE, WARM_START_FILE, "front.csv",
+    "front.png",
+}  # fmt: skip
 _LARGEST_BYTES = 64 * 2**20
 """Of a record: thousands of epochs are some megabytes."""
 LAST_PATIENCE_S = 120.0

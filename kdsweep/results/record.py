@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from kdsweep.errors import redacted
+from kdsweep.results.latency import Latency
 
 SCHEMA_VERSION: Final = 1
 
@@ -29,9 +30,9 @@ class EpochMetrics(BaseModel):
 
     epoch: int = Field(ge=1)
     accuracy: float
-    """On the validation split, 0..1."""
+    """On the validation split, 0..1; NaN where the student learns from that as well."""
     loss: float
-    """Cross-entropy on the validation split, in nats."""
+    """Cross-entropy on the validation split, in nats; NaN likewise."""
     train: dict[str, float] = Field(default_factory=dict)
     """``total`` and each term, unweighted, averaged over the epoch's samples."""
     lr: float
@@ -41,7 +42,8 @@ class EpochMetrics(BaseModel):
 class TrialResult(BaseModel):
     """The record of one trial, complete in itself.
 
-    ``metrics`` are the values of the last epoch and of the network; ``changes`` maps dotted paths
+    ``metrics`` are the values of the last epoch and of the network, in a confirmation
+    ``test_accuracy`` and ``test_loss`` too; ``changes`` maps dotted paths
     to the values that the search set; ``params`` is the sampler's own flat view of them;
     ``trial`` is the resolved trial, which runs again as it stands.
     """
@@ -67,6 +69,8 @@ class TrialResult(BaseModel):
     params: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
     epochs: tuple[EpochMetrics, ...] = ()
+    latency: Latency | None = None
+    """How ``latency_ms`` was measured, and what was measured beside it."""
     weights_of_terms: dict[str, float] = Field(default_factory=dict)
     """The raw weight of each loss term, as the trial was trained."""
     error: str | None = None

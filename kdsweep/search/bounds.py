@@ -25,7 +25,8 @@ def objective_values(result: TrialResult, objectives: Iterable[Metric]) -> list[
 
 def user_attrs(result: TrialResult) -> dict[str, Any]:
     """What a study keeps of a trial beside its values; those of a pruned one are marked."""
-    guessed = {"pruned_at_epoch": len(result.epochs)} if result.status == "pruned" else {}
+    guessed = {"pruned_at_epoch": max((e.epoch for e in result.epochs), default=0)}
+    guessed = guessed if result.status == "pruned" else {}
     return {"trial_id": result.trial_id, **guessed}
 
 

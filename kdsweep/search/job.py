@@ -13,7 +13,8 @@ Job = dict[str, Any]
 
 ``after`` may name a job that must have ended before; others are handed out meanwhile. ``rungs``
 are the epochs after which its lane waits to hear whether the job goes on. ``checkpoints`` is where
-the trial's are kept.
+the trial's are kept. With ``opens_test`` students and teacher are measured on the test data when
+they are done.
 """
 
 Answer = dict[str, Any]

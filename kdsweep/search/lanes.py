@@ -54,9 +54,11 @@ class Lanes:
         checkpoint_every_s: float,
         scratch: Path,
         on_loss: Callable[[list[str], Loss], object],
+        times: bool = False,
     ) -> None:
         """See ``worker.lane_loop`` for what the lanes are told.
 
+        ``times``: whether the latency of students decides, so that it is measured with more care.
         ``on_loss`` hears of lanes whose workers died before they are started again, from a thread
         of its own; ``scratch`` is for what Ray wants to write.
         """
@@ -69,6 +71,7 @@ class Lanes:
             "workers_per_trial": fitted.workers_per_trial,
             "threads": fitted.threads,
             "checkpoint_every_s": checkpoint_every_s,
+            "timing": {"lanes": fitted.lanes, "is_searched": times},
         }
         self._scratch = scratch
         self._runs: list[_Run] = []

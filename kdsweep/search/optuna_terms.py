@@ -1,6 +1,7 @@
 """Our search space and settings in Optuna's terms: its samplers, trials and distributions."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import optuna
@@ -11,6 +12,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.samplers._ga import BaseGASampler
 
 from kdsweep.search.tpe import GroupedTpe
 from kdsweep.spec.dimension import Dimension, Label
@@ -48,6 +50,17 @@ def make_sampler(
             torch.set_num_threads(1)
             return optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False)
         return optuna.samplers.RandomSampler(seed=seed)
+
+
+def first_generation(sampler: optuna.samplers.BaseSampler) -> dict[str, Any]:
+    """What marks a trial as one of the first generation; nothing for samplers that have none.
+
+    NSGA-II and III breed from trials that they have marked themselves: without the mark, those that
+    are added to a study would teach them nothing. The key is internal to Optuna; a test holds it.
+    """
+    if not isinstance(sampler, BaseGASampler):
+        return {}
+    return {sampler._get_generation_key(): 0}
 
 
 def seed_after(seed: int, num_known: int) -> int:

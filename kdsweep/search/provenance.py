@@ -14,6 +14,9 @@ from kdsweep.results.meta import RunMeta
 from kdsweep.results.store import RunStore
 from kdsweep.sweep_file import Sweep, plan
 
+ONLY_WHAT_WAS_SWEPT = "put it back: only what was swept can be confirmed"
+"""What to do where a sweep's file, data or teacher are others when it is confirmed."""
+
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "mlflow", "numpy")
 
 
@@ -71,4 +74,6 @@ def what_must_not_change(store: RunStore) -> dict[str, Any]:
         found["data"] = meta.data_fingerprint
     if meta.teacher is not None:
         found["teacher"] = meta.teacher.hash
+    if meta.confirms is not None:
+        found["advice"] = ONLY_WHAT_WAS_SWEPT
     return found

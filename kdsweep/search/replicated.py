@@ -18,6 +18,7 @@ class ReplicatedSampler:
     The sampler hears of a point when all of its trials have ended: the mean of each metric, or
     that it failed, if one of them did. ``done`` are the records of an earlier process: of a point
     that was cut short, the trials that ended are kept, and the others are proposed first.
+    ``earlier`` are points of earlier sweeps, for the sampler to learn from.
     """
 
     def __init__(
@@ -27,9 +28,12 @@ class ReplicatedSampler:
         *,
         sizes_of: SizesOf,
         done: Sequence[TrialResult] = (),
+        earlier: Sequence[TrialResult] = (),
     ) -> None:
         self._replicates = sweep.spec.search.replicates
-        self._sampler = Sampler(sweep, starts, sizes_of=sizes_of, done=by_point(done))
+        self._sampler = Sampler(
+            sweep, starts, sizes_of=sizes_of, done=by_point(done), earlier=earlier
+        )
         ended = [r for r in done if r.role != "teacher" and r.status in ENDED]
         self._ended = {result.number for result in ended}
         self._gathering = Gathering(ended)

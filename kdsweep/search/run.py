@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any
 
 from kdsweep.errors import ResultError, TrialError
-from kdsweep.report.front_files import write_front
 from kdsweep.report.progress import Progress
 from kdsweep.results.mending import mend
 from kdsweep.results.meta import RunStatus
@@ -20,6 +19,8 @@ from kdsweep.results.store import RunStore
 from kdsweep.search import environment  # noqa: F401  # before ray
 from kdsweep.search.budget import Budget, Spent, epochs_in
 from kdsweep.search.cluster import NAMESPACE, Fitted, connected
+from kdsweep.search.ending import keep_spent, leave_behind
+from kdsweep.search.fixed_points import FixedPoints, without_search
 from kdsweep.search.journal import Journal
 from kdsweep.search.quiet import chatter_in, hushed
 from kdsweep.search.room import Room
@@ -31,10 +32,15 @@ from kdsweep.search.surroundings import (
     interruptible,
     interrupts,
 )
+from kdsweep.search.warm_start import WarmStart, keep
 from kdsweep.storage.copies import teachers_in
 from kdsweep.sweep_file import Sweep, resolved
 from kdsweep.tracking.tracker import Tracker, import_mlflow
 from kdsweep.tracking.where import uri_of
+
+
+class NotBegunError(ResultError):
+    """Data or teacher are not as expected: nothing was trained, and a new run is taken away."""
 
 
 def run(
@@ -46,14 +52,16 @@ def run(
     began: float | None = None,
     expected: Mapping[str, Any] | None = None,
     changes: Mapping[str, Any] = MappingProxyType({}),
+    warm: WarmStart | None = None,
 ) -> tuple[RunStatus, RunStore]:
     """Run the sweep's trials on Ray until all are done or somebody stops it; says how it ended.
 
     ``open_store`` makes or opens the run directory; one that it makes is taken away again where the
     sweep does not come to its beginning. ``done`` are the records of an earlier process,
     ``expected`` is what must not have changed since then (see ``Session.prepare``), ``changes`` are
-    of the run's meta data, made when the sweep begins; time is spent from ``began`` on. Every
-    record is on disk when this returns, the front beside them.
+    of the run's meta data, made when the sweep begins; ``warm`` is what the sampler knows of
+    earlier sweeps, and is kept in the run; time is spent from ``began`` on. Every record is on disk
+    when this returns, the front beside them.
 
     Raises:
         ResultError: teacher or data are not as ``expected``; the run is as it was.
@@ -80,8 +88,13 @@ def run(
                         for sentence in mend(store, done):
                             progress.message(f"warning: {sentence}")
                         status = _recorded(
-                            sweep, store, fitted, progress, scratch, done, began, expected, changes
-                        )
+                            sweep, store, fitted, progress, scratch, done, began, expected, changes,
+                            warm,
+                        )  # fmt: skip
+            except NotBegunError:
+                # Refused: a new run is taken away, one that was gone on with stays as it was.
+                has_begun = False
+                raise
             finally:
                 if not has_begun:
                     store.discard()
@@ -123,8 +136,10 @@ def _recorded(
     began: float,
     expected: Mapping[str, Any] | None,
     changes: Mapping[str, Any],
+    warm: WarmStart | None = None,
 ) -> RunStatus:
     """Run the sweep and, however it ends, leave behind what is known of it."""
+    sweep = without_search(sweep, store.meta.confirms)
     tracking = sweep.spec.tracking
     tracker = None
     if tracking.enabled:
@@ -142,13 +157,19 @@ def _recorded(
         # Of a run in an object store MLflow may be beside another copy now.
         where = {} if tracker is None else {"tracking_uri": uri}
         store.update_meta(**{**changes, **where, "status": "running", "ended_by": ""})
-        _keep_spent(store, budget.spent)
+        if warm is not None:
+            keep(store, warm)
+            for line in warm.lines:
+                progress.message(line)
+        keep_spent(store, budget.spent)
         journal.begin_for_sure()
 
     if not expected:
         begin()
     try:
-        status = _on_ray(sweep, store, journal, fitted, scratch, tracker, budget, expected, begin)
+        status = _on_ray(
+            sweep, store, journal, fitted, scratch, tracker, budget, expected, begin, warm
+        )
     except ResultError:
         status = "" if journal.is_held_back else "failed"
         raise
@@ -161,41 +182,8 @@ def _recorded(
             if journal.is_held_back:
                 begin()
             rest = None if in_a_hurry else tracker
-            _leave_behind(store, journal, status, budget, progress, rest)
+            leave_behind(store, journal, status, budget, progress, rest)
     return store.meta.status
-
-
-def _leave_behind(
-    store: RunStore,
-    journal: Journal,
-    status: str,
-    budget: Budget,
-    progress: Progress,
-    tracker: Tracker | None,
-) -> None:
-    """What is known of a sweep that has ended, in the run directory and for MLflow.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    journal.end_open("the sweep ended before this trial did")
-    store.update_meta(status=status)
-    _keep_spent(store, budget.spent)
-    progress.phase("writing the front")
-    write_front(store, journal.results, journal.front)
-    if tracker is not None:
-        progress.phase("sending the rest to MLflow")
-        tracker.start()
-        tracker.finish(store.meta.status, journal.front)
-        tracker.close()
-    # The files of the front and MLflow have taken time as well.
-    _keep_spent(store, budget.spent)
-
-
-def _keep_spent(store: RunStore, spent: Spent) -> None:
-    # Between the end of a trial and its account its epochs are missing.
-    epochs = max(spent.epochs, store.meta.student_epochs)
-    store.update_meta(wall_seconds=spent.seconds, student_epochs=epochs, cost=spent.cost)
 
 
 def _on_ray(
@@ -208,6 +196,7 @@ def _on_ray(
     budget: Budget,
     expected: Mapping[str, Any] | None,
     begin: Callable[[], None],
+    warm: WarmStart | None,
 ) -> str:
     import ray
 
@@ -226,6 +215,7 @@ def _on_ray(
     lanes = Lanes(
         fitted, board=name, namespace=NAMESPACE, teachers=teachers, layers=layers, scratch=scratch,
         checkpoint_every_s=sweep.spec.storage.checkpoint_every_s,
+        times="latency_ms" in {*sweep.spec.objectives, *sweep.spec.constraints},
         on_loss=partial(_tell_loss, board),
     )  # fmt: skip
     room = Room(
@@ -233,17 +223,25 @@ def _on_ray(
     )
     journal.progress.phase(f"starting {fitted.lanes} lane{'s' if fitted.lanes > 1 else ''}")
     lanes.start()
-    trial = sweep.spec.trial
+    trial, confirms = sweep.spec.trial, store.meta.confirms
     # Where the data are varied and nothing is learned from a teacher, nothing is common to all.
     prepares = trial.teacher is not None or not _varies_data(sweep)
     if prepares:
         job = {"key": TEACHER_KEY, "kind": "teacher", "trial": resolved(trial)}
-        ray.get(board.submit.remote({**job, "expected": dict(expected or {})}))
+        also = {"expected": dict(expected or {}), "opens_test": confirms is not None}
+        ray.get(board.submit.remote({**job, **also}))
     search = sweep.spec.search
     rungs = Rungs(sweep.spec.objectives, eta=search.rungs.eta if search.rungs else 1.0)
     rungs.remember(journal.earlier, search)
     earlier = [rungs.estimated(result) for result in journal.earlier]
-    sampler = ReplicatedSampler(sweep, starts(sweep), sizes_of=sweep.sizes_of, done=earlier)
+    sampler = (
+        ReplicatedSampler(
+            sweep, starts(sweep), sizes_of=sweep.sizes_of, done=earlier,
+            earlier=() if warm is None else warm.trials,
+        )
+        if confirms is None
+        else FixedPoints(confirms, earlier)
+    )  # fmt: skip
     searcher = FrontSearcher(
         sweep, sampler, journal, store,
         rungs=rungs, budget=budget, board=name, namespace=NAMESPACE,
@@ -269,7 +267,7 @@ def _on_ray(
         close_search=searcher.close,
         on_up=on_up,
         may_be_refused=prepares and bool(expected),
-        keep_spent=partial(_keep_spent, store),
+        keep_spent=partial(keep_spent, store),
         why_stop=store.why_stop,
     )
     with interrupts(watch.stop), watch:
@@ -279,7 +277,7 @@ def _on_ray(
     ray.get(board.close.remote())
     lanes.join(timeout_s=2.0)
     if watch.changed:
-        raise ResultError(watch.changed, source=store.place)
+        raise NotBegunError(watch.changed, source=store.place)
     if watch.failure is not None:
         raise TrialError(watch.failure)
     store.update_meta(ended_by=watch.ended_by or searcher.ended_by)

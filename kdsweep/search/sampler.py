@@ -6,8 +6,9 @@ ever, which the sampler then steers away from, and it tells crashed trials as co
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import optuna
 
@@ -37,6 +38,8 @@ class Proposal:
     assignment: Assignment
     replicate: int = 0
     replicates: int = 1
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    """What else differs from the sweep's trial, and is no part of what was searched: a seed."""
 
 
 @dataclass
@@ -62,7 +65,9 @@ class Sampler:
     is in, so that the sequence of trials is the same whatever finishes first.
 
     ``done`` are the records of an earlier process: what was complete or failed is known to the
-    study, and what was cut short is proposed again first, under its own number.
+    study, and what was cut short is proposed again first, under its own number. ``earlier`` are
+    trials of earlier sweeps, at points of this space: the study knows them as well, and they are
+    not proposed again.
     """
 
     def __init__(
@@ -72,14 +77,15 @@ class Sampler:
         *,
         sizes_of: SizesOf,
         done: Sequence[TrialResult] = (),
+        earlier: Sequence[TrialResult] = (),
     ) -> None:
         spec, space = sweep.spec, sweep.space
         done = [result for result in done if result.role != "teacher"]
         self._space, self._search = space, spec.search
         self._num_trials = sweep.num_trials
         chosen = sweep.sampler
-        self._study = Study(spec, space, chosen.name, num_known=len(done))
-        seed = seed_after(spec.search.seed, len(done))
+        self._study = Study(spec, space, chosen.name, num_known=len(done) + len(earlier))
+        seed = seed_after(spec.search.seed, len(done) + len(earlier))
         self._unseen = Unseen(space, spec.constraints, sizes_of, seed=seed)
         self._spread = Spread.over(spec, space, sizes_of, num_strata=NUM_SPREAD[chosen.name])
         self._num_to_spread = NUM_SPREAD[chosen.name]
@@ -98,6 +104,10 @@ class Sampler:
         self._num_searched = 0
         self.ended_early: str | None = None
         """Why there are fewer trials than were asked for."""
+        self._knows_others = bool(earlier)
+        for result in earlier:
+            self._num_to_spread -= result.status == "complete"
+            self._learn(result)
         for result in done:
             self._remember(result)
 
@@ -212,6 +222,10 @@ class Sampler:
         if result.status not in ENDED:
             self._again.append(result)
             return
+        self._learn(result)
+
+    def _learn(self, result: TrialResult) -> None:
+        """What came of a point, which is not to be proposed again."""
         self._note(Assignment(dict(result.params), dict(result.changes)))
         if self._study.has(result.params):
             self._study.add(result)
@@ -224,4 +238,5 @@ class Sampler:
                 f"{proposed}: no new point was found whose student meets the constraints on its "
                 "size; widen the space or the constraints"
             )
-        return f"{proposed}: every point of the space has been tried"
+        where = ", here or in the sweeps of warm_start" if self._knows_others else ""
+        return f"{proposed}: every point of the space has been tried{where}"

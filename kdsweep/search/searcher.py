@@ -16,6 +16,7 @@ from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
 from kdsweep.search import environment  # noqa: F401  # before ray
 from kdsweep.search.budget import Budget
+from kdsweep.search.fixed_points import FixedPoints
 from kdsweep.search.job import Job
 from kdsweep.search.journal import Journal
 from kdsweep.search.replicated import ReplicatedSampler
@@ -38,7 +39,7 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
     def __init__(
         self,
         sweep: Sweep,
-        sampler: ReplicatedSampler,
+        sampler: ReplicatedSampler | FixedPoints,
         journal: Journal,
         store: RunStore,
         *,
@@ -173,7 +174,7 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
         # The seed is no part of the assignment: it is not what the search set.
         seed = {"seed": base.seed + proposal.replicate} if proposal.replicate else {}
         try:
-            return at(base, {**proposal.assignment.changes, **seed})
+            return at(base, {**proposal.assignment.changes, **seed, **proposal.beside})
         except SpecError as error:
             # Every corner was checked at load; a combination may still be refused.
             begun = self._begin(proposal, base)
@@ -192,7 +193,9 @@ class FrontSearcher(Searcher):  # type: ignore[misc]
             "weights": str(self._store.weights_of(key)),
             "checkpoints": str(self._store.checkpoints_of(key)),
         }
-        if proposal.role == "trial":
+        if self._store.meta.confirms is not None:
+            job["opens_test"] = True
+        elif proposal.role == "trial":
             job["rungs"] = self._entered(begun, trial)
         own_teacher = trial.teacher == base.teacher
         if self._all_come_after or (own_teacher and needs_of(trial.strategy).teacher):

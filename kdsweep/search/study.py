@@ -7,7 +7,7 @@ from optuna.trial import TrialState, create_trial
 
 from kdsweep.results.record import Metric, TrialResult
 from kdsweep.search.bounds import objective_values, told_values, user_attrs, violations
-from kdsweep.search.optuna_terms import distribution, make_sampler, suggest
+from kdsweep.search.optuna_terms import distribution, first_generation, make_sampler, suggest
 from kdsweep.spec import Assignment, Label, Space, SweepSpec
 from kdsweep.spec.sweep import NamedSampler
 
@@ -73,9 +73,10 @@ class Study:
         self._study.tell(asked, told_values(values, self._spec.objectives))
 
     def add(self, result: TrialResult) -> None:
-        """A result of an earlier process, as if it had been asked for and told here."""
+        """A result of an earlier process or sweep, as if it had been asked for and told here."""
         values, objectives = objective_values(result, self._spec.objectives), self._spec.objectives
         complete = values is not None
+        generation = first_generation(self._study.sampler)
         self._study.add_trial(
             create_trial(
                 state=TrialState.COMPLETE if complete else TrialState.FAIL,
@@ -85,6 +86,7 @@ class Study:
                     name: distribution(self._dimensions[name]) for name in result.params
                 },
                 user_attrs=user_attrs(result),
+                system_attrs=generation,
                 constraints=violations(result.metrics, self._spec.constraints)
                 if complete
                 else None,

@@ -38,6 +38,7 @@ def teacher_result(card: Mapping[str, Any], trial: TrialSpec) -> TrialResult:
             "accuracy": card["accuracy"],
             "loss": card["loss"],
             **{size: float(card[size]) for size in ("params", "macs", "size_bytes")},
+            **{each: card[each] for each in ("test_accuracy", "test_loss") if each in card},
         },
         epochs=tuple(EpochMetrics.model_validate(epoch) for epoch in card["epochs"]),
         started=time.time() - card["seconds"],

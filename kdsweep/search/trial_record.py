@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from kdsweep.results.latency import Latency
 from kdsweep.results.record import WAITING, TrialResult
 
 
@@ -30,6 +31,7 @@ def ended_with(result: TrialResult, outcome: Mapping[str, Any], *, weights: str)
             "status": outcome["status"],
             "lane": "" if result.lane == WAITING else result.lane,
             "metrics": outcome.get("metrics") or {},
+            "latency": _latency(outcome),
             "weights_of_terms": outcome.get("raw_weights") or {},
             "error": outcome.get("error"),
             "traceback": outcome.get("traceback") or "",
@@ -39,3 +41,8 @@ def ended_with(result: TrialResult, outcome: Mapping[str, Any], *, weights: str)
             "weights": weights if outcome["status"] == "complete" else None,
         }
     )
+
+
+def _latency(outcome: Mapping[str, Any]) -> Latency | None:
+    told = outcome.get("latency")
+    return None if told is None else Latency.model_validate(told)

@@ -11,7 +11,7 @@ def lane_loop(config: dict[str, Any]) -> None:
 
     ``config`` has ``board`` and ``namespace`` (the switchboard's), ``lane`` (the number of the
     run's first lane), ``workers_per_trial``, ``threads``, ``teachers`` (a path or an address),
-    ``layers`` (see ``Session``) and ``checkpoint_every_s``.
+    ``layers`` (see ``Session``), ``checkpoint_every_s``, and ``timing`` (the fields of ``Timing``).
     """
     # What the kernel ends a worker with is in its log.
     faulthandler.enable()
@@ -26,6 +26,7 @@ def lane_loop(config: dict[str, Any]) -> None:
     from kdsweep.train.device import describe
     from kdsweep.train.ranks import ALONE, Ranks
     from kdsweep.train.session import Session
+    from kdsweep.train.timing import Timing
 
     torch.set_num_threads(config["threads"])
     context = ray_train.get_context()
@@ -37,8 +38,9 @@ def lane_loop(config: dict[str, Any]) -> None:
     teachers, layers = place_of(config["teachers"]), config["layers"]
     every_s = config["checkpoint_every_s"]
     session = Session(
-        device=device, teachers=teachers, ranks=ranks, layers=layers, checkpoint_every_s=every_s
-    )
+        device=device, teachers=teachers, ranks=ranks, layers=layers, checkpoint_every_s=every_s,
+        timing=Timing(**config["timing"]),
+    )  # fmt: skip
     board = ray.get_actor(config["board"], namespace=config["namespace"])
     if ranks.is_first:
         node = ray.util.get_node_ip_address()
@@ -98,7 +100,9 @@ def _run(session: Any, reporter: Any, job: dict[str, Any], every_s: float) -> di
 
     trial = TrialSpec.model_validate(job["trial"])
     if job["kind"] == "teacher":
-        outcome = session.prepare(trial, on_teacher, job.get("expected") or {})
+        outcome = session.prepare(
+            trial, on_teacher, job.get("expected") or {}, opens_test=job.get("opens_test", False)
+        )
     else:
         place = place_of(job["checkpoints"])
         outcome = session.run(
@@ -107,6 +111,7 @@ def _run(session: Any, reporter: Any, job: dict[str, Any], every_s: float) -> di
             on_teacher=on_teacher,
             weights=place_of(job["weights"]),
             warn=reporter.warn,
+            opens_test=job.get("opens_test", False),
             checkpoints=Checkpoints(
                 place, every_s=every_s, on_resume=reporter.resumed, on_damage=reporter.warn
             ),

@@ -27,6 +27,8 @@ def choose(space: Space, search: SearchSpec) -> Chosen:
     """
     if search.sampler != "auto":
         return Chosen(search.sampler, "as the file says")
+    if search.warm_start:
+        return Chosen("tpe", "it learns from the trials of earlier sweeps")
     num_points = space.num_points
     # A budget of something else than trials may pay for any number of them.
     trials = search.trials if search.has_most_trials else math.inf

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from kdsweep.spec.rungs import RungSpec, rung_epochs
-from kdsweep.spec.settings import Settings
+from kdsweep.spec.settings import LocalPath, Settings
 from kdsweep.spec.space_parse import parse_entries
 from kdsweep.spec.surroundings import (
     RUN_NAME,
@@ -25,7 +25,11 @@ Sampler = Literal["auto", NamedSampler]
 _LARGEST_SEED = 2**31 - 1
 """That ``trial.seed`` may have."""
 
-_ONLY_FOR: dict[str, tuple[str, ...]] = {"grid_points": ("grid",), "population": ("nsga2", "nsga3")}
+_ONLY_FOR: dict[str, tuple[str, ...]] = {
+    "grid_points": ("grid",),
+    "population": ("nsga2", "nsga3"),
+    "warm_start": ("auto", "tpe", "nsga2", "nsga3", "gp"),
+}
 
 
 class Bound(Settings):
@@ -90,6 +94,10 @@ class SearchSpec(Settings):
     )
     grid_points: int = Field(3, ge=2, le=1000, description="values of each range; grid only")
     population: int = Field(16, ge=2, le=10_000, description="of a generation; nsga2, nsga3 only")
+    warm_start: tuple[LocalPath, ...] = Field(
+        (),
+        description="directories or addresses of earlier runs, to learn from",
+    )
 
     @model_validator(mode="after")
     def _nothing_ignored(self) -> "SearchSpec":
@@ -101,6 +109,14 @@ class SearchSpec(Settings):
                     "remove it"
                 )
         return self
+
+    @field_validator("warm_start")
+    @classmethod
+    def _each_once(cls, runs: tuple[str, ...]) -> tuple[str, ...]:
+        twice = [run for number, run in enumerate(runs) if run in runs[:number]]
+        if twice:
+            raise ValueError(f"{twice[0]} is named twice: its trials would count twice")
+        return runs
 
     @model_validator(mode="after")
     def _rungs_have_an_order(self) -> "SearchSpec":
@@ -154,6 +170,22 @@ class SweepSpec(Settings):
         if wrong := not_a_run(name):
             raise ValueError(wrong)
         return name
+
+    @field_validator("space")
+    @classmethod
+    def _validation_is_for_choosing(
+        cls, space: dict[str, Any], others: ValidationInfo
+    ) -> dict[str, Any]:
+        """A sweep chooses by what it measures on the validation data: no student may know them."""
+        trial, entries = others.data.get("trial"), parse_entries(space)[0]
+        varied = any("with_validation" in paths_of(name, node) for name, node in entries)
+        if varied or (trial is not None and trial.with_validation):
+            raise ValueError(
+                "with_validation is for one trial alone, and for `kdsweep confirm "
+                "--with-validation`: a sweep chooses its students on the validation data; "
+                "take it out"
+            )
+        return space
 
     @field_validator("search")
     @classmethod

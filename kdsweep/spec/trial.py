@@ -207,6 +207,9 @@ class TrialSpec(Settings):
     strategy: Component = Component(name="kd")
     train: TrainSpec = TrainSpec()
     seed: int = Field(0, ge=0, lt=2**31)
+    with_validation: bool = Field(
+        False, description="the student learns from the validation data as well; only to confirm"
+    )
 
     @model_validator(mode="after")
     def _a_main_teacher_first(self) -> "TrialSpec":

@@ -30,6 +30,9 @@ def resolved(trial: TrialSpec) -> dict[str, Any]:
         SpecError: a component is not what its class allows.
     """
     whole = trial.model_dump(mode="json")
+    if not trial.with_validation:
+        # Of a search it cannot be true: in every trial file it would only be read past.
+        del whole["with_validation"]
     models: dict[str, catalog.Kind] = {f"teachers.{n}.model": "model" for n in trial.teachers}
     for path, kind in {**_COMPONENTS, **models}.items():
         *parents, last = path.split(".")

@@ -34,6 +34,11 @@ def training_data_problems(trial: TrialSpec, fitting: Fitting) -> list[str]:
     if isinstance(info, list):
         return []  # said of the student already
     try:
+        if trial.with_validation and not student_reads(trial):
+            return [
+                f"with_validation: true does nothing for the strategy {trial.strategy.name}, which "
+                "reads no training data: remove it"
+            ]
         if training_data_are_read(trial):
             return [info.no_training] if info.no_training else []
         return catalog.dataset(trial.data).problems_without_training()

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from kdsweep.report.labels import flatten, strategy_label, student_label
+from kdsweep.results.confirmation import OWN, Confirmation
+from kdsweep.results.confirms import Confirms
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.record import ENDED, EpochMetrics, Status, TrialResult
 
@@ -50,7 +52,8 @@ def tags_of(result: TrialResult, meta: RunMeta) -> dict[str, str]:
     """Who a trial is, where it ran and how it ended."""
     own = {
         TRIAL_ID: result.trial_id,
-        "role": result.role,
+        "role": result.role if meta.confirms is None else _role_in(result),
+        "confirms": "" if meta.confirms is None else _confirmed_of(meta.confirms, result),
         "status": result.status,
         "student": student_label(result),
         "strategy": strategy_label(result),
@@ -122,6 +125,42 @@ def sweep_points(
             values[f"best.{metric}"] = max(reached) if direction == "max" else min(reached)
     at = max((end_ms(result) for result in results), default=0)
     return [(name, float(value), at, 0) for name, value in values.items()]
+
+
+def confirmation_points(found: Confirmation) -> list[Point]:
+    """What a confirmation has found, for the run of its sweep: few numbers, all on test data."""
+    tests = [each.test.mean for each in found.students if each.test is not None]
+    minus = [each.minus[OWN].mean for each in found.students if OWN in each.minus]
+    values = {
+        "confirm.students": len(found.students),
+        "confirm.seeds": len(found.confirms.seeds),
+        "confirm.best.test_accuracy": max(tests, default=None),
+        "confirm.mean.minus_own_control": math.fsum(minus) / len(minus) if minus else None,
+        "confirm.optimism": None if found.optimism is None else found.optimism.mean,
+        "confirm.optimism_on_test": None if found.optimism_on_test is None
+        else found.optimism_on_test.mean,
+        "confirm.teacher.test_accuracy": found.teacher.get("test_accuracy"),
+    }  # fmt: skip
+    records = [record for each in found.points for record in each.records]
+    at = max((end_ms(record) for record in records), default=0)
+    return [(name, float(value), at, 0) for name, value in values.items() if value is not None]
+
+
+def confirmation_tags(found: Confirmation) -> dict[str, str]:
+    """Which run has confirmed a sweep last."""
+    return _tags({"confirmed_by": found.meta.name})
+
+
+def _role_in(result: TrialResult) -> str:
+    return result.role if result.role == "teacher" else "confirm"
+
+
+def _confirmed_of(confirms: Confirms, result: TrialResult) -> str:
+    """The trials of the sweep that a trial confirms, or what it is a control of."""
+    if result.role == "teacher" or result.point >= len(confirms.points):
+        return ""
+    point = confirms.points[result.point]
+    return " ".join(point.trial_ids) or point.kind.replace("_", " ")
 
 
 def start_ms(result: TrialResult) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from kdsweep.errors import ResultError, redacted
 from kdsweep.report.front_files import front_files, write_front
+from kdsweep.results.confirmation import confirmation
 from kdsweep.results.meta import RunStatus
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
@@ -86,8 +87,12 @@ class Recorder:
     ) -> None:
         """Say how the sweep ended: its numbers, the front as table and picture, who is on it.
 
-        Table and picture are those of the run directory; they are made where there are none.
+        Table and picture are those of the run directory; they are made where there are none. Of a
+        confirmation the parent gets what it has found, and keeps what it has of the sweep.
         """
+        if self._store.meta.confirms is not None:
+            self._finish_confirmation(status)
+            return
         on_front = {trial_id for result in front for trial_id in result.trial_ids}
         for trial_id, child in self._children.items():
             if (trial_id in on_front) != child.on_front:
@@ -106,6 +111,13 @@ class Recorder:
         else:
             self._client.set_terminated(self._parent, entities.RUN_STATUS[status])
 
+    def _finish_confirmation(self, status: RunStatus) -> None:
+        found = confirmation(self._store)
+        tags = entities.confirmation_tags(found)
+        self._send(self._parent, points=entities.confirmation_points(found), tags=tags)
+        if self._parent_is_own:
+            self._client.set_terminated(self._parent, entities.RUN_STATUS[status])
+
     def _find_experiment(self, name: str, uri: str) -> str:
         found = self._client.get_experiment_by_name(name)
         if found is None:
@@ -121,10 +133,13 @@ class Recorder:
         return str(found.experiment_id)
 
     def _find_parent(self) -> str:
+        """The sweep's run; of a confirmation whose sweep is not here one of its own."""
         meta = self._store.meta
-        query = f"tags.`{SWEEP_ID}` = '{meta.sweep_id}' AND tags.role = 'sweep'"
-        found = self._client.search_runs([self._experiment], query, max_results=1)
-        if found:
+        of_sweep = [] if meta.confirms is None else self._runs_of(meta.confirms.sweep_id)
+        self._parent_is_own = not of_sweep
+        if of_sweep:
+            run_id = str(of_sweep[0].info.run_id)
+        elif found := self._runs_of(meta.sweep_id):
             run_id = str(found[0].info.run_id)
             if meta.status == "running" and found[0].info.status != "RUNNING":
                 self._client.update_run(run_id, "RUNNING")
@@ -141,6 +156,11 @@ class Recorder:
             self._store.update_meta(mlflow_run_id=run_id)
         return run_id
 
+    def _runs_of(self, sweep_id: str) -> list[Any]:
+        """The parent run of a sweep, if it is here."""
+        query = f"tags.`{SWEEP_ID}` = '{sweep_id}' AND tags.role = 'sweep'"
+        return list(self._client.search_runs([self._experiment], query, max_results=1))
+
     def _find_children(self) -> dict[str, _Child]:
         """What an earlier process has sent of this sweep."""
         children: dict[str, _Child] = {}
@@ -151,7 +171,8 @@ class Recorder:
             )
             for run in runs:
                 tags = run.data.tags
-                if TRIAL_ID not in tags:
+                # A sweep and its confirmations have one parent, and trials of the same ids.
+                if TRIAL_ID not in tags or tags.get(SWEEP_ID) != self._store.meta.sweep_id:
                     continue
                 children[tags[TRIAL_ID]] = _Child(
                     run.info.run_id, epochs=int(tags.get(EPOCHS, -1)),

@@ -176,7 +176,12 @@ def _epochs(
         started, lr = time.perf_counter(), optimizers.lr
         sums = _one_epoch(batches, epoch, shared, optimizers, ranks)
         means = _means(sums, step.objective, epoch)
-        accuracy, loss = _evaluated(step.student, splits.validation, epoch, ranks, device)
+        # What a student has learned from says nothing of it.
+        accuracy, loss = (
+            (math.nan, math.nan)
+            if trial.with_validation
+            else _evaluated(step.student, splits.validation, epoch, ranks, device)
+        )
         end = EpochEnd(
             epoch=epoch,
             is_last=epoch == train.epochs,

@@ -23,11 +23,14 @@ class Outcome:
 
     status: Status
     metrics: dict[str, float] = field(default_factory=dict)
+    latency: dict[str, Any] | None = None
+    """How the student was timed, see ``results.latency.Latency``."""
     raw_weights: dict[str, float] = field(default_factory=dict)
     teachers: tuple[dict[str, Any], ...] = ()
     """The cards of teachers that are new to this session, the main one first; each told once.
 
-    ``teacher`` in a card is its name in the trial.
+    ``teacher`` in a card is its name in the trial; one of a confirmation has ``test_accuracy`` and
+    ``test_loss``.
     """
     no_room: bool = False
     """The storage is full: nobody's trial can go on, and this one is to be gone on with."""

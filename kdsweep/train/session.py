@@ -9,28 +9,29 @@ from typing import Any
 import torch
 from torch import nn
 
-from kdsweep import catalog
-from kdsweep.data.base import Splits, WithheldSplit, without_training
+from kdsweep.data.base import Splits, WithheldSplit
 from kdsweep.errors import KdsweepError, TrialError
-from kdsweep.models.size import count_macs, count_params, measure_latency_ms, size_bytes
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import TrialSpec
 from kdsweep.spec.trial import MAIN_TEACHER, called
 from kdsweep.storage.address import Place
 from kdsweep.sweep_file.parts import model_key
-from kdsweep.sweep_file.training_data import student_reads, training_data_are_read
 from kdsweep.train.allocator import keep_freed_memory
 from kdsweep.train.changed import changed_since
 from kdsweep.train.checkpoint import EVERY_S, Checkpoints
 from kdsweep.train.device import describe
+from kdsweep.train.evaluate import tested
 from kdsweep.train.kept import AT_LEAST, Kept
+from kdsweep.train.kept_splits import KeptSplits
 from kdsweep.train.loop import Report, Trained, Verdict, train
+from kdsweep.train.measure import measured
 from kdsweep.train.needs import teachers_of
 from kdsweep.train.outcome import Outcome, ended_by
 from kdsweep.train.output_store import OutputStore
 from kdsweep.train.ranks import ALONE, Ranks
 from kdsweep.train.teacher import Source, Teacher
 from kdsweep.train.teacher_store import OUTPUTS, TeacherCard, TeacherStore
+from kdsweep.train.timing import UNTOLD, Timing
 from kdsweep.train.warned import warnings_heard
 from kdsweep.train.weights import save_weights
 
@@ -39,8 +40,6 @@ TeacherReport = Callable[[EpochMetrics, str], Verdict]
 
 KEPT_DATA_BYTES = KEPT_TEACHER_BYTES = 2**30
 """A process keeps data sets and teachers up to this size, and the last two of each in any case."""
-LATENCY_BUDGET_S = 0.05
-"""Per trial: some hundred runs of a small student, and little beside its training."""
 
 
 class Session:
@@ -58,13 +57,15 @@ class Session:
         ranks: Ranks = ALONE,
         layers: Mapping[str, Sequence[str]] | None = None,
         checkpoint_every_s: float = EVERY_S,
+        timing: Timing = UNTOLD,
     ) -> None:
         keep_freed_memory()
         self.device = device
         self.ranks = ranks
+        self._timing = timing
         self._store = TeacherStore(teachers, checkpoint_every_s=checkpoint_every_s)
         self._layers = layers or {}
-        self._splits: Kept[Splits] = Kept(lambda each: each.num_bytes, KEPT_DATA_BYTES)
+        self._splits = KeptSplits(device, KEPT_DATA_BYTES)
         self._teachers: Kept[tuple[Source, TeacherCard]] = Kept(
             lambda each: each[0].num_bytes, KEPT_TEACHER_BYTES
         )
@@ -72,24 +73,8 @@ class Session:
         self._warned: set[str] = set()
 
     def splits(self, trial: TrialSpec) -> Splits:
-        """The trial's data on this session's device, as its student may read them.
-
-        The training split is withheld from a student that does not learn from it, and its files
-        are opened only if a teacher has to be trained first.
-        """
-        if student_reads(trial):
-            return self._whole(trial)
-        if training_data_are_read(trial):
-            return without_training(self._whole(trial))
-        return self._splits.get(
-            f"without training: {trial.data.model_dump_json()}",
-            lambda: catalog.dataset(trial.data).load_without_training(self.device),
-        )
-
-    def _whole(self, trial: TrialSpec) -> Splits:
-        return self._splits.get(
-            trial.data.model_dump_json(), lambda: catalog.dataset(trial.data).load(self.device)
-        )
+        """The trial's data on this session's device, as its student may read them."""
+        return self._splits.of(trial)
 
     def teachers(
         self, trial: TrialSpec, report: TeacherReport
@@ -104,9 +89,12 @@ class Session:
         self, trial: TrialSpec, name: str, report: TeacherReport
     ) -> tuple[Source, TeacherCard]:
         spec = trial.all_teachers[name]
-        # One that is loaded is only validated: its trial's data will do.
-        splits = self._whole(trial) if spec.weights is None else self.splits(trial)
-        key = json.dumps([splits.fingerprint, spec.identity], sort_keys=True)
+        # One that is loaded is only validated: its trial's data will do. No teacher learns from
+        # validation data that its student learns from, but it is asked about them.
+        whole = spec.weights is None or trial.with_validation
+        splits = self._splits.whole(trial) if whole else self.splits(trial)
+        shown = self.splits(trial) if trial.with_validation else splits
+        key = json.dumps([shown.fingerprint, spec.identity], sort_keys=True)
 
         def make() -> tuple[Source, TeacherCard]:
             try:
@@ -118,7 +106,7 @@ class Session:
                 told = (problem.removeprefix(f"{MAIN_TEACHER}: ") for problem in error.problems)
                 raise TrialError(f"{called(name)}: {each}" for each in told) from error
             layers = self._layers_of(teacher.network, trial, name)
-            return Source(teacher, self._outputs(teacher, card, splits, layers)), card
+            return Source(teacher, self._outputs(teacher, card, shown, layers)), card
 
         at_least = max(AT_LEAST, len(trial.all_teachers))
         return self._teachers.get(key, make, at_least=at_least)
@@ -147,12 +135,14 @@ class Session:
         on_teacher: TeacherReport = lambda epoch, name: Verdict.CONTINUE,
         checkpoints: Checkpoints | None = None,
         warn: Callable[[str], object] | None = None,
+        opens_test: bool = False,
     ) -> Outcome:
         """Run a trial to its end, whatever that is: a failure is an outcome, not an exception.
 
         The student's weights go to ``weights`` if it trained to its end; ``on_teacher`` hears of
         the epochs of a teacher that had to be trained first; it goes on from ``checkpoints``.
-        What is ``warn``ed of while it trains is not in the outcome as well.
+        What is ``warn``ed of while it trains is not in the outcome as well. With ``opens_test`` a
+        student that has come to its end is measured on the test data, which nobody else opens.
         """
 
         def tell(sentence: str) -> None:
@@ -161,7 +151,7 @@ class Session:
                 warn(sentence)
 
         with warnings_heard(tell) as heard:
-            outcome = self._run(trial, report, weights, on_teacher, checkpoints)
+            outcome = self._run(trial, report, weights, on_teacher, checkpoints, opens_test)
         return self._with_warnings(outcome, heard)
 
     def _run(
@@ -171,23 +161,30 @@ class Session:
         weights: Place | None,
         on_teacher: TeacherReport,
         checkpoints: Checkpoints | None,
+        opens_test: bool,
     ) -> Outcome:
         started = time.perf_counter()
         device = describe(self.device)
         try:
             trained, cards = self._train(trial, report, on_teacher, checkpoints)
-            # Of a student that nobody will take, the time is not worth knowing well.
-            budget_s = 0.0 if trained.stopped else LATENCY_BUDGET_S
-            student = trained.student
-            metrics = self._measure(student, trial, budget_s) if self.ranks.is_first else {}
+            metrics: dict[str, float] = {}
+            latency = None
+            if self.ranks.is_first:
+                metrics, latency = measured(
+                    trained.student, trial.student, self.splits(trial).info, self.device,
+                    self._timing, is_cut_short=trained.stopped,
+                )  # fmt: skip
             if weights is not None and self.ranks.is_first and not trained.stopped:
                 save_weights(trained.student, weights)
-            if trained.epochs:
+            if trained.epochs and not trial.with_validation:
                 last = trained.epochs[-1]
                 metrics |= {"accuracy": last.accuracy, "loss": last.loss}
+            if opens_test and self.ranks.is_first and not trained.stopped:
+                metrics |= tested(trained.student, self.splits(trial).test)
             return Outcome(
                 status="stopped" if trained.stopped else "complete",
                 metrics=metrics,
+                latency=None if latency is None else latency.model_dump(),
                 raw_weights=trained.raw_weights,
                 teachers=self._news_of(cards),
                 device=device,
@@ -199,33 +196,46 @@ class Session:
             return ended_by(error, trial, device, started)
 
     def prepare(
-        self, trial: TrialSpec, report: TeacherReport, expected: Mapping[str, str] | None = None
+        self,
+        trial: TrialSpec,
+        report: TeacherReport,
+        expected: Mapping[str, str] | None = None,
+        *,
+        opens_test: bool = False,
     ) -> Outcome:
         """Read the trial's data, make or find its teachers, and train nothing else.
 
-        ``expected`` may have the fingerprint of the ``data`` and the digest of the main
-        ``teacher``: if they are others, nothing is made, and ``changed`` says so.
+        ``expected`` is as in ``changed_since``: if something is not so, nothing is made, and
+        ``changed`` says it. With ``opens_test`` the teachers are measured on the test data.
         """
         with warnings_heard() as heard:
-            outcome = self._prepare(trial, report, expected or {})
+            outcome = self._prepare(trial, report, expected or {}, opens_test)
         return self._with_warnings(outcome, heard)
 
     def _prepare(
-        self, trial: TrialSpec, report: TeacherReport, expected: Mapping[str, str]
+        self,
+        trial: TrialSpec,
+        report: TeacherReport,
+        expected: Mapping[str, str],
+        opens_test: bool,
     ) -> Outcome:
         started, device = time.perf_counter(), describe(self.device)
         try:
             teachers = trial.all_teachers
             is_trained = any(each.weights is None for each in teachers.values())
-            splits = self._whole(trial) if is_trained else self.splits(trial)
+            splits = self._splits.whole(trial) if is_trained else self.splits(trial)
             changed = changed_since(expected, splits.for_teachers, teachers.get(MAIN_TEACHER))
+            if opens_test and not splits.test.num_samples:
+                changed = ("the data set has no test data, so there is nothing to open",)
             if changed:
                 return Outcome("failed", changed=changed, device=device)
-            cards = {n: self._teacher(trial, n, report)[1] for n in trial.all_teachers}
+            made = {n: self._teacher(trial, n, report) for n in trial.all_teachers}
+            tests = {n: tested(source.teacher.network, splits.test)
+                     for n, (source, _) in made.items() if opens_test}  # fmt: skip
         except Exception as error:  # noqa: BLE001  # a trial fails alone: the lane lives on
             self._let_through(error)
             return ended_by(error, trial, device, started)
-        told = tuple(_told(card, name) for name, card in cards.items())
+        told = tuple({**_told(card, n), **tests.get(n, {})} for n, (_, card) in made.items())
         seconds = time.perf_counter() - started
         return Outcome(
             "complete",
@@ -279,15 +289,6 @@ class Session:
         new = {name: card for name, card in cards.items() if card.digest not in self._told}
         self._told |= {card.digest for card in new.values()}
         return tuple(_told(card, name) for name, card in new.items())
-
-    def _measure(self, student: nn.Module, trial: TrialSpec, budget_s: float) -> dict[str, float]:
-        shape = catalog.shape_for(trial.student, self.splits(trial).info)
-        return {
-            "params": count_params(student),
-            "macs": count_macs(student, shape),
-            "size_bytes": size_bytes(student),
-            "latency_ms": measure_latency_ms(student, shape, self.device, budget_s=budget_s),
-        }
 
 
 def _told(card: TeacherCard, name: str) -> dict[str, Any]:

@@ -230,14 +230,14 @@ def _make(
 def _alone(place: Shared) -> Iterator[None]:
     """Nobody else makes this teacher, on this node or on another, unless it is there."""
     with FileLock(place.directory / ".lock"), ExitStack() as stack:
-        if _read(place.directory) is None and not _fetched(place):
-            stack.enter_context(place.turn(_TURN, enough=lambda: _fetched(place)))
+        if read_teacher(place.directory) is None and not fetched(place):
+            stack.enter_context(place.turn(_TURN, enough=lambda: fetched(place)))
         yield
 
 
-def _fetched(place: Shared) -> bool:
+def fetched(place: Shared) -> bool:
     """Whether another node has made it; it is here then."""
-    return place.fetch(_WEIGHTS, _CARD) and _read(place.directory) is not None
+    return place.fetch(_WEIGHTS, _CARD) and read_teacher(place.directory) is not None
 
 
 def _write(network: nn.Module, card: TeacherCard, place: Shared) -> TeacherCard:
@@ -271,12 +271,12 @@ def _agreed(
     Raises:
         TrialError: it sees a teacher that this worker does not.
     """
-    stored = _read(place.directory) if ranks.is_first else None
+    stored = read_teacher(place.directory) if ranks.is_first else None
     found = ranks.agree(stored is not None, device)
     if found and not ranks.is_first:
-        stored = _read(place.directory)
-        if stored is None and _fetched(place):
-            stored = _read(place.directory)
+        stored = read_teacher(place.directory)
+        if stored is None and fetched(place):
+            stored = read_teacher(place.directory)
         if stored is None:
             raise TrialError(
                 f"worker {ranks.rank} cannot read the teacher that the first worker found in "
@@ -285,7 +285,7 @@ def _agreed(
     return stored
 
 
-def _read(place: Path) -> tuple[TeacherCard, dict[str, torch.Tensor]] | None:
+def read_teacher(place: Path) -> tuple[TeacherCard, dict[str, torch.Tensor]] | None:
     """What is stored, or nothing if it is missing, half-written or damaged."""
     try:
         card = replace(_CARDS.validate_json((place / _CARD).read_bytes()), reused=True)

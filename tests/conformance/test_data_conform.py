@@ -76,6 +76,20 @@ def check_inputs(batch: Batch, info: DataInfo) -> None:
             assert values.isfinite().all()
 
 
+def test_validation_samples_are_put_behind_those_to_train_on(splits):
+    both = splits.with_validation().train
+    num = splits.train.num_samples
+    assert both.num_samples == num + splits.validation.num_samples
+    assert contents(both) == contents(splits.train) + contents(splits.validation)
+    assert both.labels.tolist() == splits.train.labels.tolist() + splits.validation.labels.tolist()
+    # A sample of both keeps its views, which teachers' outputs are stored by.
+    for view in {0, splits.num_views - 1}:
+        assert contents(both, view)[:num] == contents(splits.train, view)
+    seen = [i for b in both.shuffled(batch_size=32, epoch=1, seed=3) for i in b.ids.tolist()]
+    assert len(set(seen)) == len(seen) >= both.num_samples - 1
+    assert splits.with_validation().fingerprint != splits.fingerprint
+
+
 def test_the_data_sets_are_all_found():
     expected = {"digits", "docstrings", "glyphs", "image_folder", "text_files", "torchvision"}
     assert expected <= set(NAMES)

@@ -9,7 +9,6 @@ from kdsweep.models.size import (
     check_takes,
     count_macs,
     count_params,
-    measure_latency_ms,
     size_bytes,
     sizes,
 )
@@ -160,58 +159,3 @@ def test_sizes_refuses_what_check_takes_refuses():
         sizes(lambda: build(num_classes=5), SHAPE, num_classes=10)
     with pytest.raises(SpecError, match="cnn: stages: 4 needs sides of at least 16"):
         sizes(lambda: build(stages=4), SHAPE)
-
-
-class Clock:
-    """Stands still but when it is moved."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-
-    def perf_counter(self) -> float:
-        return self.now_s
-
-
-class Timed(nn.Module):
-    """Takes the given milliseconds, one after the other, and the last again and again."""
-
-    def __init__(self, clock: Clock, *taken_ms: float) -> None:
-        super().__init__()
-        self.clock, self.taken_ms = clock, list(taken_ms)
-        self.learning: list[bool] = []
-
-    def forward(self, images):
-        assert images.shape == (1, *SHAPE)
-        self.learning.append(self.training or torch.is_grad_enabled())
-        later = len(self.taken_ms) > 1
-        self.clock.now_s += (self.taken_ms.pop(0) if later else self.taken_ms[0]) / 1e3
-        return images.flatten(1)
-
-
-@pytest.fixture
-def clock(monkeypatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr("kdsweep.models.size.time", clock)
-    return clock
-
-
-def test_latency_is_the_median_after_warming_up(clock):
-    network = Timed(clock, 900, 900, 900, 7, 1, 50, 2, 3)
-    assert measure_latency_ms(network, SHAPE, torch.device("cpu"), budget_s=0) == pytest.approx(3)
-    assert network.learning == [False] * 8
-    assert network.training
-
-
-def test_latency_takes_its_budget(clock):
-    network = Timed(clock, 10)
-    measure_latency_ms(network, SHAPE, torch.device("cpu"), budget_s=0.195)
-    assert len(network.learning) == 3 + 20
-
-
-def test_latency_of_a_real_network():
-    network = build("resnet", depth=8)
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    latency_ms = measure_latency_ms(network, SHAPE, torch.device("cpu"), budget_s=0.01)
-    assert isinstance(latency_ms, float)
-    assert latency_ms > 0.01
-    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())

@@ -12,7 +12,10 @@ from kdsweep.results import claim as claim_module
 from kdsweep.results import holder as holder_module
 from kdsweep.results.at_hand import run_at_hand, runs_at_hand, up_to_date
 from kdsweep.results.holder import living_holder, refuse_if_held
+from kdsweep.results.latencies import Latencies, OnDevice, read_latencies, write_latencies
+from kdsweep.results.latency import BatchLatency, Latency
 from kdsweep.results.mending import mend
+from kdsweep.results.names import LATENCY_FILE, WARM_START_FILE
 from kdsweep.results.processes import Holder
 from kdsweep.results.runs import find_runs
 from kdsweep.results.stopping import ask_to_stop, is_asked_to_stop
@@ -54,6 +57,23 @@ def test_what_a_driver_writes_is_read_on_another_machine(store_at, monkeypatch, 
         assert found.weights_of("t0001") == f"{address}/trials/t0001/student.safetensors"
         stores, problems = find_runs(runs_at_hand(store_at))
         assert ([each.place for each in stores], problems) == ([address], [])
+
+
+def test_what_was_measured_and_learned_is_read_on_another_machine(store_at, monkeypatch, tmp_path):
+    store = made(store_at)
+    latency = Latency(device="EPYC", batches=(BatchLatency(batch=1, p50_ms=2.0, p95_ms=3.0,
+                                                           blocks=5, runs=50),))  # fmt: skip
+    latencies = Latencies(devices={"EPYC": OnDevice(measured="1", students={"t0001": latency})})
+    with store.hold():
+        (store.directory / WARM_START_FILE).write_text("{}")
+        store.sent(WARM_START_FILE)
+    # kdsweep latency drives no run: what it writes is there when it ends.
+    write_latencies(store.directory, latencies)
+    store.sent(LATENCY_FILE)
+    with another_machine(monkeypatch, tmp_path):
+        found, _ = read(f"{store_at}/digits")
+        assert read_latencies(found.directory) == latencies
+        assert (found.directory / WARM_START_FILE).read_text() == "{}"
 
 
 def test_a_run_is_made_once(store_at, monkeypatch, tmp_path):

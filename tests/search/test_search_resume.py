@@ -63,12 +63,31 @@ def test_the_grid_is_completed_and_no_point_comes_twice(gridded, num_done):
 @pytest.mark.parametrize("name", ["tpe", "random", "nsga2"])
 def test_a_sampler_does_not_draw_again_what_it_drew_before(conditional, name):
     """A seed that starts afresh would propose the first trials a second time."""
-    sweep = changed(conditional, search={"sampler": name, "trials": 16, "seed": 4})
+    search = {"sampler": name, "trials": 16, "seed": 4}
+    if name == "nsga2":
+        search["population"] = 20  # all of the first generation: later ones inherit what is good
+    sweep = changed(conditional, search=search)
     done = first_records(sweep, 9)
     rest = ask_all(sampler_of(sweep, done))
     rates = [r.params["train.lr"] for r in done[len(starts(sweep)) :]]
     rates += [p.assignment.params["train.lr"] for p in rest]
     assert len(set(rates)) == len(rates)
+
+
+def test_nsga2_breeds_from_what_it_had_before(conditional, monkeypatch):
+    made, create = [], sampler_module.optuna.create_study
+    monkeypatch.setattr(
+        sampler_module.optuna,
+        "create_study",
+        lambda **settings: made.append(create(**settings)) or made[-1],
+    )
+    sweep = changed(conditional, search={"sampler": "nsga2", "trials": 20, "population": 4})
+    done = first_records(sweep, 14)
+    ask_all(sampler_of(sweep, done))
+    (key,) = made[-1].trials[0].system_attrs
+    generations = [trial.system_attrs[key] for trial in made[-1].trials]
+    # Fourteen are more than a generation of four: what comes next is the second one.
+    assert generations[:18] == [0] * 14 + [1] * 4
 
 
 def test_a_resumed_search_is_seeded_too(conditional):

@@ -52,7 +52,7 @@ def gone_on(tmp_path, conditional, monkeypatch):
     store.update_meta()
 
     def go(on_ray, expected):
-        def instead(sweep, store, journal, fitted, scratch, tracker, budget, expected, begin):
+        def instead(sweep, store, journal, fitted, scratch, tracker, budget, expected, begin, warm):
             (record,) = journal.earlier
             journal.begin("00000", 0, "trial", sweep.spec.trial, {}, {})
             return on_ray(SimpleNamespace(record=record, journal=journal, begin=begin))

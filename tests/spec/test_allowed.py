@@ -90,7 +90,7 @@ def test_of_a_trial(key, value, sentence):
          "mapping of min, max, as {max: 20000}"),
         ("search", "tpe", "search: 'tpe' is not allowed: must be a mapping of sampler, trials, "
          "budget, rungs, replicates, seed, batch, grid_points, population, "
-         "as {sampler: tpe, trials: 40}"),
+         "warm_start, as {sampler: tpe, trials: 40}"),
         ("space", 5, "space: 5 is not allowed: must be a mapping"),
         ("description", True, "description: true is not allowed: must be text: put it in quotes"),
     ],

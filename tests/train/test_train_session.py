@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kdsweep import catalog
+from kdsweep.results.latency import Latency
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import Component, TrialSpec
 from kdsweep.sweep_file.weights import load_state
@@ -79,7 +80,9 @@ def test_a_complete_trial_has_its_metrics_and_its_weights(session, tmp_path):
     done = session.run(TAUGHT, report, weights=path)
     assert (done.status, done.error, done.device) == ("complete", None, describe(CPU))
     found = dict(done.metrics)
-    assert found.pop("latency_ms") > 0
+    latency = Latency.model_validate(done.latency)
+    assert found.pop("latency_ms") == latency.of(1).p50_ms > 0
+    assert [each.batch for each in latency.batches] == [1, 32]
     # Two convolutions 1->2 and 2->4 at 8x8 and 4x4, hidden 16->8, head 8->10.
     params = (9 * 2 + 2) + (9 * 2 * 4 + 4) + (16 * 8 + 8) + (8 * 10 + 10)
     macs = 64 * 9 * 2 + 16 * 9 * 2 * 4 + 16 * 8 + 8 * 10
@@ -208,7 +211,7 @@ def test_a_teacher_that_is_stopped_stops_the_trial(session):
 def plain(session: Session, trial: TrialSpec) -> dict[str, object]:
     """What is the same each time."""
     done = session.run(trial, go_on).plain()
-    del done["seconds"], done["teachers"], done["metrics"]["latency_ms"]
+    del done["seconds"], done["teachers"], done["metrics"]["latency_ms"], done["latency"]
     return done
 
 

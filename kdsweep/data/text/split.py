@@ -1,6 +1,7 @@
 """A split of texts that lives as token ids on the training device."""
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from typing import Any
 
 import torch
@@ -48,6 +49,16 @@ class TextSplit(Split):
     def piece(self, start: int, stop: int, *, batch_size: int, view: int) -> Iterator[Batch]:
         """A part of ``in_order``; see ``Split.piece``."""
         return self._between(start, stop, batch_size)
+
+    def joined(self, other: Split) -> Split:
+        """The texts of both; see ``Split.joined``."""
+        if not isinstance(other, TextSplit):
+            return super().joined(other)
+        both = copy(self)
+        both.labels = torch.cat([self.labels, other.labels])
+        both.num_samples = len(both.labels)
+        both.table = self.table.joined(other.table)
+        return both
 
     @property
     def num_bytes(self) -> int:

@@ -24,6 +24,16 @@ class TextTable:
         self.ids = torch.from_numpy(ids).to(device)
         self._widths = _rounded_up(lengths(ids), ids.shape[1])
 
+    def joined(self, other: "TextTable") -> "TextTable":
+        """The texts of both, those of ``other`` behind its own, as wide as the wider of the two."""
+        width = max(self.ids.shape[1], other.ids.shape[1])
+        ids = [
+            np.pad(each.ids.cpu().numpy(), ((0, 0), (0, width - each.ids.shape[1])),
+                   constant_values=PADDING)
+            for each in (self, other)
+        ]  # fmt: skip
+        return TextTable(np.concatenate(ids), self.ids.device)
+
     @property
     def num_bytes(self) -> int:
         """Of the ids, on the device."""

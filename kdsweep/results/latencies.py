@@ -1,0 +1,164 @@
+"""``latency.json`` of a run: what ``kdsweep latency`` has measured of its students and its teacher.
+
+Each device has numbers of its own, with each number of threads. They are of networks, not of
+trainings: trials whose student and data have the same settings share them.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kdsweep.errors import ResultError, unknown_name
+from kdsweep.results.damage import damage
+from kdsweep.results.latency import Latency
+from kdsweep.results.names import LATENCY_FILE
+from kdsweep.results.places import read_own
+from kdsweep.results.record import TrialResult
+from kdsweep.storage.atomic import write_bytes
+from kdsweep.storage.copies import name_of
+
+
+class OnDevice(BaseModel):
+    """What was measured on one device, and when it last was."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    measured: str
+    """ISO 8601 with its time zone."""
+    host: str = ""
+    teacher: Latency | None = None
+    students: dict[str, Latency] = Field(default_factory=dict)
+    """By the id of the trial."""
+
+
+class Latencies(BaseModel):
+    """All that was measured of a run, by device: ``AMD EPYC, 1 thread``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    devices: dict[str, OnDevice] = Field(default_factory=dict)
+
+    def newest(self) -> str | None:
+        """The device that was last measured on; none where nothing was."""
+        return max(self.devices, key=lambda name: self.devices[name].measured, default=None)
+
+    def with_device(self, name: str, found: OnDevice) -> "Latencies":
+        """These and ``found``; of what both have measured on a device the new one counts.
+
+        Batches of other sizes stay, if they were measured under the same conditions.
+        """
+        old = self.devices.get(name)
+        if old is not None:
+            students = {
+                key: new.with_older(old.students[key]) if key in old.students else new
+                for key, new in found.students.items()
+            }
+            teacher = found.teacher or old.teacher
+            if found.teacher is not None and old.teacher is not None:
+                teacher = found.teacher.with_older(old.teacher)
+            found = found.model_copy(
+                update={"students": {**old.students, **students}, "teacher": teacher}
+            )
+        return self.model_copy(update={"devices": {**self.devices, name: found}})
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Results whose ``latency_ms`` was measured where nothing else ran, and what to say of it."""
+
+    results: list[TrialResult]
+    teacher_ms: float | None
+    """One input of the teacher, on the same device."""
+    sentence: str
+
+
+def device_name(latency: Latency) -> str:
+    """What ``latency.json`` calls a device: its model and the threads that were used."""
+    if latency.kind != "cpu":
+        return latency.device
+    return f"{latency.device}, {latency.threads} thread{'s' * (latency.threads != 1)}"
+
+
+def read_latencies(directory: Path) -> Latencies:
+    """What is in ``latency.json`` of a run; empty where it is not there.
+
+    Raises:
+        ResultError: it cannot be read, or is damaged.
+    """
+    path = directory / LATENCY_FILE
+    try:
+        return Latencies.model_validate_json(read_own(path))
+    except FileNotFoundError:
+        return Latencies()
+    except OSError as error:
+        raise ResultError(f"cannot be read: {error}", source=name_of(path)) from error
+    except ValidationError as error:
+        again = f"remove it, and measure again with `kdsweep latency {name_of(directory)}`"
+        raise ResultError(f"{damage(error)}; {again}", source=name_of(path)) from error
+
+
+def write_latencies(directory: Path, latencies: Latencies) -> None:
+    """Keep ``latency.json``, in place of the last one.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write_bytes(directory / LATENCY_FILE, latencies.model_dump_json(indent=1).encode() + b"\n")
+
+
+def architecture_of(trial: Mapping[str, Any]) -> str:
+    """Equal for resolved trials whose students take as long: of the same settings and data."""
+    said = {"student": trial.get("student"), "data": trial.get("data")}
+    return json.dumps(said, sort_keys=True)
+
+
+def with_quiet_latency(
+    results: Sequence[TrialResult], latencies: Latencies, *, device: str | None = None
+) -> Measured | None:
+    """The results with the latency of ``device`` (the last one measured on) as ``latency_ms``.
+
+    A trial whose student was not measured there has none: what a trial measures while others train
+    is not to be held against it. ``None`` where nothing was measured at all.
+
+    Raises:
+        ResultError: nothing was measured on ``device``.
+    """
+    if device is not None and device not in latencies.devices:
+        raise ResultError(
+            f"{unknown_name('device', device, latencies.devices or ['none'])}; "
+            "`kdsweep latency` measures on one"
+        )
+    name = device or latencies.newest()
+    if name is None:
+        return None
+    found = latencies.devices[name]
+    known_ms = _by_architecture(results, found.students)
+    changed = []
+    for result in results:
+        taken = known_ms.get(architecture_of(result.trial))
+        metrics = {key: value for key, value in result.metrics.items() if key != "latency_ms"}
+        if taken is not None:
+            metrics["latency_ms"] = taken
+        changed.append(result.model_copy(update={"metrics": metrics}))
+    teacher = None if found.teacher is None else found.teacher.of(1)
+    return Measured(
+        changed, None if teacher is None else teacher.p50_ms, f"latency as measured on {name}"
+    )
+
+
+def _by_architecture(
+    results: Iterable[TrialResult], students: Mapping[str, Latency]
+) -> dict[str, float]:
+    """Milliseconds for one input, by the settings of student and data."""
+    by_id = {result.trial_id: result for result in results}
+    found: dict[str, float] = {}
+    for trial_id, latency in students.items():
+        result, one = by_id.get(trial_id), latency.of(1)
+        if result is not None and one is not None:
+            found[architecture_of(result.trial)] = one.p50_ms
+    return found

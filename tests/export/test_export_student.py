@@ -1,0 +1,118 @@
+"""The student of a trial as a network: from its record and its weights, or why not."""
+
+import sys
+
+import pytest
+import torch
+from run_records import run_meta, trial_result
+from torch import nn
+
+from kdsweep import catalog
+from kdsweep.errors import ResultError
+from kdsweep.export.student import load_student
+from kdsweep.results.store import RunStore
+from kdsweep.spec import TrialSpec
+from kdsweep.sweep_file.resolve import resolved
+from kdsweep.train.weights import save_weights
+
+TRIAL = {
+    "data": {"name": "digits"},
+    "student": {"name": "cnn", "width": 2, "stages": 2, "hidden": 12},
+    "strategy": {"name": "none"},
+}
+
+
+def kept(home, trial=TRIAL, **more):
+    """A run with one complete trial, its record, and the network whose weights are kept."""
+    spec = TrialSpec.model_validate(trial)
+    store = RunStore.create(home / "small", meta=run_meta("small"), sweep_text="")
+    given = {"trial": resolved(spec), "weights": RunStore.weights_name("t0000"), **more}
+    result = trial_result(**given)
+    store.write(result)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        network = catalog.model_for(spec.student, catalog.dataset(spec.data).describe())
+    if result.weights:
+        save_weights(network, store.weights_of("t0000"))
+    return store, result, network
+
+
+def test_the_student_is_the_network_whose_weights_were_kept(tmp_path):
+    store, result, network = kept(tmp_path)
+    before = torch.random.get_rng_state()
+    student = load_student(store, result)
+    images = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(student(images), network.eval()(images))
+    assert not student.training
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_weights_that_are_not_kept_are_trained_again_with_a_command(tmp_path):
+    store, result, _ = kept(tmp_path, weights=None, status="pruned")
+    with pytest.raises(ResultError) as refused:
+        load_student(store, result)
+    file = store.trial_file("t0000")
+    assert str(refused.value) == (
+        "trial 0 (kd w0): no weights are kept of a trial that is pruned; "
+        f"`kdsweep trial {file} --weights student.safetensors` trains it again"
+    )
+
+
+def test_weights_that_are_gone_or_damaged_or_a_link_are_refused(tmp_path):
+    store, result, _ = kept(tmp_path)
+    path = store.weights_of("t0000")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ResultError, match=r"student\.safetensors: is damaged .* trains it again"):
+        load_student(store, result)
+    path.unlink()
+    with pytest.raises(ResultError, match=r"is not there; `kdsweep trial .* trains it again"):
+        load_student(store, result)
+    elsewhere = tmp_path / "elsewhere.safetensors"
+    elsewhere.write_bytes(content)
+    path.symlink_to(elsewhere)
+    with pytest.raises(ResultError, match="is a link, which could lead anywhere"):
+        load_student(store, result)
+
+
+def test_weights_of_another_architecture_are_refused_by_name(tmp_path):
+    store, result, _ = kept(tmp_path)
+    save_weights(nn.Linear(2, 3), store.weights_of("t0000"))
+    with pytest.raises(ResultError, match="the weights of another architecture: "):
+        load_student(store, result)
+
+
+def test_a_class_of_ones_own_that_is_gone_is_named(tmp_path, monkeypatch):
+    module = tmp_path / "their_networks.py"
+    module.write_text(
+        "import torch\n"
+        "class Net(torch.nn.Linear):\n"
+        "    def __init__(self, num_classes): super().__init__(8, num_classes)\n"
+        "    def forward(self, images): return super().forward(images.mean(dim=(1, 2)))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    trial = {**TRIAL, "student": {"name": "their_networks:Net"}}
+    store, result, network = kept(tmp_path, trial)
+    images = torch.randn(2, 1, 8, 8)
+    assert torch.equal(load_student(store, result)(images), network(images))
+    monkeypatch.delitem(sys.modules, "their_networks")
+    module.unlink()
+    with pytest.raises(ResultError) as refused:
+        load_student(store, result)
+    assert "trial 0 (kd w0): the student cannot be built here: 'their_networks:Net' " in str(
+        refused.value
+    )
+    assert "must be importable where kdsweep runs" in str(refused.value)
+
+
+def test_a_teacher_is_no_student(tmp_path):
+    store, result, _ = kept(tmp_path, role="teacher")
+    with pytest.raises(ResultError, match="is a teacher, and no student: name a trial"):
+        load_student(store, result)
+
+
+def test_a_record_of_another_version_is_refused_with_the_path(tmp_path):
+    store, result, _ = kept(tmp_path)
+    other = result.model_copy(update={"trial": {**result.trial, "seed": -1}})
+    with pytest.raises(ResultError, match="its record cannot be used: seed: -1 is not allowed"):
+        load_student(store, other)

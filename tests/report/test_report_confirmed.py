@@ -1,0 +1,84 @@
+"""A confirmation for people: tables that fit, and sentences with their numbers."""
+
+import pytest
+from confirmed_runs import all_records, confirmation_in, confirms, record
+from rich.console import Console
+
+from kdsweep.report.confirmed import confirmation_row, confirmation_view, sentences
+from kdsweep.results.confirmation import confirmation
+from kdsweep.results.confirms import Opening
+
+
+def shown(found, width=80):
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(confirmation_view(found))
+    return console.export_text()
+
+
+def test_the_numbers_stand_side_by_side(tmp_path):
+    text = shown(confirmation(confirmation_in(tmp_path)))
+    assert max(map(len, text.splitlines())) <= 80
+    (row,) = (line for line in text.splitlines() if line.strip().startswith("00005  cnn"))
+    assert row.split() == ["00005", "cnn", "w4", "kd", "100", "80.00", "77.00", "±1.41", "76.00",
+                           "±2.83", "1.00"]  # fmt: skip
+    assert "teacher" in text
+    assert "94.00" in text
+    # 2 points, and half of it is 12.7062 times one point.
+    assert "+2.00 [-10.71 +14.71]" in text
+
+
+def test_the_sentences_say_by_how_much(tmp_path):
+    said = sentences(confirmation(confirmation_in(tmp_path)))
+    assert said == [
+        "The sweep's accuracies were 2.50 ±0.71 points (mean and deviation of 2 students) above "
+        "those of fresh seeds on the same validation data: so much too high did choosing the best "
+        "make them.",
+        "The sweep's accuracies were 3.00 ±1.41 points (mean and deviation of 2 students) above "
+        "those on test data.",
+        "So far apart are the two sets of data: those of the controls, which nobody chose, were "
+        "1.00 points (of one control) below those on test data.",
+        "Distillation, against the same student without it: cannot be told from none: 00005.",
+        "Of 3 intervals 0.2 would exclude zero by chance alone.",
+    ]
+
+
+def test_what_helped_is_told_from_what_did_harm(tmp_path):
+    records = all_records()
+    for replicate, test in enumerate((0.60, 0.601)):  # the own control, far behind its student
+        metrics = {"accuracy": 0.7, "test_accuracy": test, "params": 100.0}
+        records[6 + replicate] = record(3, replicate, metrics=metrics)
+    records[0] = record(0, 0, metrics={**records[0].metrics, "test_accuracy": 0.779})
+    said = sentences(confirmation(confirmation_in(tmp_path, records)))
+    assert "Distillation, against the same student without it: helped: 00005." in said
+
+
+def test_one_that_runs_on_says_how_far_it_is(tmp_path):
+    found = confirmation(confirmation_in(tmp_path, all_records()[:3], status="running"))
+    said = sentences(found)
+    assert said[0] == "3 of 8 trainings have ended: these are the numbers so far."
+    assert "00009" in shown(found)
+
+
+def test_test_data_that_were_opened_before_are_told(tmp_path):
+    before = (
+        Opening(run="digits-confirm", when="2026-11-21T10:00:00+00:00"),
+        Opening(run="other", when="2026-11-22T10:00:00+00:00", same_sweep=False),
+    )
+    found = confirmation(confirmation_in(tmp_path, confirms=confirms(opened_before=before)))
+    assert sentences(found)[-1] == (
+        "The test data have been opened before, by digits-confirm (2026-11-21T10:00:00+00:00), "
+        "other (2026-11-22T10:00:00+00:00, another sweep on the same data): what was chosen since "
+        "then may have been chosen by them, and these numbers are no longer those of untouched "
+        "data."
+    )
+
+
+def test_scripts_get_plain_values(tmp_path):
+    row = confirmation_row(confirmation(confirmation_in(tmp_path)))
+    student = row["students"][0]
+    assert student["swept_accuracy"] == 0.80
+    assert student["test_accuracy"]["mean"] == pytest.approx(0.76)
+    assert student["minus"]["own control"]["low"] == pytest.approx(0.02 - 0.127062, abs=1e-6)
+    assert [each["kind"] for each in row["controls"]] == ["control", "own_control"]
+    assert row["seeds"] == [7, 8]
+    assert row["optimism"]["mean"] == pytest.approx(0.025)

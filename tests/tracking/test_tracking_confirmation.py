@@ -1,0 +1,78 @@
+"""A confirmation in MLflow: under the run of its sweep, without disturbing what that has."""
+
+import uuid
+
+import pytest
+from confirmed_runs import confirmation_in, sweep_in
+from run_records import trial_result
+
+from kdsweep.tracking import sync
+from kdsweep.tracking.where import prepare_environment
+
+
+@pytest.fixture
+def client(uri):
+    prepare_environment()
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+@pytest.fixture
+def experiment():
+    """One for each test: to make another store takes seconds."""
+    return f"confirmed-{uuid.uuid4().hex[:8]}"
+
+
+def by_role(client, experiment):
+    number = client.get_experiment_by_name(experiment).experiment_id
+    found = client.search_runs([number], max_results=1000)
+    return {role: [r for r in found if r.data.tags["role"] == role]
+            for role in ("sweep", "trial", "confirm", "teacher")}  # fmt: skip
+
+
+def test_it_is_logged_under_the_run_of_its_sweep(tmp_path, uri, client, experiment):
+    sweep = sweep_in(tmp_path)
+    sweep.write(trial_result(0, trial_id="00000", metrics={"accuracy": 0.9, "params": 50.0}))
+    assert sync(sweep, uri, experiment) == 1
+    assert sync(confirmation_in(tmp_path), uri, experiment) == 9
+    found = by_role(client, experiment)
+    (parent,), (trial,) = found["sweep"], found["trial"]
+    assert len(found["confirm"]) == 8
+    assert {r.data.tags["mlflow.parentRunId"] for r in found["confirm"]} == {parent.info.run_id}
+    first = next(r for r in found["confirm"] if r.data.tags["kdsweep.trial_id"] == "00000")
+    assert first.data.tags["confirms"] == "00005"
+    assert first.data.metrics["test_accuracy"] == 0.74
+    assert (parent.info.run_name, parent.info.status) == ("digits", "FINISHED")
+    assert parent.data.tags["confirmed_by"] == "digits-confirm"
+    metrics = parent.data.metrics
+    assert metrics["trials.complete"] == 1
+    assert metrics["best.accuracy"] == 0.9
+    assert metrics["confirm.best.test_accuracy"] == pytest.approx(0.88)
+    assert metrics["confirm.optimism"] == pytest.approx(0.025)
+    assert metrics["confirm.mean.minus_own_control"] == pytest.approx(0.02)
+    assert metrics["confirm.teacher.test_accuracy"] == 0.94
+    assert "test_accuracy" not in trial.data.metrics
+
+
+def test_both_can_be_sent_again_and_nothing_doubles(tmp_path, uri, client, experiment):
+    sweep, confirmed = sweep_in(tmp_path), confirmation_in(tmp_path)
+    sweep.write(trial_result(0, trial_id="00000", metrics={"accuracy": 0.9, "params": 50.0}))
+    for store in (sweep, confirmed, sweep, confirmed):
+        sync(store, uri, experiment)
+    found = by_role(client, experiment)
+    assert {role: len(runs) for role, runs in found.items()} == {
+        "sweep": 1, "trial": 1, "confirm": 8, "teacher": 1,
+    }  # fmt: skip
+    # The sweep's trial 00000 and the confirmation's are two.
+    assert found["trial"][0].data.metrics["accuracy"] == 0.9
+
+
+def test_where_its_sweep_is_not_it_has_a_run_of_its_own(tmp_path, uri, client, experiment):
+    confirmed = confirmation_in(tmp_path)
+    for _ in range(2):
+        sync(confirmed, uri, experiment)
+    found = by_role(client, experiment)
+    (parent,) = found["sweep"]
+    assert (parent.info.run_name, parent.info.status) == ("digits-confirm", "FINISHED")
+    assert len(found["confirm"]) == 8
