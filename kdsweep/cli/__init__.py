@@ -39,7 +39,7 @@ Examples:
   kdsweep front runs/digits                      the best one for every size
   kdsweep select runs/digits --max-params 20000  the best one that fits
   kdsweep compare runs/digits runs/digits-2      two sweeps side by side
-  kdsweep confirm runs/digits                    test the best with fresh seeds
+  kdsweep confirm runs/digits                    test the best with new seeds
   kdsweep ui                                     browse all trials in MLflow
   kdsweep COMMAND --help                         what a command takes
 

@@ -59,9 +59,9 @@ def named_trials(results: Sequence[TrialResult], names: Sequence[str]) -> ToConf
     """
     students: dict[int, TrialResult] = {}
     problems = []
-    points = [each for each in by_point(results) if each.role != "teacher"]
+    called = _by_name(results)
     for name in names:
-        of_name = next((p for p in points if _is_called(p, name, results)), None)
+        of_name = called.get(name) or called.get(name.lstrip("0") or "0")
         if of_name is None:
             problems.append(f"--trials: there is no trial {name!r}")
         elif of_name.status != "complete":
@@ -76,11 +76,12 @@ def named_trials(results: Sequence[TrialResult], names: Sequence[str]) -> ToConf
     return ToConfirm(tuple(students[point] for point in sorted(students)), controls, failed)
 
 
-def _is_called(point: TrialResult, name: str, results: Sequence[TrialResult]) -> bool:
-    if name in point.trial_ids:
-        return True
-    numbers = {r.number for r in results if r.trial_id in point.trial_ids}
-    return name.isdecimal() and int(name) in numbers
+def _by_name(results: Sequence[TrialResult]) -> dict[str, TrialResult]:
+    """Every point by the ids of its trials, and by their numbers."""
+    number_of = {result.trial_id: result.number for result in results}
+    points = [each for each in by_point(results) if each.role != "teacher"]
+    by_number = {str(number_of[key]): point for point in points for key in point.trial_ids}
+    return {**by_number, **{key: point for point in points for key in point.trial_ids}}
 
 
 def _controls(results: Sequence[TrialResult]) -> tuple[tuple[TrialResult, ...], tuple[str, ...]]:

@@ -17,6 +17,7 @@ from kdsweep.search.surroundings import StoppedEarlyError
 from kdsweep.spec import ClusterSpec
 from kdsweep.spec.sweep import TrackingSpec
 
+SPEC = SimpleNamespace(cluster=None)
 SPENT = {"status": "running", "wall_seconds": 278.0, "student_epochs": 5}
 
 
@@ -181,3 +182,26 @@ def test_a_run_has_its_driver_while_ray_starts_and_is_gone_if_it_does_not(beginn
         path: digest for path, digest in digests(seen.new).items() if path.name != ".driver.lock"
     }
     assert not store.is_held()
+
+
+@pytest.mark.parametrize("has_trials", [False, True])
+def test_a_new_run_that_is_refused_is_gone_unless_something_of_it_began(
+    beginning, monkeypatch, has_trials
+):
+    _, seen = beginning
+
+    def refusing(sweep, store, *rest):
+        if has_trials:
+            store.trial_dir("00000").mkdir()
+        raise ResultError("the data have changed")
+
+    @contextmanager
+    def connected(cluster):
+        yield lambda meanwhile: None
+
+    monkeypatch.setattr(run_module, "connected", connected)
+    monkeypatch.setattr(run_module, "_imported_meanwhile", lambda *given: None)
+    monkeypatch.setattr(run_module, "_recorded", refusing)
+    with pytest.raises(ResultError, match="the data have changed"):
+        run_module.run(SimpleNamespace(spec=SPEC), seen.create, progress=Silent())
+    assert seen.new.exists() == has_trials
