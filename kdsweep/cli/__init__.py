@@ -17,6 +17,7 @@ from kdsweep.cli import (
     jobs,
     latency,
     listing,
+    report,
     run,
     select,
     sync,
@@ -39,6 +40,7 @@ Examples:
   kdsweep front runs/digits                      the best one for every size
   kdsweep select runs/digits --max-params 20000  the best one that fits
   kdsweep compare runs/digits runs/digits-2      two sweeps side by side
+  kdsweep report runs/digits                     answers and pictures, a page
   kdsweep confirm runs/digits                    test the best with new seeds
   kdsweep ui                                     browse all trials in MLflow
   kdsweep COMMAND --help                         what a command takes
@@ -95,6 +97,7 @@ app.command("front")(front.show_front)
 app.command("latency")(latency.measure)
 app.command()(confirm.confirm)
 app.command("list")(listing.list_runs)
+app.command()(report.report)
 app.command("select")(select.select_student)
 app.command("compare")(compare.compare_runs)
 app.command("ui")(ui.serve_ui)

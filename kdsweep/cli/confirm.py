@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -108,7 +109,7 @@ def _show(store: RunStore, *, show: bool, asks_to_train: bool, as_json: bool) ->
                 f"goes on with it, `kdsweep confirm {store.place} --show` prints what there is",
                 source=store.place,
             )
-        _print(confirmation(store), as_json=as_json)
+        _print(confirmation(store), store.directory.parent, as_json=as_json)
         return
     beside_at_hand(store.directory)
     found = confirmations_of(store)
@@ -120,16 +121,16 @@ def _show(store: RunStore, *, show: bool, asks_to_train: bool, as_json: bool) ->
         print_json([_row(each) for each in found])
         return
     for each in found:
-        _print(each, as_json=False)
+        _print(each, store.directory.parent, as_json=False)
 
 
-def _print(found: "Confirmation", *, as_json: bool) -> None:
+def _print(found: "Confirmation", root: Path, *, as_json: bool) -> None:
     from kdsweep.cli.ended import print_confirmation
 
     if as_json:
         print_json(_row(found))
     else:
-        print_confirmation(found)
+        print_confirmation(found, root)
 
 
 def _row(found: "Confirmation") -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """What ``run`` and ``resume`` print when a sweep has ended: what it spent, and the front."""
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -8,12 +10,13 @@ from kdsweep.cli.saying import say
 
 if TYPE_CHECKING:
     from kdsweep.results.confirmation import Confirmation
+    from kdsweep.results.meta import RunMeta
     from kdsweep.results.record import TrialResult
     from kdsweep.results.store import RunStore
 
 
-def print_confirmation(found: "Confirmation") -> None:
-    """What a confirmation has found so far."""
+def print_confirmation(found: "Confirmation", root: Path) -> None:
+    """What a confirmation has found so far; its run is one of those under ``root``."""
     from rich.console import Console
 
     from kdsweep.cli.saying import warn
@@ -24,7 +27,7 @@ def print_confirmation(found: "Confirmation") -> None:
     console = Console(highlight=False)
     console.print(confirmation_view(found))
     console.print(
-        f"{found.place}: the records; kdsweep ui: browse them",
+        f"{found.place}: the records; {browsing(found.meta, root)}".removesuffix("; "),
         markup=False,
         highlight=False,
         soft_wrap=True,
@@ -36,7 +39,7 @@ def print_front(store: "RunStore", results: "list[TrialResult]") -> None:
     if store.meta.confirms is not None:
         from kdsweep.results.confirmation import confirmation
 
-        print_confirmation(confirmation(store))
+        print_confirmation(confirmation(store), store.directory.parent)
         return
     from rich.console import Console
 
@@ -55,12 +58,28 @@ def print_front(store: "RunStore", results: "list[TrialResult]") -> None:
         trial_table(found, meta.objectives, title=f"{meta.name}: the front", width=console.width)
     )
     console.print(
-        f"{store.place}: the records; kdsweep ui: browse them; "
+        f"{store.place}: the records; {browsing(meta, store.directory.parent)}"
         f"kdsweep select {store.place} --help: choose",
         markup=False,
         highlight=False,
         soft_wrap=True,
     )
+
+
+def browsing(meta: "RunMeta", root: Path) -> str:
+    """Where MLflow shows a run under ``root``, as part of a sentence; empty if it is untracked."""
+    from kdsweep.errors import printable
+    from kdsweep.storage.copies import address_of_root
+    from kdsweep.tracking.where import default_uri
+
+    uri = meta.tracking_uri
+    if uri is None:
+        return ""
+    if uri != default_uri(root):
+        return f"MLflow at {printable(uri)}: browse them; "
+    place = address_of_root(root) or ("" if root.resolve() == Path("runs").resolve() else str(root))
+    option = f" --runs-dir {shlex.quote(printable(place))}" if place else ""
+    return f"kdsweep ui{option}: browse them; "
 
 
 def print_spent(store: "RunStore", results: "list[TrialResult]") -> None:

@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsweep.errors import ResultError
-from kdsweep.results.names import CHECKPOINTS, DAMAGED, RESULT_FILE, TRIALS, WEIGHTS_FILE
+from kdsweep.results.names import (
+    CHECKPOINTS,
+    DAMAGED,
+    PICTURES,
+    RESULT_FILE,
+    TRIALS,
+    WEIGHTS_FILE,
+)
 from kdsweep.results.record import ENDED, SCHEMA_VERSION, TrialResult
 from kdsweep.storage.copies import name_of
 from kdsweep.storage.sizes import folders_in
@@ -51,6 +58,8 @@ def mend(store: "RunStore", done: "Iterable[TrialResult]") -> list[str]:
             if _is_orphan(TRIALS, name, WEIGHTS_FILE, known=known):
                 (place / WEIGHTS_FILE).unlink(missing_ok=True)
     _remove_unfinished(store.directory)
+    if (pictures := store.directory / PICTURES).is_dir() and not pictures.is_symlink():
+        _remove_unfinished(pictures)
     store.collect(lambda name: _is_orphan(*name.split("/"), known=known))
     return said
 

@@ -19,5 +19,8 @@ RESULT_FILE, TRIAL_FILE = "result.json", "trial.yaml"
 """Of a trial: its record, and the file that trains it again."""
 CHECKPOINTS, WEIGHTS_FILE = "checkpoints", "student.safetensors"
 
+PICTURES = "pictures"
+"""The folder of the pictures of a sweep."""
+
 DAMAGED = "damaged"
 """Where records go that cannot be read."""

@@ -1,9 +1,10 @@
 """What is left behind where a sweep has ended."""
 
-from kdsweep.report.front_files import write_front
+from kdsweep.report.picture_files import write_front_table
 from kdsweep.report.progress import Progress
 from kdsweep.results.store import RunStore
 from kdsweep.search.budget import Budget, Spent
+from kdsweep.search.illustrator import Illustrator
 from kdsweep.search.journal import Journal
 from kdsweep.tracking.tracker import Tracker
 
@@ -15,8 +16,11 @@ def leave_behind(
     budget: Budget,
     progress: Progress,
     tracker: Tracker | None,
+    illustrator: Illustrator | None,
 ) -> None:
     """Write what is known of a sweep that has ended into the run directory, and tell MLflow.
+
+    Without an ``illustrator`` there are no new pictures.
 
     Raises:
         OSError: it cannot be written.
@@ -25,7 +29,9 @@ def leave_behind(
     store.update_meta(status=status)
     keep_spent(store, budget.spent)
     progress.phase("writing the front")
-    write_front(store, journal.results, journal.front)
+    write_front_table(store, journal.front)
+    if illustrator is not None:
+        illustrator.finish()
     if tracker is not None:
         progress.phase("sending the rest to MLflow")
         tracker.start()

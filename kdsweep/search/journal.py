@@ -87,21 +87,13 @@ class Journal:
         """
         plain, before = resolved(trial), self._cut_short.get(key)
         result = TrialResult(
-            trial_id=key,
-            number=number,
-            point=number // replicates,
-            replicate=replicate,
-            replicates=replicates,
-            role=role,
-            status="running",
-            name=trial_name(plain, params),
-            trial=plain,
-            changes=dict(changes),
-            params=dict(params),
-            started=time.time(),
+            trial_id=key, number=number, role=role, status="running",
+            point=number // replicates, replicate=replicate, replicates=replicates,
+            name=trial_name(plain, params), trial=plain,
+            changes=dict(changes), params=dict(params), started=time.time(),
             epochs=self.epochs_before(key),
             interruptions=() if before is None else with_cut(before),
-        )
+        )  # fmt: skip
         with self._lock:
             self._open[key] = result
             self._keep(result)
@@ -244,6 +236,7 @@ class Journal:
                 self.progress.message(f"the whole traceback of a failed trial is in {where}")
             if self._tracker is not None:
                 self._tracker.log(result)
+                self._tracker.stands(self.results, self._front)
 
     def warn(self, sentences: Iterable[str]) -> None:
         """Show what a lane warned of, once however many lanes do, and put it into the log."""

@@ -21,6 +21,7 @@ from kdsweep.search.budget import Budget, Spent, epochs_in
 from kdsweep.search.cluster import NAMESPACE, Fitted, connected
 from kdsweep.search.ending import keep_spent, leave_behind
 from kdsweep.search.fixed_points import FixedPoints, without_search
+from kdsweep.search.illustrator import Illustrator
 from kdsweep.search.journal import Journal
 from kdsweep.search.quiet import chatter_in, hushed
 from kdsweep.search.room import Room
@@ -151,7 +152,14 @@ def _recorded(
         sweep.spec.search.budget, cost_per_hour=sweep.spec.cluster.cost_per_hour,
         spent=spent, began=began, running=journal.trained_by_running,
     )  # fmt: skip
+    illustrator = Illustrator(sweep, store, journal, tracker, tell=progress.message)
     status, in_a_hurry = "failed", False
+
+    def when_up() -> None:
+        # Making MLflow's tables takes seconds that the lanes need to come up.
+        if tracker is not None:
+            tracker.start()
+        illustrator.start()
 
     def begin() -> None:
         # Of a run in an object store MLflow may be beside another copy now.
@@ -168,7 +176,7 @@ def _recorded(
         begin()
     try:
         status = _on_ray(
-            sweep, store, journal, fitted, scratch, tracker, budget, expected, begin, warm
+            sweep, store, journal, fitted, scratch, when_up, budget, expected, begin, warm
         )
     except ResultError:
         status = "" if journal.is_held_back else "failed"
@@ -177,12 +185,13 @@ def _recorded(
         status, in_a_hurry = "stopped", True
         raise
     finally:
+        illustrator.leave()
         # Of what was refused before it began nothing has been written.
         if status:
             if journal.is_held_back:
                 begin()
-            rest = None if in_a_hurry else tracker
-            leave_behind(store, journal, status, budget, progress, rest)
+            rest = (None, None) if in_a_hurry else (tracker, illustrator)
+            leave_behind(store, journal, status, budget, progress, *rest)
     return store.meta.status
 
 
@@ -192,7 +201,7 @@ def _on_ray(
     journal: Journal,
     fitted: Fitted,
     scratch: Path,
-    tracker: Tracker | None,
+    when_up: Callable[[], None],
     budget: Budget,
     expected: Mapping[str, Any] | None,
     begin: Callable[[], None],
@@ -251,9 +260,7 @@ def _on_ray(
     def on_up() -> None:
         if journal.is_held_back:
             begin()
-        # Making MLflow's tables takes seconds that the lanes need to come up.
-        if tracker is not None:
-            tracker.start()
+        when_up()
 
     watch = Watch(
         board,

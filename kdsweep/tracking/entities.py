@@ -2,11 +2,17 @@
 
 Everything here is a pure function of the record, time stamps included, so that sending a record
 twice gives the same rows, which MLflow's stores keep once.
+
+The names of metrics are few and the same for every strategy: for each of them the UI draws a chart
+and offers a column. So the loss terms and their weights, which every strategy has of its own, are
+in a child's description and its tag ``term_weights``. What is the same in all trials, data and
+teacher, is told once, in the params of the parent.
 """
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from kdsweep.report.labels import flatten, strategy_label, student_label
 from kdsweep.results.confirmation import OWN, Confirmation
@@ -14,25 +20,54 @@ from kdsweep.results.confirms import Confirms
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.record import ENDED, EpochMetrics, Status, TrialResult
 
-TRIAL_ID, SWEEP_ID, EPOCHS, ON_FRONT = (
-    "kdsweep.trial_id", "kdsweep.sweep_id", "kdsweep.epochs", "kdsweep.on_front"
-)  # fmt: skip
-PARENT = "mlflow.parentRunId"
+TRIAL_ID, SWEEP_ID, EPOCHS = "kdsweep.trial_id", "kdsweep.sweep_id", "kdsweep.epochs"
+ON_FRONT, ON_FRONT_BEFORE = "on_front", "kdsweep.on_front"
+"""Whether a trial is on the front; and how that tag was called in layout 1."""
+LAYOUT, LAYOUT_NOW = "kdsweep.layout", "2"
+"""Which names a run has; one without it has those of layout 1, and is sent again."""
+PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
 RUN_STATUS: dict[Status, str] = {
     "running": "RUNNING", "complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED",
     "stopped": "KILLED",
 }  # fmt: skip
 # The limits of MLflow's stores, in characters.
-_PARAM_LENGTH, _TAG_LENGTH, _KEY_LENGTH = 6000, 5000, 250
+_PARAM_LENGTH, TAG_LENGTH, _KEY_LENGTH = 6000, 5000, 250
+_COMMON = ("data", "teacher", "teachers")
 _NOT_IN_A_NAME = re.compile(r"[^\w. -]")
 
 Point = tuple[str, float, int, int]
 """Metric, value, time in ms, step."""
 
 
+def run_name(result: TrialResult) -> str:
+    """A trial's run among the others: ``kd w16 T4.2``, ``control: none w16``, ``teacher: cnn w64``.
+
+    A further teacher of several has its own name: ``teacher large: cnn w64``.
+    """
+    if result.role == "teacher":
+        model = f" {_model_of_teacher(result).get('name', '')}"
+        return f"{result.name.removesuffix(model)}: {student_label(result)}"
+    return f"control: {result.label}" if result.role == "control" else result.label
+
+
 def params_of(result: TrialResult) -> dict[str, str]:
-    """The resolved trial, flat: ``student.width`` to ``8``."""
-    return {name_of(path): str(v)[:_PARAM_LENGTH] for path, v in flatten(result.trial).items()}
+    """A trial's own settings, flat: ``student.width`` to ``8``; and who it is in words.
+
+    Those of data and teacher are the parent's (``common_params``) but for what the search set.
+    """
+    flat = flatten(result.trial)
+    if result.role == "teacher":
+        own = {path: value for path, value in flat.items() if _is_below(path, ("teacher",))}
+    else:
+        own = {path: value for path, value in flat.items() if not _is_common(path, result)}
+    in_words = {"student": student_label(result), "strategy": strategy_label(result)}
+    return _params({**own, **in_words})
+
+
+def common_params(result: TrialResult) -> dict[str, str]:
+    """The settings that a trial has in common with all others of its sweep: data and teacher."""
+    flat = flatten(result.trial)
+    return _params({path: value for path, value in flat.items() if _is_common(path, result)})
 
 
 def sweep_params(meta: RunMeta) -> dict[str, str]:
@@ -45,13 +80,15 @@ def sweep_params(meta: RunMeta) -> dict[str, str]:
                         for name, limits in meta.constraints.items()},
         **({"replicates": meta.replicates} if meta.replicates > 1 else {}),
     }  # fmt: skip
-    return {name_of(path): str(v)[:_PARAM_LENGTH] for path, v in flatten(asked).items()}
+    return _params(flatten(asked))
 
 
 def tags_of(result: TrialResult, meta: RunMeta) -> dict[str, str]:
     """Who a trial is, where it ran and how it ended."""
+    weights = (f"{name}={value:.6g}" for name, value in result.weights_of_terms.items())
     own = {
         TRIAL_ID: result.trial_id,
+        LAYOUT: LAYOUT_NOW,
         "role": result.role if meta.confirms is None else _role_in(result),
         "confirms": "" if meta.confirms is None else _confirmed_of(meta.confirms, result),
         "status": result.status,
@@ -61,9 +98,10 @@ def tags_of(result: TrialResult, meta: RunMeta) -> dict[str, str]:
         "device": result.device,
         "computed": result.computed,
         "lane": result.lane,
+        "term_weights": ", ".join(weights),
         "error": result.error or "",
         # Its end says where it was.
-        "traceback": result.traceback[-_TAG_LENGTH:],
+        "traceback": result.traceback[-TAG_LENGTH:],
     }
     if result.replicates > 1:
         own |= {"point": str(result.point), "replicate": str(result.replicate)}
@@ -73,6 +111,7 @@ def tags_of(result: TrialResult, meta: RunMeta) -> dict[str, str]:
 def sweep_tags(meta: RunMeta) -> dict[str, str]:
     """Who a sweep is, and with what it ran."""
     own = {
+        LAYOUT: LAYOUT_NOW,
         "role": "sweep",
         "status": meta.status,
         "host": meta.host,
@@ -96,7 +135,7 @@ def epoch_points(result: TrialResult, *, after: int) -> list[Point]:
 
 
 def end_points(result: TrialResult) -> list[Point]:
-    """Sizes, latency, weights of the terms and time, at the last step.
+    """Sizes, latency and time, at the last step.
 
     Accuracy and loss have their values per epoch, unless nothing was trained.
     """
@@ -104,7 +143,6 @@ def end_points(result: TrialResult) -> list[Point]:
     series = set(_values(result.epochs[-1])) if result.epochs else set()
     values = {
         **{name: value for name, value in result.metrics.items() if name not in series},
-        **{f"weight.{name}": value for name, value in result.weights_of_terms.items()},
         "seconds": result.seconds,
     }
     at = end_ms(result)
@@ -114,7 +152,7 @@ def end_points(result: TrialResult) -> list[Point]:
 def sweep_points(
     meta: RunMeta, results: Sequence[TrialResult], front: Sequence[TrialResult]
 ) -> list[Point]:
-    """The sweep as a whole, in numbers."""
+    """The sweep as a whole, in numbers; the step is how many trials have ended."""
     trials = [result for result in results if result.role != "teacher"]
     count = {s: sum(r.status == s for r in trials) for s in (*ENDED, "stopped")}
     values: dict[str, float] = {f"trials.{status}": number for status, number in count.items()}
@@ -124,7 +162,8 @@ def sweep_points(
         if reached:
             values[f"best.{metric}"] = max(reached) if direction == "max" else min(reached)
     at = max((end_ms(result) for result in results), default=0)
-    return [(name, float(value), at, 0) for name, value in values.items()]
+    step = sum(count[status] for status in ENDED)
+    return [(name, float(value), at, step) for name, value in values.items()]
 
 
 def confirmation_points(found: Confirmation) -> list[Point]:
@@ -178,16 +217,34 @@ def name_of(text: str) -> str:
     return _NOT_IN_A_NAME.sub("_", text)[:_KEY_LENGTH]
 
 
+def _model_of_teacher(result: TrialResult) -> Mapping[str, Any]:
+    model = (result.trial.get("teacher") or {}).get("model")
+    return model if isinstance(model, Mapping) else {}
+
+
+def _is_common(path: str, result: TrialResult) -> bool:
+    return _is_below(path, _COMMON) and not _is_below(path, result.changes)
+
+
+def _is_below(path: str, above: Iterable[str]) -> bool:
+    return any(path == each or path.startswith(f"{each}.") for each in above)
+
+
+def _params(flat: Mapping[str, Any]) -> dict[str, str]:
+    return {name_of(path): str(value)[:_PARAM_LENGTH] for path, value in flat.items()}
+
+
 def _values(epoch: EpochMetrics) -> dict[str, float]:
-    terms: Mapping[str, float] = {f"train.{name}": value for name, value in epoch.train.items()}
-    values = {"accuracy": epoch.accuracy, "loss": epoch.loss, **terms, "lr": epoch.lr}
+    values = {"accuracy": epoch.accuracy, "loss": epoch.loss, "lr": epoch.lr}
+    if "total" in epoch.train:
+        values["train.total"] = epoch.train["total"]
     # MLflow has a column for NaN but turns an infinity into the largest number there is.
     return {name: math.nan if math.isinf(value) else value for name, value in values.items()}
 
 
 def _tags(found: Mapping[str, str]) -> dict[str, str]:
     """Tags of an allowed length; an empty one says nothing."""
-    return {key: value[:_TAG_LENGTH] for key, value in found.items() if value}
+    return {key: value[:TAG_LENGTH] for key, value in found.items() if value}
 
 
 def _shared_tags(meta: RunMeta) -> dict[str, str]:

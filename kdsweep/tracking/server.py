@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from kdsweep.errors import ResultError
+from kdsweep.tracking.experiment import runs_route
 from kdsweep.tracking.where import (
     artifact_location,
     default_uri,
@@ -57,9 +58,7 @@ def runs_page(uri: str, address: str) -> str:
     except MlflowException as error:
         raise ResultError(f"MLflow cannot read its store: {error}", source=uri) from error
     if len(found) == 1:
-        # Without the type the UI has the menu of its view for language models.
-        page = f"experiments/{found[0].experiment_id}/runs?workflowType=machine_learning"
-        return f"{address}/#/{page}"
+        return f"{address}/#/{runs_route(found[0])}"
     return f"{address}/#/experiments"
 
 

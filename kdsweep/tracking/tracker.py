@@ -5,10 +5,11 @@ The JSON records are the truth. What MLflow did not take stays in them, and ``sy
 
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from kdsweep.errors import ResultError, redacted
-from kdsweep.report.front_files import write_front
+from kdsweep.report.picture_files import write_pictures
 from kdsweep.results.meta import RunStatus
 from kdsweep.results.pareto import front as front_of
 from kdsweep.results.record import TrialResult
@@ -16,7 +17,12 @@ from kdsweep.results.store import RunStore
 from kdsweep.tracking.recorder import Recorder
 from kdsweep.tracking.where import prepare_environment
 
+SHOW_EVERY_S = 10.0
+"""How often MLflow hears of the sweep as a whole while it runs."""
+
 _LONGEST_PAUSE_S = 60.0
+_SHARE_OF_TIME = 10
+"""What shows the sweep may take one of so many parts of the time: trials come first."""
 _MOST_REFUSED = 3
 _FULL = ("No space left on device", "Disk quota exceeded", "database or disk is full")
 
@@ -34,6 +40,9 @@ class Tracker:
         self._uri, self._experiment, self._store, self._warn = uri, experiment, store, warn
         self._wake = threading.Condition()
         self._pending: dict[str, TrialResult] = {}
+        self._standing: tuple[Sequence[TrialResult], Sequence[TrialResult]] | None = None
+        self._has_new_files = False
+        self._show_at = 0.0
         self._ending: tuple[RunStatus, list[TrialResult]] | None = None
         self._closing = False
         self._failures, self._last_tries, self._told = 0, 0, False
@@ -51,6 +60,24 @@ class Tracker:
         """Send a trial's record, whether it runs or has ended."""
         with self._wake:
             self._pending[result.trial_id] = result
+            self._wake.notify()
+
+    def stands(self, results: Sequence[TrialResult], front: Sequence[TrialResult]) -> None:
+        """Say how the sweep stands, at most every ``SHOW_EVERY_S``; only the newest matters.
+
+        ``results`` may be a list that grows: it is copied when it is sent. Epochs are not needed.
+        """
+        with self._wake:
+            self._standing = results, front
+            self._wake.notify()
+
+    def pictures_written(self) -> None:
+        """Send the files of the front and the pictures that have changed; as often as ``stands``.
+
+        For the driver whenever it has renewed them while the sweep runs; ``finish`` sends them too.
+        """
+        with self._wake:
+            self._has_new_files = True
             self._wake.notify()
 
     def finish(self, status: RunStatus, front: Sequence[TrialResult]) -> None:
@@ -95,16 +122,27 @@ class Tracker:
     def _has_work(self, *, to_open: bool) -> bool:
         """Wait for something to send; false when there is nothing left and no more will come."""
         with self._wake:
-            self._wake.wait_for(lambda: to_open or self._pending or self._ending or self._closing)
-            return bool(to_open or self._pending or self._ending)
+            while not (to_open or self._pending or self._ending or self._must_show()):
+                if self._closing:
+                    return False
+                waits = self._standing is not None or self._has_new_files
+                self._wake.wait(max(0.0, self._show_at - time.monotonic()) if waits else None)
+            return True
+
+    def _must_show(self) -> bool:
+        """Whether it is time for the sweep as a whole; its end says all of that itself."""
+        waits = self._standing is not None or self._has_new_files
+        return waits and self._ending is None and time.monotonic() >= self._show_at
 
     def _send(self, recorder: Recorder) -> None:
         """Send until nothing is left, the newest record of each trial."""
         while True:
             with self._wake:
                 result = next(iter(self._pending.values()), None)
-                ending = self._ending
-            if result is not None:
+                ending, must_show = self._ending, self._must_show()
+            if must_show:
+                self._show(recorder)
+            elif result is not None:
                 try:
                     recorder.write(result)
                 finally:
@@ -117,6 +155,26 @@ class Tracker:
             else:
                 return
             self._failures = 0
+
+    def _show(self, recorder: Recorder) -> None:
+        """Send how the sweep stands, and its pictures; newer ones wait for the next time."""
+        with self._wake:
+            standing, self._standing = self._standing, None
+            has_new_files, self._has_new_files = self._has_new_files, False
+        began = time.monotonic()
+        try:
+            if standing is not None:
+                recorder.show(list(standing[0]), standing[1])
+            if has_new_files:
+                recorder.send_files()
+        except BaseException:
+            with self._wake:
+                self._standing = self._standing or standing
+                self._has_new_files = self._has_new_files or has_new_files
+            raise
+        finally:
+            took_s = time.monotonic() - began
+            self._show_at = time.monotonic() + max(SHOW_EVERY_S, _SHARE_OF_TIME * took_s)
 
     def _put_behind(self, result: TrialResult) -> None:
         """Let the others go first the next time: a record that MLflow refuses must not block."""
@@ -170,7 +228,7 @@ def sync(store: RunStore, uri: str, experiment: str) -> int:
         recorder = Recorder(uri, experiment, store)
         results = store.read()
         found = front_of(results, store.meta.objectives, constraints=store.meta.constraints)
-        write_front(store, results, found)
+        write_pictures(store, results, found, None)
         _send_all(recorder, store, store.meta.status, found)
     except ResultError:
         raise

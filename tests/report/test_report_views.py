@@ -1,5 +1,4 @@
 import csv
-import errno
 import io
 import json
 import math
@@ -7,11 +6,8 @@ import math
 import pytest
 from rich.console import Console
 
-from kdsweep.report import picture
 from kdsweep.report.axes import Axes, axes_of, focus, short, teacher_metrics
-from kdsweep.report.front_files import write_front
 from kdsweep.report.labels import flatten, strategy_label, student_label, trial_name
-from kdsweep.report.picture import front_picture
 from kdsweep.report.rows import completed, csv_text, rows
 from kdsweep.report.run_table import run_row, run_table
 from kdsweep.report.table import trial_table, value_text
@@ -231,41 +227,6 @@ def test_text_plot_of_little():
     assert single.count("●") == 2  # the point and the legend
 
 
-@pytest.mark.parametrize("objectives", [TWO, FOUR, {"loss": "min", "macs": "min"}])
-def test_picture_is_a_png_of_some_size(objectives):
-    drawn = front_picture(
-        RUN, front(RUN, objectives), objectives, title="digits",
-        teacher={"params": 1e6, "accuracy": 0.98},
-    )  # fmt: skip
-    assert drawn.startswith(b"\x89PNG")
-    assert len(drawn) > 10_000
-
-
-def test_picture_of_nothing_yet():
-    assert front_picture([], [], TWO, title="digits").startswith(b"\x89PNG")
-
-
-def test_front_files(tmp_path):
-    store = RunStore.create(tmp_path / "digits", meta=run_meta(), sweep_text="")
-    table, picture = write_front(store, RUN, FRONT)
-    assert table.read_text() == csv_text(FRONT)
-    assert picture == tmp_path / "digits" / "front.png"
-    assert picture.stat().st_size > 10_000
-
-
-def test_a_disk_that_is_full_leaves_no_half_files_of_the_front(tmp_path, monkeypatch):
-    store = RunStore.create(tmp_path / "digits", meta=run_meta(), sweep_text="")
-    before = sorted(path.name for path in store.directory.iterdir())
-
-    def full(descriptor):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("kdsweep.storage.atomic.os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_front(store, RUN, FRONT)
-    assert sorted(path.name for path in store.directory.iterdir()) == before
-
-
 def test_runs_at_one_address_are_listed_by_their_names(tmp_path):
     rows = [
         {**run_row(RunStore.create(tmp_path / name, meta=run_meta(), sweep_text=""), RUN, FRONT),
@@ -346,30 +307,6 @@ def test_the_plot_of_points_has_one_mark_for_each_whole_one():
     assert (marks.count("●"), marks.count("◆"), marks.count("·")) == (2, 1, 0)
     assert plot[1].startswith("   95 │")
     assert text_plot(POINTS[-1:], [], TWO) == ""
-
-
-def test_the_picture_of_points_has_bars_of_a_deviation(tmp_path, monkeypatch):
-    from matplotlib.axes import Axes as Plot
-
-    drawn, shown, errorbar = [], [], Plot.errorbar
-
-    def spy(plot, x, y, **given):
-        drawn.append((x, y, given["yerr"]))
-        return errorbar(plot, x, y, **given)
-
-    monkeypatch.setattr(Plot, "errorbar", spy)
-    monkeypatch.setattr(picture, "focus", lambda wanted, every: shown.append(wanted) or (0, 100))
-    front_picture(POINTS, POINT_FRONT, TWO, title="digits")
-    # The control's two are equal, so that it has none.
-    assert [found[0] for found in drawn] == [1_000, 100_000]
-    assert [found[1] for found in drawn] == pytest.approx([80, 95])
-    assert [found[2] for found in drawn] == pytest.approx([10 / 2**0.5, 2 / 2**0.5])
-    # Their ends are inside the picture.
-    assert min(shown[0]) == pytest.approx(80 - 10 / 2**0.5)
-    assert max(shown[0]) == pytest.approx(95 + 2 / 2**0.5)
-    drawn.clear()
-    front_picture(RUN, FRONT, TWO, title="digits")
-    assert drawn == []
 
 
 def test_what_there_is_to_choose_from_in_words():

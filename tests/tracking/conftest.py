@@ -46,3 +46,11 @@ def store(runs_root):
     )
     text = "tracking: {uri: 'https://me:s3cret@mlflow.example'}\n"
     return RunStore.create(runs_root / name, meta=meta, sweep_text=text)
+
+
+@pytest.fixture
+def client(uri):
+    where.prepare_environment()
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)

@@ -1,5 +1,6 @@
 import math
 
+import pytest
 from tracking_trials import epochs, trial
 
 from kdsweep.results.meta import RunMeta
@@ -7,14 +8,68 @@ from kdsweep.tracking import entities
 
 
 def test_params_are_flat_and_within_the_limits():
-    odd = trial(1, trial={"data": {"name": "x" * 7000, "mean": [0.5, 0.5], "a/b:c": None}})
-    params = entities.params_of(odd)
-    assert params == {"data.name": "x" * 6000, "data.mean": "[0.5, 0.5]", "data.a_b_c": "null"}
+    odd = {"name": "x" * 7000, "sizes": [0.5, 0.5], "a/b:c": None}
+    params = entities.params_of(trial(1, trial={"student": odd, "strategy": {"name": "none"}}))
+    assert params == {
+        "student.name": "x" * 6000, "student.sizes": "[0.5, 0.5]", "student.a_b_c": "null",
+        "strategy.name": "none", "student": "x" * 6000, "strategy": "none",
+    }  # fmt: skip
+
+
+WHOLE = {
+    "data": {"name": "digits", "limit": 100, "augment": {"crop": 2}},
+    "teacher": {"model": {"name": "cnn", "width": 64}, "seed": 0},
+    "student": {"name": "cnn", "width": 8},
+    "strategy": {"name": "kd", "extra": {"fitnet": {"weight": 2.0}}},
+}
+
+
+def test_what_all_trials_have_in_common_is_no_param_of_each():
+    plain = trial(1, trial=WHOLE)
+    assert entities.params_of(plain) == {
+        "student.name": "cnn", "student.width": "8", "strategy.name": "kd",
+        "strategy.extra.fitnet.weight": "2.0", "student": "cnn w8", "strategy": "kd+fitnet",
+    }  # fmt: skip
+    common = {
+        "data.name": "digits", "data.limit": "100", "data.augment.crop": "2",
+        "teacher.model.name": "cnn", "teacher.model.width": "64", "teacher.seed": "0",
+    }  # fmt: skip
+    assert entities.common_params(plain) == common
+
+
+def test_what_the_search_set_of_data_and_teacher_is_a_param_of_the_trial():
+    set_here = {"data.limit": 100, "teacher.model": {"name": "cnn", "width": 64}}
+    varied = trial(1, trial=WHOLE, changes=set_here)
+    own = {"data.limit": "100", "teacher.model.name": "cnn", "teacher.model.width": "64"}
+    assert entities.params_of(varied).items() >= own.items()
+    assert set(entities.common_params(varied)) == {"data.name", "data.augment.crop", "teacher.seed"}
+
+
+def test_a_teacher_has_its_own_settings_and_none_of_a_student():
+    teacher = trial(1, role="teacher", trial=WHOLE)
+    assert entities.params_of(teacher) == {
+        "teacher.model.name": "cnn", "teacher.model.width": "64", "teacher.seed": "0",
+        "student": "cnn w64", "strategy": "-",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "name"),
+    [
+        ({"name": "kd w16 T4.2 a0.31"}, "kd w16 T4.2 a0.31"),
+        ({"name": "none w16", "role": "control"}, "control: none w16"),
+        ({"name": "kd w16", "replicate": 1, "replicates": 4}, "kd w16 (2/4)"),
+        ({"name": "teacher cnn", "role": "teacher"}, "teacher: cnn w64"),
+        ({"name": "teacher large cnn", "role": "teacher"}, "teacher large: cnn w64"),
+    ],
+)
+def test_a_run_is_called_by_what_it_is(more, name):
+    assert entities.run_name(trial(1, **{"trial": WHOLE, **more})) == name
 
 
 def test_every_metric_of_an_epoch_is_at_its_step():
     points = entities.epoch_points(trial(1), after=0)
-    assert {name for name, *_ in points} == {"accuracy", "loss", "lr", "train.total", "train.kd"}
+    assert {name for name, *_ in points} == {"accuracy", "loss", "lr", "train.total"}
     assert [p[3] for p in points if p[0] == "accuracy"] == [1, 2, 3]
     assert [p[1] for p in points if p[0] == "accuracy"] == [0.51, 0.52, 0.53]
     # Trial 1 began at 1.7e9 + 1 seconds, and an epoch takes half a second.
@@ -33,11 +88,31 @@ def test_points_do_not_depend_on_when_they_are_made():
     assert entities.end_points(trial(1)) == entities.end_points(trial(1))
 
 
-def test_the_end_has_sizes_and_weights_but_not_accuracy_again():
+def test_the_end_has_sizes_but_not_accuracy_again():
     points = {name: (value, step) for name, value, _, step in entities.end_points(trial(2))}
-    assert points == {
-        "params": (200, 3), "macs": (6400, 3), "weight.kd": (0.7, 3), "seconds": (2, 3)
-    }  # fmt: skip
+    assert points == {"params": (200, 3), "macs": (6400, 3), "seconds": (2, 3)}
+
+
+def test_names_of_metrics_do_not_depend_on_the_strategy():
+    terms = {"total": 1.0, "hard": 0.5, "hint": 0.2, "attention": 0.1}
+    other = [epochs(1)[0].model_copy(update={"train": terms})]
+    weights = {"hard": 0.3, "hint": 12.345678}
+    results = [trial(1), trial(1, epochs=other, weights_of_terms=weights)]
+    names = [
+        {p[0] for p in (*entities.epoch_points(r, after=0), *entities.end_points(r))}
+        for r in results
+    ]
+    assert names[0] == names[1]
+
+
+def test_a_sweep_is_a_point_for_each_number_of_trials_that_have_ended(store):
+    results = [trial(9, role="teacher"), trial(1), trial(2, status="pruned"),
+               trial(3, status="failed", metrics={}), trial(4, status="stopped")]  # fmt: skip
+    points = {p[0]: p[1:] for p in entities.sweep_points(store.meta, results, [results[1]])}
+    # Trial 9 began last, at 1.7e9 + 9 seconds, and took two.
+    assert points["trials.complete"] == (1, 1_700_000_011_000, 3)
+    assert points["trials.stopped"] == (1, 1_700_000_011_000, 3)
+    assert points["best.params"] == (100, 1_700_000_011_000, 3)
 
 
 def test_a_teacher_that_was_loaded_has_its_accuracy_all_the_same():
@@ -56,6 +131,7 @@ def test_tags_are_short_and_never_empty(store):
     assert tags["error"] == "x" * 5000
     assert "lane" not in tags
     assert tags["kdsweep.trial_id"] == "t1"
+    assert tags["term_weights"] == "kd=0.7"
     assert (tags["strategy"], tags["student"], tags["status"]) == ("kd", "cnn w8", "failed")
     assert (tags["git_commit"], tags["version.torch"]) == ("abc123", "2.15.0")
 

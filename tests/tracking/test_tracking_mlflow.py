@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from mlflow_runs import EXPERIMENT, artifacts, runs_of
 from tracking_trials import epochs, trial
 from typer.testing import CliRunner
 
@@ -21,42 +22,9 @@ from kdsweep.tracking.recorder import Recorder
 from kdsweep.tracking.server import Server, command, runs_page, store_under
 from kdsweep.tracking.where import artifact_location, default_uri, prepare_environment
 
-EXPERIMENT = "kdsweep"
-
-
-@pytest.fixture
-def client(uri):
-    prepare_environment()
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=uri)
-
-
-def runs_of(client, store):
-    """The parent and the children by trial id, each found by tag and not by what we remember."""
-    experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
-    found = client.search_runs([experiment], f"tags.sweep = '{store.meta.name}'", max_results=1000)
-    parents = [run for run in found if run.data.tags["role"] == "sweep"]
-    assert len(parents) == 1
-    children = [run for run in found if run.data.tags["role"] != "sweep"]
-    by_id = {run.data.tags["kdsweep.trial_id"]: run for run in children}
-    assert len(by_id) == len(children), "a trial has two runs"
-    return parents[0], by_id
-
 
 def steps(client, run, metric):
     return [point.step for point in client.get_metric_history(run.info.run_id, metric)]
-
-
-def names(client, run):
-    return sorted(file.path for file in client.list_artifacts(run.info.run_id))
-
-
-def drained(tracker):
-    until = time.monotonic() + 60
-    while tracker._pending and time.monotonic() < until:
-        time.sleep(0.02)
-    assert not tracker._pending
 
 
 def test_a_whole_sweep_reads_back(uri, store, client, tmp_path):
@@ -92,7 +60,8 @@ def test_a_whole_sweep_reads_back(uri, store, client, tmp_path):
         "front_size": 2,
         "wall_seconds": 12.5, "best.accuracy": 0.7, "best.params": 100,
     }  # fmt: skip
-    assert names(client, parent) == ["front.csv", "front.png", "sweep.yaml"]
+    assert artifacts(client, parent) == ["front.csv", "front.png", "pictures", "sweep.yaml"]
+    assert parent.info.end_time >= parent.info.start_time
     read = client.download_artifacts(parent.info.run_id, "sweep.yaml", str(tmp_path))
     assert Path(read).read_text() == "tracking: {uri: 'https://mlflow.example'}\n"
 
@@ -100,24 +69,23 @@ def test_a_whole_sweep_reads_back(uri, store, client, tmp_path):
         "t9": "FINISHED", "t1": "FINISHED", "t2": "FINISHED", "t3": "FAILED", "t4": "KILLED",
         "t5": "FINISHED",
     }  # fmt: skip
-    on_front = {key: run.data.tags["kdsweep.on_front"] for key, run in children.items()}
+    on_front = {key: run.data.tags["on_front"] for key, run in children.items()}
     assert {key for key, value in on_front.items() if value == "true"} == {"t1", "t2"}
     one = children["t1"]
     assert one.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert one.info.run_name == "kd w1"
     assert one.data.params == {
         "student.name": "cnn", "student.width": "8", "strategy.name": "kd",
-        "strategy.temperature": "4.0", "train.lr": "1e-05",
+        "strategy.temperature": "4.0", "train.lr": "1e-05", "student": "cnn w8", "strategy": "kd",
     }  # fmt: skip
     assert set(one.data.metrics) == {
-        "accuracy", "loss", "lr", "train.total", "train.kd", "params", "macs", "weight.kd",
-        "seconds",
+        "accuracy", "loss", "lr", "train.total", "params", "macs", "seconds",
     }  # fmt: skip
     assert steps(client, one, "accuracy") == [1, 2, 3]
-    assert steps(client, one, "train.kd") == [1, 2, 3]
+    assert steps(client, one, "train.total") == [1, 2, 3]
     assert one.info.start_time == 1_700_000_001_000
     assert one.info.end_time == 1_700_000_003_000
-    assert names(client, one) == ["trial.yaml"]
+    assert artifacts(client, one) == ["trial.yaml"]
     assert one.data.tags["device"] == "cpu"
     assert children["t9"].data.tags["role"] == "teacher"
     assert children["t3"].data.tags["error"] == "CUDA out of memory"
@@ -184,15 +152,15 @@ def test_a_resumed_sweep_moves_its_front_and_runs_again(uri, store, client):
     recorder.finish("stopped", [first], front([first], objectives))
     parent, children = runs_of(client, store)
     assert parent.info.status == "KILLED"
-    assert children["t2"].data.tags["kdsweep.on_front"] == "true"
+    assert children["t2"].data.tags["on_front"] == "true"
     again = Recorder(uri, EXPERIMENT, store)
     assert runs_of(client, store)[0].info.status == "RUNNING"
     again.write(better)
     again.finish("complete", [first, better], front([first, better], objectives))
     parent, children = runs_of(client, store)
     assert parent.info.status == "FINISHED"
-    assert children["t2"].data.tags["kdsweep.on_front"] == "false"
-    assert children["t3"].data.tags["kdsweep.on_front"] == "true"
+    assert children["t2"].data.tags["on_front"] == "false"
+    assert children["t3"].data.tags["on_front"] == "true"
 
 
 def test_the_experiment_opens_in_the_view_for_training(uri, store, client, runs_root):
@@ -351,9 +319,9 @@ def test_the_ui_opens_at_the_runs(uri, store, client, runs_root):
     experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
     assert store_under(runs_root) == uri
     page = runs_page(uri, "http://127.0.0.1:5000")
-    assert (
-        page
-        == f"http://127.0.0.1:5000/#/experiments/{experiment}/runs?workflowType=machine_learning"
+    assert page == (
+        f"http://127.0.0.1:5000/#/experiments/{experiment}/runs?workflowType=machine_learning"
+        "&viewStateShareKey=kdsweep-sweeps"
     )
     assert command(uri, host="127.0.0.1", port=5001)[1:] == [
         "-m", "mlflow", "server", "--backend-store-uri", uri,

@@ -10,20 +10,11 @@ from listening import HAS_PROC, beyond_this_machine, listening, processes_below
 from tracking_trials import trial
 
 from kdsweep.search.quiet import chatter_in
-from kdsweep.tracking import where
 from kdsweep.tracking.recorder import Recorder
 from kdsweep.tracking.server import Server, is_reached_by_others
 from kdsweep.tracking.tracker import Tracker
 
 SECRET = "s3cret-of-mine"
-
-
-@pytest.fixture
-def client(uri):
-    where.prepare_environment()
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 def free_port():

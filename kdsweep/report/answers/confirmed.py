@@ -1,0 +1,58 @@
+"""The front trained again with fresh seeds, beside the numbers of the sweep."""
+
+import math
+
+from kdsweep.report.answers.section import Cell, Section, Table, cells, percent
+from kdsweep.report.confirmed import sentences as in_words
+from kdsweep.report.labels import strategy_label, student_label
+from kdsweep.results.confirmation import OWN, Confirmation, Confirmed
+from kdsweep.results.intervals import Summary
+
+
+def confirmed(table: Table | None, sentences: tuple[str, ...] = ()) -> Section | None:
+    """The section; without a table there is none."""
+    if table is None:
+        return None
+    return Section(
+        key="confirmed", title="What holds when the front is trained again?",
+        sentences=sentences, tables=(table,),
+    )  # fmt: skip
+
+
+def confirmation_table(found: Confirmation) -> tuple[Table, tuple[str, ...]]:
+    """A row for each student and control of a confirmation, and what follows in words."""
+    header = (
+        "trial", "student", "strategy", "sweep", "fresh seeds", "test", "minus its control",
+        "95% interval", "on the front",
+    )  # fmt: skip
+    note = (
+        f"{found.place}: {len(found.confirms.seeds)} fresh seeds, mean and standard deviation; "
+        "sweep and fresh seeds on validation data. The differences are in test accuracy, paired by "
+        "seed, to a student of the same size without a teacher. On the front: how probably, by "
+        "the bootstrap."
+    )
+    return Table(header, tuple(map(_row, found.points)), note), tuple(in_words(found))
+
+
+def _row(each: Confirmed) -> tuple[Cell, ...]:
+    known = each.result
+    minus = each.minus.get(OWN)
+    ends = None if minus is None or math.isnan(minus.half) else minus.interval
+    return cells(
+        " ".join(each.point.trial_ids),
+        each.point.name if known is None else student_label(known),
+        None if known is None else strategy_label(known),
+        percent(each.swept),
+        _mean(each.validation),
+        _mean(each.test),
+        None if minus is None else Cell(f"{100 * minus.mean:+.2f}", minus.mean),
+        None if ends is None else f"{100 * ends[0]:+.2f} to {100 * ends[1]:+.2f}",
+        None if each.on_front is None else Cell(f"{100 * each.on_front:.0f}%", each.on_front),
+    )
+
+
+def _mean(summary: Summary | None) -> Cell:
+    if summary is None or math.isnan(summary.mean):
+        return Cell("-")
+    spread = "" if math.isnan(summary.deviation) else f" ±{100 * summary.deviation:.2f}"
+    return Cell(f"{100 * summary.mean:.2f}%{spread}", summary.mean)

@@ -1,0 +1,170 @@
+"""With a teacher against without: of students of like size, and of those alike in all else."""
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from kdsweep.report.answers.sureness import (
+    Interval,
+    binomial_deviation,
+    luck_of_the_best,
+    mean_and_deviation,
+    newcombe,
+    of_means,
+    of_pairs,
+)
+from kdsweep.report.labels import strategy_label
+from kdsweep.report.pictures.view import SweepView
+from kdsweep.report.size_classes import size_classes
+from kdsweep.results.record import TrialResult
+from kdsweep.results.replicates import deviation
+
+NONE = "none"
+Verdict = Literal["helped", "hurt", "ahead, one seed", "behind, one seed", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class AtSize:
+    """The best student with a teacher against the best without, among those of like size."""
+
+    sizes: str
+    distilled: float
+    strategy: str
+    num_distilled: int
+    undistilled: float
+    num_undistilled: int
+    difference: float
+    interval: Interval | None
+    by_luck: float
+    """Of the difference, what having more tries is expected to add if all were alike."""
+
+    over_seeds: bool
+    """Whether the interval is of the luck of seeds; else of that of validation examples alone."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What can be said of the difference, less what is luck."""
+        return verdict(self.interval, less=self.by_luck, over_seeds=self.over_seeds)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """A strategy against none where all else was the same, seeds included."""
+
+    strategy: str
+    num_pairs: int
+    difference: float
+    deviation: float | None
+    interval: Interval | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What can be said of the difference."""
+        return verdict(self.interval, over_seeds=self.num_pairs > 1)
+
+
+def verdict(interval: Interval | None, *, less: float = 0.0, over_seeds: bool) -> Verdict:
+    """Whether an interval of a difference, less what is explained otherwise, leaves zero out.
+
+    Students that were trained once each are ahead or behind: that their strategy did it is not
+    told from the luck of their seeds.
+    """
+    if interval is None:
+        return "cannot tell"
+    low, high = (end - less for end in interval)
+    if low > 0:
+        return "helped" if over_seeds else "ahead, one seed"
+    if high < 0:
+        return "hurt" if over_seeds else "behind, one seed"
+    return "cannot tell"
+
+
+def by_size(view: SweepView, examples: int | None) -> list[AtSize]:
+    """Each class of sizes that has students of both kinds."""
+    found = []
+    students = [result for result in view.complete if "accuracy" in result.metrics]
+    for group in size_classes(students, view.axes.x):
+        ours = [result for result in group.results if strategy_label(result) != NONE]
+        theirs = [result for result in group.results if strategy_label(result) == NONE]
+        if not ours or not theirs:
+            continue
+        best, control = max(ours, key=_accuracy), max(theirs, key=_accuracy)
+        luck = [
+            luck_of_the_best(len(tried), _noise(of, examples))
+            for tried, of in ((ours, best), (theirs, control))
+        ]
+        found.append(
+            AtSize(
+                sizes=group.words, distilled=_accuracy(best), strategy=strategy_label(best),
+                num_distilled=len(ours), undistilled=_accuracy(control),
+                num_undistilled=len(theirs), difference=_accuracy(best) - _accuracy(control),
+                interval=interval_of(best, control, examples), by_luck=luck[0] - luck[1],
+                over_seeds=_has_spread(best) and _has_spread(control),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _has_spread(result: TrialResult) -> bool:
+    return deviation(result, "accuracy") is not None
+
+
+def _noise(result: TrialResult, examples: int | None) -> float:
+    """The standard deviation of its accuracy: of a mean over seeds, else over examples."""
+    spread = deviation(result, "accuracy")
+    if spread is not None:
+        return spread / math.sqrt(result.replicates)
+    return 0.0 if examples is None else binomial_deviation(_accuracy(result), examples)
+
+
+def interval_of(one: TrialResult, other: TrialResult, examples: int | None) -> Interval | None:
+    """Of a difference of accuracies: over seeds where both have replicates, else over examples."""
+    spreads = deviation(one, "accuracy"), deviation(other, "accuracy")
+    if spreads[0] is not None and spreads[1] is not None:
+        return of_means(
+            (_accuracy(one), spreads[0], one.replicates),
+            (_accuracy(other), spreads[1], other.replicates),
+        )
+    return None if examples is None else newcombe(_accuracy(one), _accuracy(other), examples)
+
+
+def paired(results: Iterable[TrialResult], examples: int | None) -> list[Paired]:
+    """Trials that differ from one without a teacher in their strategy alone, by strategy.
+
+    Of several of a strategy at the same settings their mean is one side of a pair.
+    """
+    groups: dict[tuple[str, int], dict[str, list[float]]] = {}
+    for result in results:
+        if (
+            result.status == "complete"
+            and result.role != "teacher"
+            and "accuracy" in result.metrics
+        ):
+            by_strategy = groups.setdefault((_all_else(result), result.replicate), {})
+            by_strategy.setdefault(strategy_label(result), []).append(_accuracy(result))
+    pairs: dict[str, list[tuple[float, float]]] = {}
+    for by_strategy in groups.values():
+        for strategy, values in by_strategy.items():
+            if strategy != NONE and NONE in by_strategy:
+                means = (mean_and_deviation(each)[0] for each in (values, by_strategy[NONE]))
+                pairs.setdefault(strategy, []).append((next(means), next(means)))
+    found = []
+    for strategy, both in sorted(pairs.items()):
+        differences = [one - other for one, other in both]
+        mean, spread = mean_and_deviation(differences)
+        interval = of_pairs(differences)
+        if interval is None and examples is not None:
+            interval = newcombe(*both[0], examples)
+        found.append(Paired(strategy, len(both), mean, spread, interval))
+    return found
+
+
+def _all_else(result: TrialResult) -> str:
+    other = {key: value for key, value in result.trial.items() if key not in ("strategy", "seed")}
+    return json.dumps(other, sort_keys=True, default=str)
+
+
+def _accuracy(result: TrialResult) -> float:
+    return result.metrics["accuracy"]

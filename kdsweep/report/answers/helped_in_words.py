@@ -1,0 +1,151 @@
+"""Did distillation help against the control, by how much and how surely."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+
+from kdsweep.report.answers.helped import AtSize, Paired, Verdict, by_size, paired
+from kdsweep.report.answers.section import (
+    Section,
+    Table,
+    between,
+    cells,
+    counted,
+    percent,
+    points,
+    spread,
+)
+from kdsweep.report.answers.sureness import validation_examples
+from kdsweep.report.pictures.view import SweepView
+
+_WORDS: dict[Verdict, str] = {
+    "helped": "helped",
+    "hurt": "hurt",
+    "ahead, one seed": "is ahead, with one seed each",
+    "behind, one seed": "is behind, with one seed each",
+    "cannot tell": "cannot be told from none",
+}
+_COUNTED: dict[Verdict, str] = {
+    "helped": "distillation helped at {}",
+    "hurt": "hurt at {}",
+    "ahead, one seed": "it is ahead at {} with one seed each",
+    "behind, one seed": "behind at {} with one seed each",
+    "cannot tell": "not told apart at {}",
+}
+
+
+def helped(view: SweepView) -> Section:
+    """The answer in words, a table by size, and one of pairs."""
+    examples = validation_examples(view.results)
+    sizes, pairs = by_size(view, examples), paired(view.results, examples)
+    tables = []
+    if sizes:
+        rows = [
+            cells(s.sizes, percent(s.undistilled), s.num_undistilled, percent(s.distilled),
+                  s.strategy, s.num_distilled, points(s.difference), between(s.interval),
+                  points(s.by_luck), s.verdict)
+            for s in sizes
+        ]  # fmt: skip
+        header = (str(view.axes.x), "best without", "n", "best distilled", "strategy", "n",
+                  "difference", "95% interval", "by luck", "distillation")  # fmt: skip
+        tables.append(Table(header, tuple(rows), _note(view, examples)))
+    if pairs:
+        rows = [
+            cells(p.strategy, p.num_pairs, points(p.difference), spread(p.deviation),
+                  between(p.interval), p.verdict)
+            for p in pairs
+        ]  # fmt: skip
+        names = (
+            "strategy",
+            "pairs",
+            "mean difference",
+            "deviation",
+            "95% interval",
+            "distillation",
+        )
+        note = (
+            "Trials that differ from one without a teacher in their strategy alone, in percentage "
+            "points. Of several pairs the interval is Student's t; of one it is binomial."
+        )
+        tables.append(Table(names, tuple(rows), note))
+    return Section(
+        key="helped", title="Did distillation help?", tables=tuple(tables),
+        sentences=tuple(_sentences(view, sizes, pairs, examples)),
+        numbers={
+            "validation_examples": examples, "replicates": view.meta.replicates,
+            "by_size": [{**asdict(s), "verdict": s.verdict} for s in sizes],
+            "paired": [{**asdict(p), "verdict": p.verdict} for p in pairs],
+        },
+    )  # fmt: skip
+
+
+def _sentences(
+    view: SweepView, sizes: Sequence[AtSize], pairs: Sequence[Paired], examples: int | None
+) -> Iterable[str]:
+    if not sizes:
+        lacking = "no complete student with and one without a teacher of like size"
+        yield f"This sweep cannot tell: it has {lacking}."
+    else:
+        yield verdicts_in_words(sizes)
+        for each in sizes:
+            if each.verdict != "cannot tell":
+                yield (
+                    f"At {each.sizes} {each.strategy} {_WORDS[each.verdict]}: "
+                    f"{100 * each.difference:+.2f} percentage points "
+                    f"({between(each.interval)}; {100 * each.by_luck:+.2f} of it is expected by "
+                    f"luck, as the best of {each.num_distilled} against the best of "
+                    f"{each.num_undistilled})."
+                )
+    sure = [pair for pair in pairs if pair.verdict != "cannot tell"]
+    for pair in sure:
+        yield (
+            f"At the same settings but for the strategy, {pair.strategy} {_WORDS[pair.verdict]}: "
+            f"{100 * pair.difference:+.2f} percentage points ({between(pair.interval)}, "
+            f"{counted(pair.num_pairs, 'pair')})."
+        )
+    if view.meta.replicates == 1:
+        yield (
+            "Each student was trained once, so that the luck of its seed is in no interval here. "
+            "What a sweep chooses as its best is also in part its luckiest: train the front again "
+            "with fresh seeds before you rely on a difference (kdsweep confirm)."
+        )
+    if examples is None and view.meta.replicates == 1:
+        yield (
+            "How many validation examples there are does not follow from the accuracies, so that "
+            "no interval can be given."
+        )
+
+
+def verdicts_in_words(sizes: Sequence[AtSize]) -> str:
+    """How many sizes say what."""
+    num = Counter(each.verdict for each in sizes)
+    at = f"{len(sizes)} size{'s' * (len(sizes) != 1)}"
+    if num["cannot tell"] == len(sizes):
+        best = max(sizes, key=lambda each: each.difference)
+        return (
+            f"This sweep cannot tell. It has students with and without a teacher at {at}; nowhere "
+            "is the best of the one kind farther from the best of the other than chance and choice "
+            f"explain. The largest difference is {100 * best.difference:+.2f} percentage points "
+            f"({between(best.interval)}), at {best.sizes}."
+        )
+    said = ", ".join(words.format(num[v]) for v, words in _COUNTED.items() if num[v])
+    return f"The best student with a teacher against the best without, at {at}: {said}."
+
+
+def _note(view: SweepView, examples: int | None) -> str:
+    if view.meta.replicates > 1:
+        of = f"over {view.meta.replicates} seeds (Welch's t)"
+    elif examples is not None:
+        of = f"of {examples:,} validation examples (Newcombe's, for independent samples)"
+    else:
+        of = "unknown"
+    luck = (
+        "; by luck: what the best of more students is expected to be ahead by if all were alike"
+        if examples is not None
+        else ""
+    )
+    return (
+        f"n students of each kind; differences in percentage points; intervals {of}{luck}. "
+        "A verdict is given where the interval, less what luck explains, does not hold zero; of "
+        "twenty such intervals one misses."
+    )

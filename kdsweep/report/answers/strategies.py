@@ -1,0 +1,118 @@
+"""Which strategy is best at which size, with its spread."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from kdsweep.report.answers.helped import interval_of
+from kdsweep.report.answers.section import (
+    Section,
+    Table,
+    between,
+    cells,
+    percent,
+    points,
+    spread,
+)
+from kdsweep.report.answers.sureness import Interval, mean_and_deviation, validation_examples
+from kdsweep.report.labels import strategy_label
+from kdsweep.report.pictures.view import SweepView
+from kdsweep.report.size_classes import SizeClass, size_classes
+from kdsweep.results.record import TrialResult
+
+
+@dataclass(frozen=True)
+class OfStrategy:
+    """The students of a strategy among those of like size; accuracies from 0 to 1."""
+
+    size_class: int
+    """The smallest students are of class 0."""
+    sizes: str
+    strategy: str
+    num: int
+    best: float
+    median: float
+    mean: float
+    deviation: float | None
+    """Over students, which differ in their settings: no measure of chance."""
+    is_first: bool
+    behind: float
+    """Of its best behind the best of all strategies at this size."""
+    interval: Interval | None
+    """Of that; none for the first."""
+
+
+def compared(view: SweepView) -> list[OfStrategy]:
+    """Each strategy in each class of sizes, the best first."""
+    examples = validation_examples(view.results)
+    students = [result for result in view.complete if "accuracy" in result.metrics]
+    found: list[OfStrategy] = []
+    for place, group in enumerate(size_classes(students, view.axes.x)):
+        found += _at(place, group, examples)
+    return found
+
+
+def _at(place: int, group: SizeClass, examples: int | None) -> Iterable[OfStrategy]:
+    by_strategy: dict[str, list[TrialResult]] = {}
+    for result in group.results:
+        by_strategy.setdefault(strategy_label(result), []).append(result)
+    bests = {name: max(ours, key=_accuracy) for name, ours in by_strategy.items()}
+    order = sorted(bests, key=lambda name: (-_accuracy(bests[name]), name))
+    first = bests[order[0]]
+    for name in order:
+        values = [_accuracy(result) for result in by_strategy[name]]
+        mean, deviation = mean_and_deviation(values)
+        is_first = name == order[0]
+        yield OfStrategy(
+            size_class=place, sizes=group.words, strategy=name, num=len(values), best=max(values),
+            median=float(np.median(values)), mean=mean, deviation=deviation, is_first=is_first,
+            behind=_accuracy(first) - max(values),
+            interval=None if is_first else interval_of(first, bests[name], examples),
+        )  # fmt: skip
+
+
+def _accuracy(result: TrialResult) -> float:
+    return result.metrics["accuracy"]
+
+
+def strategies(view: SweepView) -> Section:
+    """The answer in words, and a table of sizes and strategies."""
+    found = compared(view)
+    rows = [
+        cells(each.sizes, each.strategy, each.num, percent(each.best), percent(each.median),
+              percent(each.mean), spread(each.deviation),
+              "best" if each.is_first else points(each.behind),
+              "" if each.is_first else between(each.interval))
+        for each in found
+    ]  # fmt: skip
+    header = (view.axes.x, "strategy", "n", "best", "median", "mean", "deviation", "behind",
+              "95% interval")  # fmt: skip
+    note = (
+        "n complete students; the deviation is over students, which differ in their settings. "
+        "The search gives more trials to what does well, so that its best had more tries."
+    )
+    return Section(
+        key="strategies", title="Which strategy is best at which size?",
+        sentences=tuple(_sentences(found)) or ("No trial is complete yet.",),
+        tables=(Table(header, tuple(rows), note),) if found else (), pictures=("strategies",),
+        numbers={"by_size": [asdict(each) for each in found]},
+    )  # fmt: skip
+
+
+def _sentences(found: Sequence[OfStrategy]) -> Iterable[str]:
+    for first in (each for each in found if each.is_first):
+        alike = [each for each in found if each.size_class == first.size_class]
+        others = [each for each in alike if not each.is_first]
+        tried = f"{100 * first.best:.2f}% (best of {first.num}, median {100 * first.median:.2f}%)"
+        if not others:
+            yield f"At {first.sizes} {first.strategy} alone has complete students: {tried}."
+            continue
+        like = [other for other in others if other.interval is None or other.interval[0] <= 0]
+        behind = min(others, key=lambda other: other.behind)
+        said = (
+            f"At {first.sizes}: {first.strategy}, {tried}; next is {behind.strategy}, "
+            f"{100 * behind.behind:.2f} percentage points behind ({between(behind.interval)})"
+        )
+        names = ", ".join(other.strategy for other in like)
+        yield f"{said}. Not told from it: {names}." if like else f"{said}."

@@ -1,0 +1,96 @@
+"""A sweep as one page: its answers in words, its pictures, all of its trials; and as numbers."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kdsweep.errors import printable
+from kdsweep.report.answers.confirmed import confirmed
+from kdsweep.report.answers.cost import cost
+from kdsweep.report.answers.failures import failures
+from kdsweep.report.answers.helped_in_words import helped
+from kdsweep.report.answers.made import controls, go_on, made
+from kdsweep.report.answers.mattered import mattered
+from kdsweep.report.answers.section import Section, Table, plain
+from kdsweep.report.answers.strategies import strategies
+from kdsweep.report.html import figures_json, render
+from kdsweep.report.pictures import Drawn, SweepView
+from kdsweep.report.rows import completed, rows
+from kdsweep.report.trial_sheet import trial_sheet
+
+
+def sections(
+    view: SweepView, place: str, *, confirmation: tuple[Table, tuple[str, ...]] | None = None
+) -> list[Section]:
+    """What a report says, in order; a ``confirmation`` is a table with what there is to say of it.
+
+    ``place`` is what people call the run: its directory or its address.
+    """
+    table, sentences = confirmation or (None, ())
+    found = [
+        _front(view), confirmed(table, sentences), helped(view), strategies(view), mattered(view),
+        controls(view), failures(view), cost(view), _learned(view), _trials(view),
+        made(view, place), go_on(view, place),
+    ]  # fmt: skip
+    return [section for section in found if section is not None]
+
+
+def report_page(
+    view: SweepView, place: str, found: Sequence[Section], drawn: Mapping[str, Drawn]
+) -> bytes:
+    """One page that needs no other file and no network; all strings of records are escaped."""
+    meta = view.meta
+    names = [name for section in found for name in section.pictures if name in drawn]
+    shown = {
+        name: {"title": drawn[name].title, "caption": drawn[name].caption,
+               "png": base64.b64encode(drawn[name].png).decode()}
+        for name in names
+    }  # fmt: skip
+    status = f"{meta.status} ({meta.ended_by})" if meta.ended_by else meta.status
+    return render(
+        "report.html", title=printable(f"{meta.name}: report of the sweep"),
+        subtitle=printable(
+            f"{completed(view.results, 'complete')}, {len(view.front)} on the front; {status}, "
+            f"begun {meta.created[:16].replace('T', ' ')}; {place}"
+        ),
+        sections=found, pictures=shown,
+        figures=figures_json({name: drawn[name].figure for name in names}),
+        trials=trial_sheet(view, view.points), scripts=("draw.js", "table.js"),
+        footer=printable(f"kdsweep {meta.version}. All accuracies are on validation data."),
+    )  # fmt: skip
+
+
+def report_numbers(view: SweepView, place: str, found: Sequence[Section]) -> dict[str, Any]:
+    """The same for scripts: of every section its sentences and the numbers behind them."""
+    answers = {s.key: {"sentences": list(s.sentences), **s.numbers} for s in found}
+    return plain(  # type: ignore[no-any-return]
+        {"run": place, "name": view.meta.name, "status": view.meta.status, "answers": answers}
+    )
+
+
+def _front(view: SweepView) -> Section:
+    if view.front:
+        said = (
+            f"{len(view.front)} of {completed(view.results, 'complete')} are on the front: no "
+            "other is as good in every objective and better in one."
+        )
+        table = trial_sheet(view, view.front)
+        tables: tuple[Table, ...] = (Table(table.header, table.rows),)
+    else:
+        said, tables = "No trial is on the front yet.", ()
+    optimism = (
+        "The accuracies are those by which they were chosen, on validation data: the best of many "
+        "is in part the luckiest, so that expect a little less on new data."
+    )
+    return Section(
+        "front", "The front", (said, optimism) if view.front else (said,), tables, ("front",),
+        numbers={"front": rows(view.front)},
+    )  # fmt: skip
+
+
+def _learned(view: SweepView) -> Section:
+    return Section("curves", "How the front learned", (), pictures=("curves",))
+
+
+def _trials(view: SweepView) -> Section:
+    return Section("trials", "All trials", ())
