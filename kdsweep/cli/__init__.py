@@ -11,6 +11,7 @@ from kdsweep.cli import (
     check,
     compare,
     confirm,
+    export,
     failing,
     front,
     going_on,
@@ -39,6 +40,7 @@ Examples:
   kdsweep status runs/digits                     how it is doing
   kdsweep front runs/digits                      the best one for every size
   kdsweep select runs/digits --max-params 20000  the best one that fits
+  kdsweep export runs/digits --format onnx       as files that run elsewhere
   kdsweep compare runs/digits runs/digits-2      two sweeps side by side
   kdsweep report runs/digits                     answers and pictures, a page
   kdsweep confirm runs/digits                    test the best with new seeds
@@ -99,6 +101,7 @@ app.command()(confirm.confirm)
 app.command("list")(listing.list_runs)
 app.command()(report.report)
 app.command("select")(select.select_student)
+app.command("export")(export.export)
 app.command("compare")(compare.compare_runs)
 app.command("ui")(ui.serve_ui)
 app.command()(sync.sync)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from kdsweep.cli.quiet_latency import in_quiet
 from kdsweep.cli.reading import JsonOption, RunArgument, print_json, read
+from kdsweep.cli.register import ALIAS, refuse_without_name, register_chosen
 from kdsweep.cli.saying import say, warn
 from kdsweep.cli.wrapped import wrapped_under
 from kdsweep.errors import ResultError
@@ -57,6 +58,21 @@ def select_student(
             "--ignore-constraints", help="Also students that miss the sweep's own constraints."
         ),
     ] = False,
+    register: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Put it into MLflow's model registry, as a version of NAME."
+        ),
+    ] = None,
+    alias: Annotated[
+        str, typer.Option(metavar="NAME", help="With --register: what that version is called.")
+    ] = ALIAS,
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URI", help="With --register: that MLflow, not the one of the sweep file."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Choose the best student that fits the limits, and say why.
@@ -71,7 +87,9 @@ def select_student(
       kdsweep select runs/digits --max-params 20000 --min-accuracy 0.9
       kdsweep select runs/digits --within 0.01 --prefer params
       kdsweep select runs/digits --prefer knee
+      kdsweep select runs/digits --register digits
     """
+    refuse_without_name(register, alias, tracking_uri)
     store = RunStore.open(run)
     by_latency = max_latency_ms is not None or prefer == "latency"
     results, meta = in_quiet(store, read(store), wanted=by_latency), store.meta
@@ -88,9 +106,15 @@ def select_student(
         chosen = _with_weights_that_are_there(store, choice.chosen, tell=warn)
         others = (_with_weights_that_are_there(store, each) for each in choice.runners_up)
         choice = replace(choice, chosen=chosen, runners_up=tuple(others))
+    registered = None
     facts = Facts(meta.objectives, teacher, validation_size(results))
+    if register is not None and choice.chosen is not None:
+        registered = register_chosen(
+            store, choice, choice.chosen, name=register, alias=alias, tracking_uri=tracking_uri
+        )
     if as_json:
-        print_json(choice_row(choice, facts))
+        row = choice_row(choice, facts)
+        print_json({**row, "registered": registered} if registered else row)
     elif choice.chosen is not None:
         _print_choice(store, choice, choice.chosen, facts)
     else:

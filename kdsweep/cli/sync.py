@@ -26,39 +26,22 @@ def sync(
     Example:
       kdsweep sync runs/digits
     """
-    from pydantic import ValidationError
-
-    from kdsweep.errors import SpecError, redacted
-    from kdsweep.results.names import SWEEP_FILE
+    from kdsweep.cli.tracked import refuse_other_uri, tracking_of
+    from kdsweep.errors import redacted
     from kdsweep.results.store import RunStore
-    from kdsweep.spec import TrackingSpec
-    from kdsweep.spec.problems import sentences
-    from kdsweep.spec.surroundings import not_a_tracking_uri
     from kdsweep.tracking.tracker import sync as send
-    from kdsweep.tracking.where import refuse_silence, uri_of
+    from kdsweep.tracking.where import refuse_silence
 
-    if uri is not None and (wrong := not_a_tracking_uri(uri)):
-        raise SpecError(f"--uri: {uri!r} {wrong}")
+    refuse_other_uri(uri, option="--uri")
     store = RunStore.open(directory)
     if uri is not None:
         refuse_silence(uri)
     # Of torch, which takes seconds: after what is cheap to find.
-    from kdsweep.sweep_file.read import parse_yaml
-
-    raw, _ = parse_yaml(store.sweep_text)
-    given = raw.get("tracking") or {}
-    if uri is not None and isinstance(given, dict):
-        given = {**given, "uri": None}
-    try:
-        tracking = TrackingSpec.model_validate(given)
-    except ValidationError as error:
-        problems = sentences(error, TrackingSpec, at="tracking")
-        raise SpecError(problems, source=f"{store.place}/{SWEEP_FILE}") from None
-    place = uri or uri_of(tracking, directory.parent)
+    place, experiment = tracking_of(store, uri, option="--uri")
     if uri is None:
         refuse_silence(place)
     say(f"{store.place}: sending its records to MLflow at {redacted(place)}")
-    sent = send(store, place, tracking.experiment)
+    sent = send(store, place, experiment)
     for problem in store.problems:
         warn(problem)
     say(f"{store.place}: MLflow at {redacted(place)} has all {sent} records")

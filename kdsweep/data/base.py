@@ -226,6 +226,24 @@ class DataSet(ABC):
             SpecError: as ``describe``; or there is nothing to train on.
         """
 
+    @property
+    def preparation(self) -> str:
+        """How something of one's own becomes an input, in sentences for model cards.
+
+        Up to the pixels or token ids; what is normalised follows from the splits.
+        """
+        return f"as the data set {type(self).__name__} gives them"
+
+    def tokenizer_file(self) -> bytes | None:
+        """A ``tokenizer.json`` of the tokenizers library that makes the ids of a text.
+
+        It cuts off and pads as the networks need it. ``None`` where there is none.
+
+        Raises:
+            SpecError: as ``load``.
+        """
+        return None
+
     def problems_without_training(self) -> list[str]:
         """What the settings lack for the set to be loaded without its training split."""
         return []

@@ -33,6 +33,14 @@ def encode_names(names: Sequence[str], texts: NameTexts) -> NDArray[np.int16]:
     return ids
 
 
+def names_in_words() -> str:
+    """How ``encode_names`` makes ids of a name, for model cards."""
+    return (
+        f"the name of a character in capitals as ids: {START}, then for each letter {START + 1} "
+        f"plus its position in {ALPHABET!r}, filled up with {PADDING} to {NAME_SHAPE.length}"
+    )
+
+
 def without_class(name: str) -> str:
     """``GREEK SMALL LETTER ALPHA`` -> ``SMALL ALPHA``: no word that any class is called by."""
     return " ".join(_CLASS_WORDS.sub(" ", name).strip(" -").split())

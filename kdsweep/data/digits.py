@@ -31,6 +31,14 @@ class Digits(DataSet):
     source = "Optical recognition of handwritten digits, UCI; shipped with scikit-learn"
     params: Params
 
+    @property
+    def preparation(self) -> str:
+        """Of an image of one's own."""
+        return (
+            "grey 8x8, light on dark: scikit-learn's load_digits gives 0..16, and a pixel is that "
+            f"times {255 // _WHITE}"
+        )
+
     def describe(self) -> DataInfo:
         """Ten classes of 8x8; raises ``SpecError`` for settings that do not fit such images."""
         check(_INFO, self.params, self.params.augment)

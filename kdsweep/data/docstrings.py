@@ -14,7 +14,7 @@ from kdsweep.data.text.assembly import TextPart, texts_in_memory
 from kdsweep.data.text.docstring_sources import SUBJECTS, Docstring, docstrings, sources
 from kdsweep.data.text.group_partition import by_group
 from kdsweep.data.text.settings import TextSettings
-from kdsweep.data.text.tokenizer import Texts, encode, shape
+from kdsweep.data.text.tokenizer import Texts, encode, shape, texts_in_words, tokenizer_file
 from kdsweep.errors import unknown_name
 
 _CLASSES = tuple(sorted(SUBJECTS))
@@ -53,18 +53,34 @@ class Docstrings(DataSet):
         sources(names)
         return DataInfo(num_classes=len(names), class_names=names, shape=shape(self.params))
 
+    @property
+    def preparation(self) -> str:
+        """Of a text."""
+        return texts_in_words(self.params, pairs=False)
+
+    def tokenizer_file(self) -> bytes:
+        """That of the docstrings that are trained on, or the one that the settings name."""
+        texts, _, _ = self._listed(self.describe())
+        return tokenizer_file(texts[0], self.params)
+
     def load(self, device: torch.device) -> Splits:
         """All of it in memory on the device; sources are read in a second or two."""
         info, params = self.describe(), self.params
+        texts, index, labels = self._listed(info)
+        ids = encode(texts, params)
+        parts = _apart([TextPart(i, labels[part]) for i, part in zip(ids, index, strict=True)])
+        return texts_in_memory(info, parts, device)
+
+    def _listed(self, info: DataInfo) -> tuple[list[Texts], tuple[Index, Index, Index], Index]:
+        """The texts and the positions of each part; the label of every docstring."""
+        params = self.params
         found = docstrings(info.class_names)
         labels = np.array([info.class_names.index(each.subject) for each in found], np.int64)
         cut = by_module(found, labels, params, info.class_names)
         train = cut.train[stratified_subset(labels[cut.train], params.limit)]
         index = (train, cut.validation, cut.test)
         texts = [Texts([found[position].text for position in part]) for part in index]
-        ids = encode(texts, params)
-        parts = _apart([TextPart(i, labels[part]) for i, part in zip(ids, index, strict=True)])
-        return texts_in_memory(info, parts, device)
+        return texts, index, labels
 
 
 def by_module(

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from kdsweep.data.assembly import Part, check, in_memory
 from kdsweep.data.base import DataInfo, DataSet, Extent, Splits
-from kdsweep.data.character_names import NAME_SHAPE, NameTexts, encode_names
+from kdsweep.data.character_names import NAME_SHAPE, NameTexts, encode_names, names_in_words
 from kdsweep.data.glyph_cache import open_glyphs
 from kdsweep.data.glyph_render import SIZE
 from kdsweep.data.glyph_scripts import SCRIPTS
@@ -51,6 +51,12 @@ class Glyphs(DataSet):
 
     source = "DejaVu and STIX fonts as shipped with Matplotlib, rendered by FreeType"
     params: Params
+
+    @property
+    def preparation(self) -> str:
+        """Of a picture of a character, and of its name where texts are read."""
+        drawn = f"a character in grey {SIZE}x{SIZE}, light on dark, about as high as the picture"
+        return drawn if self.params.texts is None else f"{drawn}; {names_in_words()}"
 
     def describe(self) -> DataInfo:
         """The chosen scripts, without rendering; raises ``SpecError`` for unfit settings."""

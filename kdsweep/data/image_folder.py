@@ -33,7 +33,7 @@ from kdsweep.data.folder_listing import (
     parts_of,
 )
 from kdsweep.data.partition import Index, Shares, share_problems
-from kdsweep.data.source import Size, to_pixels
+from kdsweep.data.source import Size, pixels_in_words, to_pixels
 from kdsweep.data.treatment import missing_normalisation
 from kdsweep.data.views import Augment
 from kdsweep.errors import SpecError
@@ -68,6 +68,11 @@ class ImageFolder(DataSet):
 
     source = "a directory of class folders"
     params: Params
+
+    @property
+    def preparation(self) -> str:
+        """Of a file."""
+        return pixels_in_words(self.params.channels, self.params.size)
 
     @property
     def path(self) -> Path:

@@ -90,3 +90,13 @@ def to_pixels(
         image = ImageOps.fit(image, (size[1], size[0]), Image.Resampling.BILINEAR)
     pixels = np.asarray(image)
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def pixels_in_words(channels: int, size: tuple[int, int] | None) -> str:
+    """What ``to_pixels`` makes of an image, for whoever does it elsewhere."""
+    colours = "grey (Pillow's L)" if channels == 1 else "RGB"
+    resized = "" if size is None else (
+        f", then ImageOps.fit(image, ({size[1]}, {size[0]}), Image.Resampling.BILINEAR): resized "
+        "to cover, cut at the centre"
+    )  # fmt: skip
+    return f"turned upright (ImageOps.exif_transpose), in {colours}{resized}; channels first"

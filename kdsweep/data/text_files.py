@@ -15,7 +15,14 @@ from kdsweep.data.partition import Index, Shares, share_problems, stratified_sub
 from kdsweep.data.text.assembly import TextPart, texts_in_memory
 from kdsweep.data.text.rows import MOST_PROBLEMS, Columns, Rows, read_rows
 from kdsweep.data.text.settings import TextSettings
-from kdsweep.data.text.tokenizer import Texts, encode, promised_shape, shape
+from kdsweep.data.text.tokenizer import (
+    Texts,
+    encode,
+    promised_shape,
+    shape,
+    texts_in_words,
+    tokenizer_file,
+)
 from kdsweep.errors import SpecError
 from kdsweep.spec import Settings
 from kdsweep.spec.settings import LocalPath
@@ -114,6 +121,20 @@ class TextFiles(DataSet):
         ids = encode([self._texts(part) for part in index], params)
         parts = [TextPart(each, every[part]) for each, part in zip(ids, index, strict=True)]
         return texts_in_memory(info, (parts[0], parts[1], parts[2]), device)
+
+    @property
+    def preparation(self) -> str:
+        """Of a text, or of a pair."""
+        return texts_in_words(self.params, pairs=self.params.pair is not None)
+
+    def tokenizer_file(self) -> bytes:
+        """That of the texts that are trained on, or the one that the settings name."""
+        return tokenizer_file(self._training_texts, self.params)
+
+    @property
+    def _training_texts(self) -> Texts:
+        train = self._listings[0]
+        return self._texts(train.index[stratified_subset(train.labels, self.params.limit)])
 
     @cached_property
     def _parts(self) -> dict[str, Rows]:

@@ -13,7 +13,7 @@ from kdsweep.data.assembly import check, digest
 from kdsweep.data.base import DataInfo, DataSet, Extent, Splits
 from kdsweep.data.decoded import DecodedSettings, Listing, extent_of, list_splits, load_decoded
 from kdsweep.data.partition import Index, Shares, share_problems
-from kdsweep.data.source import Size
+from kdsweep.data.source import Size, pixels_in_words
 from kdsweep.data.torchvision_parts import (
     Opened,
     OpenedImages,
@@ -58,6 +58,11 @@ class Torchvision(DataSet):
 
     source = "torchvision.datasets"
     params: Params
+
+    @property
+    def preparation(self) -> str:
+        """Of an image of the set."""
+        return pixels_in_words(self._images.shape[0], self.params.size)
 
     def describe(self) -> DataInfo:
         """Classes and shape, by opening the set; that downloads it where asked for."""

@@ -154,7 +154,7 @@ class SplitUnit(nn.Module):
 
 def shuffle(maps: Tensor, groups: int) -> Tensor:
     """Maps ``[N, D, H, W]`` with the channels of ``groups`` groups taken in turn."""
-    grouped = maps.reshape(len(maps), groups, -1, *maps.shape[2:])
+    grouped = maps.reshape(maps.shape[0], groups, -1, *maps.shape[2:])
     return grouped.transpose(1, 2).flatten(1, 2)
 
 

@@ -109,7 +109,7 @@ class PatchEmbeddings(nn.Module):
         """Hidden states ``[N, S, D]`` of images ``[N, channels, H, W]``."""
         hidden = self.patches(images).flatten(2).transpose(1, 2)
         if self.class_token is not None:
-            token = self.class_token.weight.expand(len(images), 1, -1)
+            token = self.class_token.weight.expand(images.shape[0], 1, -1)
             hidden = torch.cat([token, hidden], dim=1)
         embedded: Tensor = self.dropout(hidden + self.positions.weight)
         return embedded

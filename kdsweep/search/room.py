@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from kdsweep.results.names import DAMAGED, WEIGHTS_FILE
+from kdsweep.results.names import DAMAGED, TRIALS, WEIGHTS_FILE
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
 from kdsweep.storage.address import Place, under
@@ -73,4 +73,6 @@ class Room:
             size_under(under(self._teachers, name), {".f16", ".json", ".safetensors", ".new"})
             for name in folders_in(self._teachers) if name[:8] in digests
         )  # fmt: skip
-        return size_under(self._store.base, {".safetensors"}) + sum(outputs)
+        # Not of what was exported, which nobody here may remove.
+        kept = (under(self._store.base, name) for name in (TRIALS, DAMAGED))
+        return sum(size_under(place, {".safetensors"}) for place in kept) + sum(outputs)

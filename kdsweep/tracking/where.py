@@ -48,10 +48,11 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
 
 
-def refuse_silence(uri: str) -> None:
+def refuse_silence(uri: str, *, option: str = "--uri") -> None:
     """Check that somebody listens where MLflow's server or database should be.
 
-    MLflow itself would try for minutes, and then quote the insides of its HTTP client.
+    MLflow itself would try for minutes, and then quote the insides of its HTTP client. ``option``
+    is what names another.
 
     Raises:
         ResultError: nobody does.
@@ -68,7 +69,7 @@ def refuse_silence(uri: str) -> None:
         start = "start it (`mlflow server`)" if what == "server" else "start it"
         raise ResultError(
             f"no MLflow {what} answers at {redacted(uri)} ({error}); {start}, or name another "
-            "with --uri"
+            f"with {option}"
         ) from None
 
 

@@ -4,37 +4,17 @@ import sys
 
 import pytest
 import torch
+from kept_students import TRIAL, kept
+from object_store import another_machine
 from run_records import run_meta, trial_result
 from torch import nn
 
-from kdsweep import catalog
 from kdsweep.errors import ResultError
 from kdsweep.export.student import load_student
+from kdsweep.results.at_hand import run_at_hand
 from kdsweep.results.store import RunStore
-from kdsweep.spec import TrialSpec
-from kdsweep.sweep_file.resolve import resolved
+from kdsweep.storage.copies import root_at_hand
 from kdsweep.train.weights import save_weights
-
-TRIAL = {
-    "data": {"name": "digits"},
-    "student": {"name": "cnn", "width": 2, "stages": 2, "hidden": 12},
-    "strategy": {"name": "none"},
-}
-
-
-def kept(home, trial=TRIAL, **more):
-    """A run with one complete trial, its record, and the network whose weights are kept."""
-    spec = TrialSpec.model_validate(trial)
-    store = RunStore.create(home / "small", meta=run_meta("small"), sweep_text="")
-    given = {"trial": resolved(spec), "weights": RunStore.weights_name("t0000"), **more}
-    result = trial_result(**given)
-    store.write(result)
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        network = catalog.model_for(spec.student, catalog.dataset(spec.data).describe())
-    if result.weights:
-        save_weights(network, store.weights_of("t0000"))
-    return store, result, network
 
 
 def test_the_student_is_the_network_whose_weights_were_kept(tmp_path):
@@ -116,3 +96,33 @@ def test_a_record_of_another_version_is_refused_with_the_path(tmp_path):
     other = result.model_copy(update={"trial": {**result.trial, "seed": -1}})
     with pytest.raises(ResultError, match="its record cannot be used: seed: -1 is not allowed"):
         load_student(store, other)
+
+
+def test_weights_in_an_object_store_are_read_from_there(store_at, monkeypatch, tmp_path):
+    _, result, network = kept(tmp_path)
+    meta = run_meta("small", status="running")
+    store = RunStore.create(root_at_hand(store_at) / "small", meta=meta, sweep_text="{}\n")
+    with store.hold():
+        store.write(result)
+        save_weights(network, store.weights_of("t0000"))
+    with another_machine(monkeypatch, tmp_path):
+        found = RunStore.open(run_at_hand(f"{store_at}/small"))
+        images = torch.randn(2, 1, 8, 8)
+        assert torch.equal(load_student(found, found.read()[0])(images), network(images))
+
+
+def test_weights_that_are_gone_from_an_object_store_are_trained_again(store_at, tmp_path):
+    meta = run_meta("small", status="running")
+    store = RunStore.create(root_at_hand(store_at) / "small", meta=meta, sweep_text="{}\n")
+    _, result, _ = kept(tmp_path)
+    with store.hold():
+        store.write(result)
+    with pytest.raises(ResultError, match=r"s3://.*: is not there; `kdsweep trial .* again"):
+        load_student(store, result)
+
+
+def test_a_trial_that_runs_has_no_weights_yet(tmp_path):
+    store, result, _ = kept(tmp_path)
+    running = trial_result(0, trial=result.trial, status="running", weights=None)
+    with pytest.raises(ResultError, match="is still being trained: its weights are written at"):
+        load_student(store, running)

@@ -140,3 +140,12 @@ def test_it_never_gives_up_more_than_it_must(values, max_bytes, tmp_path_factory
     left = SIZE * len(scene.kept)
     assert left <= max_bytes or set(scene.kept) == {each.number for each in scene.front}
     assert not gone or left + SIZE > max_bytes
+
+
+def test_what_was_exported_does_not_count_for_nobody_here_may_remove_it(tmp_path):
+    scene = Scene(tmp_path, FIVE, 5000)
+    exported = scene.store.directory / "export" / "00002-none-w4"
+    exported.mkdir(parents=True)
+    (exported / "student.safetensors").write_bytes(b"w" * 3000)
+    assert scene.room.used(scene.trials) == 5 * SIZE
+    assert scene.look() == []

@@ -80,6 +80,32 @@ def encode(parts: Sequence[Texts], params: TextSettings) -> list[NDArray[Any]]:
     return [_encoded(tokenizer, part, params.length, dtype) for part in parts]
 
 
+def tokenizer_file(train: Texts, params: TextSettings) -> bytes:
+    """A ``tokenizer.json`` that gives the ids of ``encode``, cut off and padded to ``length``.
+
+    ``train`` are the texts that are trained on, of which the vocabulary is made if none is named.
+
+    Raises:
+        SpecError: as ``shape``.
+    """
+    tokenizer = opened(params.tokenizer)
+    if tokenizer is None:
+        tokenizer = _trained(train, params)
+    tokenizer.enable_truncation(params.length)
+    name = tokenizer.id_to_token(PADDING) or "[PAD]"
+    tokenizer.enable_padding(length=params.length, pad_id=PADDING, pad_token=name)
+    return str(tokenizer.to_str(pretty=False)).encode()
+
+
+def texts_in_words(params: TextSettings, *, pairs: bool) -> str:
+    """How a text of one's own becomes ids, for model cards."""
+    given = "a pair of texts" if pairs else "a text"
+    return (
+        f"{given} through tokenizer.json, which cuts off after {params.length} tokens and fills "
+        f"up to as many with {PADDING}"
+    )
+
+
 def _trained(part: Texts, params: TextSettings) -> Any:
     lowercase = params.tokenizer.lowercase is not False
     texts = [*part.texts, *(part.pairs or ())]

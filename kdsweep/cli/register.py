@@ -1,0 +1,99 @@
+"""``kdsweep select --register``: the chosen student into MLflow's model registry."""
+
+from typing import Any
+
+from kdsweep.cli.saying import say
+from kdsweep.errors import ResultError, redacted
+from kdsweep.report.labels import strategy_label, student_label
+from kdsweep.results.record import TrialResult
+from kdsweep.results.replicates import deviation
+from kdsweep.results.select import Choice
+from kdsweep.results.store import RunStore
+
+ALIAS = "chosen"
+
+
+def refuse_without_name(name: str | None, alias: str, tracking_uri: str | None) -> None:
+    """Check that options of ``--register`` come with it.
+
+    Raises:
+        ResultError: they do not.
+    """
+    if name is None and (alias != ALIAS or tracking_uri is not None):
+        given = "--alias" if alias != ALIAS else "--tracking-uri"
+        raise ResultError(f"{given} says how something is registered: give --register NAME too")
+
+
+def register_chosen(
+    store: RunStore,
+    choice: Choice,
+    chosen: TrialResult,
+    *,
+    name: str,
+    alias: str,
+    tracking_uri: str | None = None,
+) -> dict[str, Any]:
+    """Register the choice as a version of the model ``name``, and say so on stderr.
+
+    Gives what scripts want of it.
+
+    Raises:
+        ResultError: as ``registry.register``.
+        SpecError: ``tracking_uri`` is none.
+    """
+    from kdsweep.cli.tracked import tracking_of
+    from kdsweep.tracking.registry import Entry, check_names, register
+
+    entry = Entry(name, alias, tags_of(store, choice, chosen), described(store, choice, chosen))
+    check_names(entry)
+    uri, _ = tracking_of(store, tracking_uri, option="--tracking-uri")
+    there = "" if tracking_uri is None else f" --uri {redacted(tracking_uri)}"
+    done = register(
+        store, chosen, entry, uri=uri, sync=f"kdsweep sync {store.place}{there}",
+        tell=lambda sentence: say(sentence, err=True),
+    )  # fmt: skip
+    if done.is_new:
+        say(f"registered  {name}, version {done.version}, as {done.uri}", err=True)
+    else:
+        say(
+            f"registered  this trial is version {done.version} of {name} already: no second one is "
+            f"made; it is {done.uri} now",
+            err=True,
+        )
+    return {
+        "name": done.name, "version": done.version, "alias": done.alias, "uri": done.uri,
+        "run_id": done.run_id, "is_new": done.is_new, "tracking_uri": redacted(uri),
+    }  # fmt: skip
+
+
+def tags_of(store: RunStore, choice: Choice, chosen: TrialResult) -> dict[str, str]:
+    """What a version of the registry is filtered and told apart by."""
+    tags = {
+        "sweep": store.meta.name,
+        "trial": str(chosen.number),
+        "student": student_label(chosen),
+        "strategy": strategy_label(chosen),
+        "role": chosen.role,
+        "on_front": str(chosen.trial_id in choice.front_ids).lower(),
+        "prefer": choice.prefer,
+        "constraints": ", ".join(limit.words for limit in choice.limits) or "none",
+    }
+    for metric in ("accuracy", "params", "latency_ms"):
+        if metric in chosen.metrics:
+            tags[metric] = f"{chosen.metrics[metric]:.6g}"
+    return tags
+
+
+def described(store: RunStore, choice: Choice, chosen: TrialResult) -> str:
+    """The description of a version, for people."""
+    accuracy = chosen.metrics.get("accuracy")
+    spread = deviation(chosen, "accuracy")
+    of = "" if spread is None else f" ± {spread:.4f} over {len(chosen.trial_ids)} trainings"
+    good = "" if accuracy is None else f"Validation accuracy {accuracy:.4f}{of}. "
+    limits = " and ".join(limit.words for limit in choice.limits)
+    return (
+        f"{chosen.label}: trial {chosen.number} of the sweep {store.meta.name}. {good}"
+        f"Chosen by kdsweep for its {choice.prefer}{f', with {limits}' if limits else ''}. "
+        "Input and output are as the signature says, pixels 0 to 255: the normalisation is in the "
+        "model. trial.yaml, in the model's extra files, trains it again."
+    )

@@ -1,0 +1,231 @@
+"""What is known of an exported student, for people and for programs."""
+
+import json
+import math
+import platform
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from kdsweep import __version__
+from kdsweep.data.base import DataInfo
+from kdsweep.export.checking import Quality
+from kdsweep.export.files import INT8, ONNX, Written, digest
+from kdsweep.export.inputs import Contract
+from kdsweep.export.speed import here
+from kdsweep.results.confirmation import Confirmed
+from kdsweep.results.intervals import Summary
+from kdsweep.results.meta import RunMeta
+from kdsweep.results.record import TrialResult
+from kdsweep.results.replicates import deviation
+from kdsweep.spec import TrialSpec
+
+CARD = "card.json"
+SCHEMA_VERSION = 1
+_PACKAGES = ("torch", "torchvision", "safetensors", "onnx", "onnxscript", "onnxruntime", "numpy")
+
+
+@dataclass(frozen=True)
+class Card:
+    """An exported student: its trial, what it takes and gives, and each file that was written.
+
+    ``quality`` is that of the student itself in PyTorch, on the validation split as it is here.
+    """
+
+    meta: RunMeta
+    result: TrialResult
+    trial: TrialSpec
+    info: DataInfo
+    contract: Contract
+    quality: Quality
+    written: tuple[Written, ...]
+    licence: str
+    source: str
+    preparation: str
+    point: TrialResult | None = None
+    """Where the trial is one of several of its point: the result of the point."""
+    confirmed: tuple[tuple[str, Confirmed], ...] = ()
+    """What confirmations of the sweep say of it, each under the name of its run."""
+
+    def file(self, name: str) -> Written | None:
+        """What was found of a file, by its name."""
+        return next((each for each in self.written if each.name == name), None)
+
+    @property
+    def num_trials(self) -> int:
+        """Trials that the metrics are the mean of."""
+        return len(self.result.trial_ids)
+
+
+def notes(card: Card) -> list[str]:
+    """What whoever uses the files should know, a sentence each, with the numbers."""
+    said = []
+    recorded = card.result.metrics.get("accuracy")
+    here_now, num = card.quality.accuracy, card.quality.samples
+    if recorded is not None and card.num_trials == 1 and abs(recorded - here_now) * num > 0.5:
+        said.append(
+            f"measured again the student's accuracy is {here_now:.4f}, and its record says "
+            f"{recorded:.4f}: it was trained in another precision, or the data have changed"
+        )
+    return [*said, *int8_notes(card)]
+
+
+def int8_notes(card: Card) -> list[str]:
+    """What int8 costs and gains against the float file, a sentence each, with the numbers."""
+    small, whole = card.file(INT8), card.file(ONNX)
+    if small is None or whole is None:
+        return []
+    points = 100 * (small.quality.accuracy - whole.quality.accuracy)
+    worse = "no less accurate" if points >= 0 else f"{-points:.2f} points less accurate"
+    said = [
+        f"int8 is {worse} than float: {small.quality.accuracy:.4f} against "
+        f"{whole.quality.accuracy:.4f} on {small.quality.samples:,} validation samples",
+        f"int8 takes {small.num_bytes:,} bytes, float {whole.num_bytes:,}"
+        + ("; it is no smaller" if small.num_bytes >= whole.num_bytes else ""),
+    ]
+    for one, other in zip(small.latency, whole.latency, strict=True):
+        ratio = one.p50_ms / max(other.p50_ms, 1e-9)
+        word = f"slower, by {ratio:.2f} times" if ratio > 1 else f"{1 / ratio:.2f} times as fast"
+        said.append(
+            f"int8 is {word}, with {one.batch} at once here: {one.p50_ms:.4g} ms against "
+            f"{other.p50_ms:.4g}"
+        )
+    return said
+
+
+def card_json(card: Card, folder: Path) -> bytes:
+    """The card for programs; ``folder`` has all other files by now, whose hashes it lists."""
+    others = sorted(path for path in folder.iterdir() if path.name != CARD)
+    known = {each.name for each in card.written}
+    said = {
+        "schema_version": SCHEMA_VERSION,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "made_by": {"kdsweep": __version__, "python": platform.python_version(), **_packages()},
+        "sweep": {"name": card.meta.name, "sweep_id": card.meta.sweep_id},
+        "trial": _trial(card),
+        "data": {
+            "name": card.trial.data.name,
+            "source": card.source,
+            "preparation": card.preparation,
+            "num_classes": card.info.num_classes,
+            "class_names": list(card.info.class_names),
+        },
+        "teacher": teacher_said(card),
+        "input": input_said(card.contract),
+        "output": {"name": "logits", "dtype": "float32", "shape": ["N", card.info.num_classes]},
+        "metrics": metrics_said(card.result),
+        "point": None if card.point is None else metrics_said(card.point),
+        "confirmed": [confirmed_said(name, each) for name, each in card.confirmed],
+        "checked": {"split": "validation", "student": asdict(card.quality)},
+        "networks": [_network(each) for each in card.written],
+        "notes": notes(card),
+        "licence": card.licence or None,
+        "files": {
+            path.name: {"sha256": digest(path), "bytes": path.stat().st_size}
+            for path in others
+            if path.name not in known
+        }
+        | {each.name: {"sha256": each.sha256, "bytes": each.num_bytes} for each in card.written},
+    }
+    return json.dumps(said, indent=1, allow_nan=False).encode() + b"\n"
+
+
+def metrics_said(result: TrialResult) -> dict[str, dict[str, float | int | None]]:
+    """Each metric of a result, its standard deviation over replicates, and of how many."""
+    return {
+        name: {
+            "value": value,
+            "deviation": deviation(result, name),
+            "trials": len(result.trial_ids),
+        }
+        for name, value in result.metrics.items()
+        if math.isfinite(value)
+    }
+
+
+def confirmed_said(run: str, found: Confirmed) -> dict[str, Any]:
+    """What fresh seeds say of the trial's settings, as programs read it."""
+    return {
+        "run": run,
+        "test_accuracy": _summary(found.test),
+        "validation_accuracy": _summary(found.validation),
+        "optimism_on_test": found.optimism_on_test,
+        "probability_on_front": found.on_front,
+    }
+
+
+def _summary(found: Summary | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    deviation = found.deviation
+    return {
+        "mean": found.mean,
+        "deviation": deviation if math.isfinite(deviation) else None,
+        "seeds": len(found.values),
+    }
+
+
+def teacher_said(card: Card) -> dict[str, Any]:
+    """The trial's teachers by name; of the sweep's own also how good it is."""
+    said: dict[str, Any] = {}
+    for name, teacher in card.trial.all_teachers.items():
+        said[name] = {"model": teacher.model.model_dump(mode="json"), "weights": teacher.weights}
+    known = card.meta.teacher
+    if known is not None and said:
+        first = next(iter(said.values()))
+        first |= {"accuracy": known.accuracy, "params": known.params, "hash": known.hash}
+    return said
+
+
+def input_said(contract: Contract) -> dict[str, Any]:
+    """What goes in, as programs read it."""
+    given = contract.normalisation
+    return {
+        "name": contract.name,
+        "dtype": str(contract.dtype).removeprefix("torch."),
+        "shape": ["N", *contract.sizes],
+        "normalisation": None if given is None else {
+            "where": "in the network", "mean": list(given.mean), "std": list(given.std),
+            "of_pixels_in": [0, 1],
+        },
+    }  # fmt: skip
+
+
+def _trial(card: Card) -> dict[str, Any]:
+    result = card.result
+    return {
+        "trial_id": result.trial_id,
+        "trial_ids": list(result.trial_ids),
+        "number": result.number,
+        "name": result.label,
+        "role": result.role,
+        "status": result.status,
+        "student": card.trial.student.model_dump(mode="json"),
+        "strategy": card.trial.strategy.model_dump(mode="json"),
+        "device": result.device,
+        "computed": result.computed,
+    }
+
+
+def _network(written: Written) -> dict[str, Any]:
+    return {
+        "file": written.name,
+        "code": written.code,
+        "accuracy": written.quality.accuracy,
+        "loss": written.quality.loss,
+        "agreement": asdict(written.agreement),
+        "latency": here(written.latency).model_dump(mode="json"),
+        "logits_of_a_blank_input": [v if math.isfinite(v) else None for v in written.blank],
+    }
+
+
+def _packages() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
