@@ -7,21 +7,15 @@ from confirmed_runs import confirmation_in, sweep_in
 from run_records import trial_result
 
 from kdsweep.tracking import sync
-from kdsweep.tracking.where import prepare_environment
 
 
 @pytest.fixture
-def client(uri):
-    prepare_environment()
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=uri)
-
-
-@pytest.fixture
-def experiment():
+def experiment(client):
     """One for each test: to make another store takes seconds."""
-    return f"confirmed-{uuid.uuid4().hex[:8]}"
+    name = f"confirmed-{uuid.uuid4().hex[:8]}"
+    yield name
+    # Where there are several the UI opens at the list of them, which others look at.
+    client.delete_experiment(client.get_experiment_by_name(name).experiment_id)
 
 
 def by_role(client, experiment):
