@@ -1,0 +1,120 @@
+"""What ``Sweep.select`` chose, and why; or that nothing fits, and what to relax."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+
+from kdsweep.errors import ResultError, printable
+from kdsweep.notebook.html import details_html, lines_html, students_html, title_html
+from kdsweep.report.choice import Facts, against, noise_sentence, why
+from kdsweep.results.latencies import read_latencies, with_quiet_latency
+from kdsweep.results.record import TrialResult
+from kdsweep.results.select import PREFERENCES, Choice
+from kdsweep.results.store import RunStore
+
+Tabled = Callable[[Sequence[TrialResult]], pd.DataFrame]
+
+
+class NoStudentFits(ResultError):
+    """No student meets the limits: each sentence says which to relax, and by how much."""
+
+
+class StudentChoice:
+    """The student that ``select`` chose; whatever takes a trial takes a choice too.
+
+    ``trial`` is its record: of replicates that of the one of median accuracy, with the means of
+    them all. ``place`` is the run that it is of.
+    """
+
+    def __init__(
+        self, choice: Choice, facts: Facts, *, place: str, tabled: Tabled, note: str = ""
+    ) -> None:
+        """Of a choice that was made; ``note`` is said with its reasons.
+
+        Raises:
+            NoStudentFits: nothing was chosen.
+        """
+        if choice.chosen is None:
+            sentences = [f"no student fits: {sentence}" for sentence in choice.advice]
+            raise NoStudentFits(sentences, source=place)
+        self.trial, self.place = choice.chosen, place
+        self._choice, self._facts, self._tabled, self._note = choice, facts, tabled, note
+
+    @property
+    def trial_id(self) -> str:
+        """The id of the trial."""
+        return self.trial.trial_id
+
+    @property
+    def why(self) -> str:
+        """What it was chosen for, how it is beside the teacher, and what chance leaves open."""
+        said = [
+            why(self._choice, self._facts),
+            noise_sentence(self._choice, self._facts),
+            self._note,
+        ]
+        return "; ".join(sentence for sentence in said if sentence)
+
+    @property
+    def runners_up(self) -> pd.DataFrame:
+        """The next best that fit, in the columns of ``trials``, and how each is ``against`` it."""
+        table = self._tabled(self._choice.runners_up)
+        table["against"] = [
+            against(other, self._choice, self._facts) for other in self._choice.runners_up
+        ]
+        return table
+
+    @property
+    def rejected(self) -> pd.DataFrame:
+        """Those that do not fit, in the columns of ``trials``, and every limit that each misses."""
+        table = self._tabled([result for result, _ in self._choice.rejected])
+        table["misses"] = ["; ".join(reasons) for _, reasons in self._choice.rejected]
+        return table
+
+    def __repr__(self) -> str:
+        return printable(f"trial {self.trial.number} ({self.trial.name}): {self.why}")
+
+    def _repr_html_(self) -> str:
+        others = self._choice.runners_up
+        lines = [
+            f"trial {other.number}: {against(other, self._choice, self._facts)}" for other in others
+        ]
+        return (
+            title_html(f"trial {self.trial.number} ({self.trial.name})", self.why)
+            + students_html([self.trial, *others], self._facts.objectives)
+            + lines_html(lines)
+            + details_html({"run": self.place})
+        )
+
+
+def in_quiet(store: RunStore, results: Sequence[TrialResult]) -> tuple[Sequence[TrialResult], str]:
+    """The results with the latency of ``latency.json``, as ``kdsweep select`` takes it; and a note.
+
+    Raises:
+        ResultError: ``latency.json`` is damaged.
+    """
+    quiet = with_quiet_latency(results, read_latencies(store.directory))
+    if quiet is not None:
+        return quiet.results, quiet.sentence
+    if any(result.latency is not None and result.latency.busy for result in results):
+        return results, (
+            "latency as trials measured it, while others trained "
+            f"(`kdsweep latency {store.place}` measures it alone)"
+        )
+    return results, ""
+
+
+def check_asked(prefer: str, shares: Mapping[str, float | None]) -> None:
+    """Check what ``select`` is asked for, as the command line does for its options.
+
+    Raises:
+        ResultError: ``prefer`` is unknown, or a share of accuracy is not within 0 to 1.
+    """
+    problems = [
+        f"{name}={share:g} is not allowed: must be from 0 to 1 (95% is 0.95)"
+        for name, share in shares.items() if share is not None and not 0 <= share <= 1
+    ]  # fmt: skip
+    if prefer not in PREFERENCES:
+        problems.append(f"prefer={prefer!r} is not allowed (allowed: {', '.join(PREFERENCES)})")
+    if problems:
+        raise ResultError(problems)
