@@ -200,7 +200,7 @@ def test_aliases_that_grow_without_bound(problems):
         ),
         ("train.lr:", "name: {choice: [1]}\n  train.lr:",
          ["space.name: unknown key 'name' "
-          "(allowed: data, seed, strategy, student, teacher, teachers, train)"]),
+          "(allowed: data, seed, strategy, student, teacher, teachers, train, with_validation)"]),
     ],
 )  # fmt: skip
 def test_a_wrong_setting(problems, old, new, expected):

@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kdsweep.cli.as_begun import from_where_it_was_started, refuse_another_teacher
 from kdsweep.cli.early import checked_name, checking, refuse_place
-from kdsweep.cli.going_on import from_where_it_was_started, refuse_another_teacher
 from kdsweep.cli.reading import read
 from kdsweep.cli.run import at_address, drive, tracking_uri
 from kdsweep.cli.saying import say, warn

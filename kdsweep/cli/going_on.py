@@ -1,15 +1,14 @@
 """``kdsweep resume`` and ``extend``: go on with a sweep, to its end or beyond."""
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdsweep.cli.early import check_cluster_option, checking, said_in
+from kdsweep.cli.as_begun import from_where_it_was_started, refuse_another_teacher
+from kdsweep.cli.early import check_cluster_option, checking
+from kdsweep.cli.limits import extended, refuse_early
 from kdsweep.cli.run import at_address, drive
 from kdsweep.cli.saying import say, warn
 from kdsweep.results.at_hand import run_at_hand
@@ -17,12 +16,10 @@ from kdsweep.results.names import RESULT_FILE
 from kdsweep.storage.copies import name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from kdsweep.results.record import TrialResult
     from kdsweep.results.store import RunStore
-    from kdsweep.spec import SearchSpec
-    from kdsweep.sweep_file import Sweep
 
 _Run = Annotated[
     Path,
@@ -125,7 +122,7 @@ def _go_on(
         raise _file_has_changed(path)
     total = {name: meta.extended.get(name, 0) + more.get(name, 0)
              for name in dict.fromkeys((*meta.extended, *more))}  # fmt: skip
-    _refuse_early(store, total)
+    refuse_early(store, total)
     checking(name_of(path))
     # Of torch, which takes seconds.
     from kdsweep.search.provenance import what_must_not_change
@@ -133,7 +130,7 @@ def _go_on(
     from kdsweep.sweep_file import check_room, load, plan
 
     with from_where_it_was_started(store):
-        sweep = at_address(_extended(load(path), total), address)
+        sweep = at_address(extended(load(path), total), address)
     if meta.address is not None and sweep.spec.cluster.address is None:
         warn(
             f"{store.place}: it ran on the Ray cluster at {meta.address} and goes on on this "
@@ -173,24 +170,6 @@ def _damaged(store: "RunStore") -> bool:
     return any(RESULT_FILE in problem for problem in store.problems)
 
 
-@contextmanager
-def from_where_it_was_started(store: "RunStore") -> Iterator[None]:
-    """What a file says of paths is meant from there: the errors of loading it name the place."""
-    from kdsweep.errors import SpecError
-
-    started = store.meta.started_in
-    try:
-        yield
-    except SpecError as error:
-        if not started or started == str(Path.cwd()):
-            raise
-        hint = (
-            f"the sweep was started in {started}, and relative paths in its file are meant from "
-            f"there: call the command there if it is a path that is wrong"
-        )
-        raise SpecError([*error.problems, hint], source=error.source) from None
-
-
 def _going_on_words(done: "Sequence[TrialResult]", planned: int | None) -> str:
     """``12 trials kept, 3 go on, 40 to come``."""
     from kdsweep.results.record import ENDED
@@ -202,87 +181,6 @@ def _going_on_words(done: "Sequence[TrialResult]", planned: int | None) -> str:
     if planned is None:
         return f"{words}, then as many as the budget allows"
     return f"{words}, {max(0, planned - len(trials))} to come"
-
-
-def _refuse_early(store: "RunStore", more: dict[str, float]) -> None:
-    """What cannot be added is told before the whole file is checked, which takes a while."""
-    from pydantic import ValidationError
-
-    from kdsweep.results.names import SWEEP_FILE
-    from kdsweep.spec import SearchSpec
-
-    with suppress(ValidationError):  # said better when the file is loaded
-        search = SearchSpec.model_validate(said_in(store.sweep_text).get("search") or {})
-        _raised(search, more, store.directory / SWEEP_FILE)
-
-
-def _extended(sweep: "Sweep", more: dict[str, float]) -> "Sweep":
-    """The sweep with higher limits.
-
-    Raises:
-        SpecError: it has no such limit.
-    """
-    search = _raised(sweep.spec.search, more, sweep.path)
-    return replace(sweep, spec=sweep.spec.model_copy(update={"search": search}))
-
-
-def _raised(search: "SearchSpec", more: dict[str, float], path: Path) -> "SearchSpec":
-    from pydantic import ValidationError
-
-    from kdsweep.errors import SpecError
-    from kdsweep.spec.problems import sentences
-    from kdsweep.spec.sweep import BudgetSpec
-
-    limits = dict(search.budget.model_dump()) if search.budget is not None else {}
-    for name, value in more.items():
-        if name == "trials":
-            if not search.has_most_trials:
-                raise SpecError(
-                    "--trials: the sweep has no limit of trials, its budget ends it; raise that "
-                    "with --hours, --epochs or --cost",
-                    source=path,
-                )
-            search = search.model_copy(update={"trials": search.trials + int(value)})
-        elif limits.get(name) is None:
-            raise SpecError(
-                f"--{name}: the sweep has no budget of {name}; give what limits it: "
-                f"{', '.join(_limits_of(search))}",
-                source=path,
-            )
-        else:
-            limits[name] += int(value) if name == "epochs" else value
-    if not limits:
-        return search
-    try:
-        budget = BudgetSpec.model_validate(limits)
-    except ValidationError as error:
-        raise SpecError(sentences(error, BudgetSpec, at="search.budget"), source=path) from None
-    return search.model_copy(update={"budget": budget})
-
-
-def _limits_of(search: "SearchSpec") -> list[str]:
-    budget = {} if search.budget is None else search.budget.model_dump(exclude_none=True)
-    return [f"--{name}" for name in (*(["trials"] if search.has_most_trials else []), *budget)]
-
-
-def refuse_another_teacher(sweep: "Sweep", expected: "Mapping[str, Any]", place: str) -> None:
-    """Where this machine can tell, nothing needs to be started to find out.
-
-    Raises:
-        ResultError: of the data that the run began with, its teacher would be another.
-    """
-    from kdsweep.errors import ResultError
-    from kdsweep.spec.trial import MAIN_TEACHER
-    from kdsweep.train.changed import changed_since
-
-    teacher = sweep.spec.trial.all_teachers.get(MAIN_TEACHER)
-    if teacher is None or not {"data", "teacher"} <= set(expected):
-        return
-    if teacher.weights is not None and not Path(teacher.weights).expanduser().is_file():
-        return  # it may lie on the machines of a cluster
-    changed = changed_since(expected, expected["data"], teacher)
-    if changed:
-        raise ResultError(changed, source=place)
 
 
 def _file_has_changed(path: Path) -> Exception:

@@ -47,7 +47,7 @@ def measure(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure how long students take to answer, with nothing else running.
+    """Time how long students take to answer, alone.
 
     What a trial measures is beside other lanes at work. This times the front,
     the controls and the teacher one after the other in this process: batches of

@@ -24,26 +24,26 @@ def report(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write what a sweep has found as one page, to be read without a network.
+    """Write one page of what a sweep has found, with pictures.
 
-    It has the pictures, every trial, and answers in words with their numbers
-    and their spread: did distillation help against the control, which strategy
-    at which size, what mattered, what failed and why, what it cost. The
-    pictures are written into RUN/pictures as well. It works while the sweep
-    runs. With --json the answers are printed, and nothing is written without
-    --out.
+    It needs no network to be read. It has the pictures, every trial, and answers
+    in words with their numbers and their spread: did distillation help against
+    the control, which strategy at which size, what mattered, what failed and why,
+    what it cost. The pictures are written into RUN/pictures as well. It works
+    while the sweep runs. With --json the answers are printed, and nothing is
+    written without --out.
 
     \b
     Examples:
       kdsweep report runs/digits
       kdsweep report runs/digits --out digits.html
     """
+    from kdsweep.report.page_file import write_page
     from kdsweep.report.picture_files import view_of, write_drawn
     from kdsweep.report.pictures import draw
-    from kdsweep.report.whole_report import report_numbers, report_page, sections
+    from kdsweep.report.whole_report import report_numbers, sections
     from kdsweep.results.pareto import front as front_of
     from kdsweep.results.store import RunStore
-    from kdsweep.storage.atomic import write_bytes
 
     store = RunStore.open(run)
     page = _page_of(store, out)
@@ -58,14 +58,7 @@ def report(
     if as_json and out is None:
         return
     drawn = draw(view)
-    try:
-        write_bytes(page, report_page(view, store.place, found, drawn))
-    except OSError as error:
-        raise ResultError(
-            f"the report cannot be written: {error.strerror or error}; "
-            "give another place with --out",
-            source=page,
-        ) from error
+    write_page(page, view, store.place, found, drawn)
     if as_json:
         return
     try:
@@ -80,6 +73,7 @@ def report(
 
 def _page_of(store: "RunStore", out: Path | None) -> Path:
     """Where the page goes; beside the records, or for a run in an object store where one works."""
+    from kdsweep.report.page_file import check_page
     from kdsweep.results.places import refuse_link
     from kdsweep.storage.copies import address_of
 
@@ -91,19 +85,13 @@ def _page_of(store: "RunStore", out: Path | None) -> Path:
         refuse_link(page)
     else:
         page = out
-    if page.is_dir():
-        raise ResultError("is a directory; give the name of a file with --out", source=page)
-    if not page.absolute().parent.is_dir():
-        raise ResultError(
-            f"there is no directory {page.parent}; make it, or give another place with --out",
-            source=page,
-        )
+    check_page(page)
     return page
 
 
 def _last_confirmation(store: "RunStore") -> "tuple[Table, tuple[str, ...]] | None":
     """What the last confirmation beside the run has found; one that is damaged is warned of."""
-    from kdsweep.report.answers.confirmed import confirmation_table
+    from kdsweep.report.page_file import last_of
     from kdsweep.results.confirmation import confirmations_of
 
     try:
@@ -112,7 +100,7 @@ def _last_confirmation(store: "RunStore") -> "tuple[Table, tuple[str, ...]] | No
         warn(f"{store.place}: its confirmations are left out: {error}")
         return None
     warn_all(problem for each in found for problem in each.problems)
-    return confirmation_table(found[-1]) if found else None
+    return last_of(found)
 
 
 def _importance(store: "RunStore", results: "list[TrialResult]") -> "Importance | None":

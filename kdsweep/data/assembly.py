@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kdsweep.data.base import DataInfo, Split, Splits, WithheldSplit
+from kdsweep.data.base import DataInfo, Split, Splits
 from kdsweep.data.memory import InMemorySplit
 from kdsweep.data.partition import Index
 from kdsweep.data.treatment import ImageSettings, Treatment, settings_problems
 from kdsweep.data.views import Augment, fit_problems
+from kdsweep.data.withheld import WithheldSplit
 from kdsweep.errors import SpecError
 
 _RECIPE = 1

@@ -6,13 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from kdsweep.batch import Batch, Modality, Shape, Tokens, in_words, modality
-from kdsweep.errors import SpecError, TrialError
+from kdsweep.errors import SpecError
 from kdsweep.spec import Settings
 
 
@@ -152,6 +152,14 @@ class Splits:
         name = hashlib.sha256(said.encode()).hexdigest()
         return replace(self, train=train, num_views=num_views, fingerprint=name)
 
+    def with_training(self, how: str, train: Split) -> "Splits":
+        """The same data with another training split, made of these as ``how`` says, and renamed."""
+        name, of_any_views = (
+            hashlib.sha256(json.dumps({how: each}).encode()).hexdigest()
+            for each in (self.fingerprint, self.for_teachers)
+        )
+        return replace(self, train=train, fingerprint=name, of_any_views=of_any_views)
+
     def with_validation(self) -> "Splits":
         """The same data, the samples of validation among those to train on, behind the others.
 
@@ -160,9 +168,7 @@ class Splits:
         Raises:
             SpecError: the two splits cannot be joined.
         """
-        name, of_any_views = _named_anew("with validation", self)
-        train = self.train.joined(self.validation)
-        return replace(self, train=train, fingerprint=name, of_any_views=of_any_views)
+        return self.with_training("with validation", self.train.joined(self.validation))
 
     @property
     def num_bytes(self) -> int:
@@ -257,54 +263,6 @@ class DataSet(ABC):
         Raises:
             SpecError: as ``describe``; or all of ``problems_without_training``.
         """
+        from kdsweep.data.withheld import without_training  # which knows what a split is
+
         return without_training(self.load(device))
-
-
-class WithheldSplit(Split):
-    """Stands in the place of training data that a trial must not read.
-
-    Raises ``TrialError`` when anything of it is touched, even how many samples there are.
-    """
-
-    num_bytes = 0
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)  # Python itself asks, as when it copies
-        _refuse(name)
-
-    def shuffled(
-        self, *, batch_size: int, epoch: int, seed: int, rank: int = 0, num_ranks: int = 1
-    ) -> Iterator[Batch]:
-        """Raises ``TrialError``."""
-        _refuse("batches")
-
-    def in_order(self, *, batch_size: int, view: int | None = None) -> Iterator[Batch]:
-        """Raises ``TrialError``."""
-        _refuse("batches")
-
-    def piece(self, start: int, stop: int, *, batch_size: int, view: int) -> Iterator[Batch]:
-        """Raises ``TrialError``."""
-        _refuse("batches")
-
-
-def _refuse(what: str) -> NoReturn:
-    raise TrialError(
-        f"the training data are withheld, and something asked for their {what}: the strategy of "
-        "this trial says that it learns without them (needs.data is false)"
-    )
-
-
-def without_training(splits: Splits) -> Splits:
-    """Loaded splits with the training split withheld."""
-    name, of_any_views = _named_anew("without training", splits)
-    return replace(splits, train=WithheldSplit(), fingerprint=name, of_any_views=of_any_views)
-
-
-def _named_anew(how: str, splits: Splits) -> tuple[str, str]:
-    """The two names of data that were made of others."""
-    name, of_any_views = (
-        hashlib.sha256(json.dumps({how: each}).encode()).hexdigest()
-        for each in (splits.fingerprint, splits.for_teachers)
-    )
-    return name, of_any_views

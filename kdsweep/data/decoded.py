@@ -16,7 +16,7 @@ from kdsweep.data.assembly import (
     held_out_in_memory,
     in_memory,
 )
-from kdsweep.data.base import DataInfo, Extent, Splits, WithheldSplit
+from kdsweep.data.base import DataInfo, Extent, Splits
 from kdsweep.data.partition import Index, Shares, stratified, stratified_subset
 from kdsweep.data.source import ImageSource, read_all
 from kdsweep.data.stream import StreamedSplit
@@ -28,6 +28,7 @@ from kdsweep.data.treatment import (
     normalisation,
 )
 from kdsweep.data.views import Augment
+from kdsweep.data.withheld import WithheldSplit
 
 _MOST_MEASURED = 4096
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from kdsweep.data.base import Split, WithheldSplit
+from kdsweep.data.base import Split
+from kdsweep.data.withheld import WithheldSplit
 from kdsweep.errors import ResultError, in_one_line
 from kdsweep.export.inputs import Contract
 

@@ -4,12 +4,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from kdsweep.errors import ResultError
 from kdsweep.report.pictures import Importance
 from kdsweep.results.called import point_of
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
-from kdsweep.storage.atomic import write_bytes
 
 
 def export_to_folder(
@@ -53,20 +51,15 @@ def write_report(
     Raises:
         ResultError: it cannot be written there.
     """
+    from kdsweep.report.page_file import check_page, last_of, write_page
     from kdsweep.report.picture_files import view_of
-    from kdsweep.report.whole_report import report_page, sections
+    from kdsweep.report.pictures import draw
+    from kdsweep.report.whole_report import sections
+    from kdsweep.results.confirmation import confirmations_of
 
     page = Path(path)
-    if page.is_dir():
-        raise ResultError("is a directory; give the name of a file", source=page)
-    if not page.absolute().parent.is_dir():
-        raise ResultError(f"there is no directory {page.parent}; make it first", source=page)
+    check_page(page)
     view = view_of(store, results, front, importance)
-    found = sections(view, store.place)
-    try:
-        write_bytes(page, report_page(view, store.place, found))
-    except OSError as error:
-        raise ResultError(
-            f"the report cannot be written: {error.strerror or error}", source=page
-        ) from error
+    found = sections(view, store.place, confirmation=last_of(confirmations_of(store)))
+    write_page(page, view, store.place, found, draw(view))
     return page

@@ -3,7 +3,8 @@
 import torch
 
 from kdsweep import catalog
-from kdsweep.data.base import Splits, without_training
+from kdsweep.data.base import Splits
+from kdsweep.data.withheld import without_training
 from kdsweep.spec import TrialSpec
 from kdsweep.sweep_file.training_data import student_reads, training_data_are_read
 from kdsweep.train.kept import Kept

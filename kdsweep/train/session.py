@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from kdsweep.data.base import Splits, WithheldSplit
+from kdsweep.data.base import Splits
+from kdsweep.data.withheld import WithheldSplit
 from kdsweep.errors import KdsweepError, TrialError
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import TrialSpec

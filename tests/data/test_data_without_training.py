@@ -9,9 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from kdsweep.data.base import Split, Splits, WithheldSplit
+from kdsweep.data.base import Split, Splits
 from kdsweep.data.digits import Digits
 from kdsweep.data.image_folder import ImageFolder
+from kdsweep.data.withheld import WithheldSplit
 from kdsweep.errors import SpecError, TrialError
 
 CPU = torch.device("cpu")

@@ -57,5 +57,7 @@ def test_a_report_is_a_page_of_its_own(sweep, tmp_path):
 def test_a_report_that_cannot_be_written_says_why(sweep, tmp_path):
     with pytest.raises(ResultError, match="is a directory; give the name of a file"):
         sweep.report("runs")
-    with pytest.raises(ResultError, match="there is no directory absent; make it first"):
+    with pytest.raises(
+        ResultError, match="there is no directory absent; make it, or give another place"
+    ):
         sweep.report("absent/digits.html")

@@ -13,11 +13,12 @@ from kdsweep.results.meta import RunMeta
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
 from kdsweep.search import run as run_module
+from kdsweep.search.on_ray import NotBegunError
 from kdsweep.search.surroundings import StoppedEarlyError
 from kdsweep.spec import ClusterSpec
 from kdsweep.spec.sweep import TrackingSpec
 
-SPEC = SimpleNamespace(cluster=None)
+SPEC = SimpleNamespace(cluster=ClusterSpec())
 SPENT = {"status": "running", "wall_seconds": 278.0, "student_epochs": 5}
 
 
@@ -58,7 +59,7 @@ def gone_on(tmp_path, conditional, monkeypatch):
             journal.begin("00000", 0, "trial", sweep.spec.trial, {}, {})
             return on_ray(SimpleNamespace(record=record, journal=journal, begin=begin))
 
-        monkeypatch.setattr(run_module, "_on_ray", instead)
+        monkeypatch.setattr(run_module, "train_on_ray", instead)
         return run_module._recorded(
             sweep, store, None, Silent(), tmp_path, store.read(), 0.0, expected, {}
         )
@@ -184,16 +185,14 @@ def test_a_run_has_its_driver_while_ray_starts_and_is_gone_if_it_does_not(beginn
     assert not store.is_held()
 
 
-@pytest.mark.parametrize("has_trials", [False, True])
+@pytest.mark.parametrize(("error", "stays"), [(NotBegunError, False), (ResultError, True)])
 def test_a_new_run_that_is_refused_is_gone_unless_something_of_it_began(
-    beginning, monkeypatch, has_trials
+    beginning, monkeypatch, error, stays
 ):
     _, seen = beginning
 
     def refusing(sweep, store, *rest):
-        if has_trials:
-            store.trial_dir("00000").mkdir()
-        raise ResultError("the data have changed")
+        raise error("the data have changed")
 
     @contextmanager
     def connected(cluster):
@@ -204,4 +203,4 @@ def test_a_new_run_that_is_refused_is_gone_unless_something_of_it_began(
     monkeypatch.setattr(run_module, "_recorded", refusing)
     with pytest.raises(ResultError, match="the data have changed"):
         run_module.run(SimpleNamespace(spec=SPEC), seen.create, progress=Silent())
-    assert seen.new.exists() == has_trials
+    assert seen.new.exists() == stays

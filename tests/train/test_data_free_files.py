@@ -13,7 +13,7 @@ from PIL import Image
 from tiny_trials import CPU, go_on, never
 
 from kdsweep import catalog
-from kdsweep.data.base import WithheldSplit
+from kdsweep.data.withheld import WithheldSplit
 from kdsweep.results.record import EpochMetrics
 from kdsweep.spec import Component, TrialSpec
 from kdsweep.sweep_file import resolved, to_yaml

@@ -1,0 +1,48 @@
+"""The page of a report as a file."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from kdsweep.errors import ResultError
+from kdsweep.report.answers.confirmed import confirmation_table
+from kdsweep.report.answers.section import Section, Table
+from kdsweep.report.pictures import Drawn, SweepView
+from kdsweep.report.whole_report import report_page
+from kdsweep.results.confirmation import Confirmation
+from kdsweep.storage.atomic import write_bytes
+
+
+def check_page(page: Path) -> None:
+    """Check that a page can be made there.
+
+    Raises:
+        ResultError: it is a directory, or in none that is there.
+    """
+    if page.is_dir():
+        raise ResultError("is a directory; give the name of a file", source=page)
+    if not page.absolute().parent.is_dir():
+        raise ResultError(
+            f"there is no directory {page.parent}; make it, or give another place", source=page
+        )
+
+
+def last_of(confirmations: Sequence[Confirmation]) -> tuple[Table, tuple[str, ...]] | None:
+    """What the last confirmation of a sweep has found, for ``whole_report.sections``."""
+    return confirmation_table(confirmations[-1]) if confirmations else None
+
+
+def write_page(
+    page: Path, view: SweepView, place: str, found: Sequence[Section], drawn: Mapping[str, Drawn]
+) -> None:
+    """Write the page of ``whole_report.report_page`` in one step.
+
+    Raises:
+        ResultError: it cannot be written.
+    """
+    try:
+        write_bytes(page, report_page(view, place, found, drawn))
+    except OSError as error:
+        raise ResultError(
+            f"the report cannot be written: {error.strerror or error}; give another place",
+            source=page,
+        ) from error
