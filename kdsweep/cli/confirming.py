@@ -167,6 +167,7 @@ def _of_confirmation(meta: "RunMeta", confirms: "Confirms", sweep: "RunMeta") ->
             "replicates": len(confirms.seeds),
             "teacher": teacher,
             "data_fingerprint": sweep.data_fingerprint,
+            "examples": sweep.examples,
         }
     )
 

@@ -18,7 +18,7 @@ from kdsweep.report.axes import teacher_metrics
 from kdsweep.report.choice import Facts, noise_sentence, rejected_lines, runner_up_lines, why
 from kdsweep.report.choice_row import choice_row
 from kdsweep.report.table import trial_table
-from kdsweep.results.noise import validation_size
+from kdsweep.results.noise import validation_examples
 from kdsweep.results.record import TrialResult
 from kdsweep.results.select import PREFERENCES, Choice, Prefer, select
 from kdsweep.results.store import RunStore
@@ -107,7 +107,7 @@ def select_student(
         others = (_with_weights_that_are_there(store, each) for each in choice.runners_up)
         choice = replace(choice, chosen=chosen, runners_up=tuple(others))
     registered = None
-    facts = Facts(meta.objectives, teacher, validation_size(results))
+    facts = Facts(meta.objectives, teacher, validation_examples(meta, results))
     if register is not None and choice.chosen is not None:
         registered = register_chosen(
             store, choice, choice.chosen, name=register, alias=alias, tracking_uri=tracking_uri

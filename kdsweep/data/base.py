@@ -66,6 +66,8 @@ class Split(ABC):
     num_samples: int
     labels: Tensor
     """Of every sample by id, ``[N]`` int64; on the host or the device."""
+    is_withheld: ClassVar[bool] = False
+    """Whether nothing of it may be touched."""
 
     @abstractmethod
     def shuffled(
@@ -169,6 +171,12 @@ class Splits:
             SpecError: the two splits cannot be joined.
         """
         return self.with_training("with validation", self.train.joined(self.validation))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of samples by split, without a training split that is withheld."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: split.num_samples for name, split in parts.items() if not split.is_withheld}
 
     @property
     def num_bytes(self) -> int:

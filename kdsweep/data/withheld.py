@@ -15,6 +15,7 @@ class WithheldSplit(Split):
     """
 
     num_bytes = 0
+    is_withheld = True
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

@@ -22,7 +22,7 @@ from kdsweep.report.run_table import run_row
 from kdsweep.results.at_hand import run_at_hand
 from kdsweep.results.meta import RunMeta, TeacherMeta
 from kdsweep.results.names import SWEEP_FILE
-from kdsweep.results.noise import validation_size
+from kdsweep.results.noise import validation_examples
 from kdsweep.results.pareto import front as front_of
 from kdsweep.results.record import TrialResult
 from kdsweep.results.select import Prefer, select
@@ -187,7 +187,7 @@ class Sweep:
             within=within, teacher_accuracy=(teacher or {}).get("accuracy"),
             constraints={} if ignore_constraints else meta.constraints, prefer=prefer,
         )  # fmt: skip
-        facts = Facts(meta.objectives, teacher, validation_size(self._results))
+        facts = Facts(meta.objectives, teacher, validation_examples(self.meta, self._results))
         return StudentChoice(choice, facts, place=self.place, tabled=self._tabled, note=note)
 
     def student(self, trial: Any, *, device: "str | torch.device" = "cpu") -> "nn.Module":

@@ -6,7 +6,7 @@ from typing import Any
 
 from kdsweep.report.labels import flatten
 from kdsweep.results.compare import Compared
-from kdsweep.results.noise import validation_size
+from kdsweep.results.noise import validation_examples
 
 SECTIONS = ("trial", "space", "objectives", "constraints", "search")
 """Of a sweep file what decides its results; not its name, nor where it runs."""
@@ -26,7 +26,7 @@ def doubts(runs: Sequence[Compared]) -> list[str]:
     splits = [_split(run) for run in runs]
     if _differ([split for split in splits if split]):
         found.append(f"the validation split is not the same: {_each(map(_words, splits))}")
-    sizes = [validation_size(run.results) for run in runs]
+    sizes = [validation_examples(run.meta, run.results) for run in runs]
     if any(sizes) and examples_of(runs) is None:
         found.append(f"they have other numbers of validation examples: {_each(sizes)}")
     if _differ([dict(meta.objectives) for meta in metas]):
@@ -49,9 +49,10 @@ def doubts(runs: Sequence[Compared]) -> list[str]:
 def examples_of(runs: Sequence[Compared]) -> int | None:
     """How many validation examples all runs have; none where that is not known, or not one number.
 
-    What a few trials show may be a divisor of it, see ``validation_size``.
+    What a few trials show may be a divisor of it, see ``noise.validation_size``.
     """
-    sizes = [size for run in runs if (size := validation_size(run.results)) is not None]
+    found = (validation_examples(run.meta, run.results) for run in runs)
+    sizes = [size for size in found if size is not None]
     most = max(sizes, default=None)
     return most if most is not None and all(most % size == 0 for size in sizes) else None
 

@@ -66,6 +66,8 @@ class RunMeta(BaseModel):
     sweep_sha256: str = ""
     teacher: TeacherMeta | None = None
     data_fingerprint: str | None = None
+    examples: dict[str, int] = Field(default_factory=dict)
+    """How many the data have to train on, for validation and for test; once they were read."""
     tracking_uri: str | None = None
     mlflow_run_id: str | None = None
     wall_seconds: float = 0.0

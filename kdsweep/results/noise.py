@@ -1,9 +1,10 @@
 """How sure a difference of two accuracies is, from what the records hold."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
+from kdsweep.results.meta import RunMeta
 from kdsweep.results.record import TrialResult
 from kdsweep.results.replicates import PointResult, deviation
 
@@ -11,6 +12,17 @@ _MOST_EXAMPLES = 1_000_000
 _ENOUGH = 200
 """Accuracies that differ: so many counts have no common divisor left."""
 _95_PERCENT = 1.96
+
+
+def validation_examples(meta: RunMeta, results: Sequence[TrialResult]) -> int | None:
+    """How many examples the accuracies of a sweep were measured on.
+
+    It is in ``run.json`` once the data were read; for runs without it, and where the data are
+    varied, it is worked out from the accuracies, see ``validation_size``.
+    """
+    known = meta.examples.get("validation")
+    varied = any(path.partition(".")[0] == "data" for r in results for path in r.changes)
+    return validation_size(results) if known is None or varied else known
 
 
 def validation_size(results: Iterable[TrialResult]) -> int | None:

@@ -253,10 +253,10 @@ class Journal:
             self._left_open += self.trained(key)
             self.end(key, {"status": "stopped", "error": why})
 
-    def data(self, fingerprint: str) -> None:
+    def data(self, fingerprint: str, examples: Mapping[str, int]) -> None:
         """The data that all trials share, once they were read."""
         if self._store.meta.data_fingerprint is None:
-            self._store.update_meta(data_fingerprint=fingerprint)
+            self._store.update_meta(data_fingerprint=fingerprint, examples=dict(examples))
 
     def teacher(self, card: Mapping[str, Any], trial: TrialSpec) -> None:
         """A teacher that the sweep's own trial names; the first of them goes into ``run.json``."""

@@ -36,6 +36,8 @@ class Outcome:
     """The storage is full: nobody's trial can go on, and this one is to be gone on with."""
     data: str = ""
     """The fingerprint of the data, where a job only prepares them."""
+    examples: dict[str, int] = field(default_factory=dict)
+    """How many these have by split, of training only where that is read."""
     changed: tuple[str, ...] = ()
     """What is not as it was when the sweep began, a sentence each: then nothing was done."""
     error: str | None = None

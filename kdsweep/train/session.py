@@ -242,6 +242,7 @@ class Session:
             "complete",
             teachers=told,
             data=splits.for_teachers,
+            examples=splits.counts,
             device=device,
             seconds=seconds,
         )

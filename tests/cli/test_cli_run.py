@@ -148,7 +148,7 @@ def test_resume_hands_on_every_record_and_counts_what_is_done(home, monkeypatch)
         store.write(trial(number, 0.5, 100, status=status))
     given = {}
 
-    def instead(sweep, open_store, *, progress, done, began, expected, changes):
+    def instead(sweep, open_store, *, progress, done, began, expected, changes, warm):
         given.update(done=done, earlier=progress._state.earlier, planned=progress._state.planned)
         return "complete", open_store()
 

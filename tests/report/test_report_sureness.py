@@ -5,7 +5,6 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sweep_views import student
 
 from kdsweep.report.answers import sureness
 
@@ -71,24 +70,3 @@ def test_rank_correlation_by_hand():
     assert sureness.rank_correlation(list(range(6)), list(range(6)))[0] == 1
     # Equal values share the mean of their ranks.
     assert sureness._ranks([5, 1, 5, 0]) == [2.5, 1, 2.5, 0]
-
-
-@given(st.integers(2, 5000), st.lists(st.integers(1, 4999), min_size=3, max_size=30))
-def test_validation_examples_are_what_the_accuracies_were_measured_on(num, right):
-    rights = sorted({1 + each % (num - 1) if num > 2 else 1 for each in right})
-    results = [student(i, each / num, 10) for i, each in enumerate(rights)]
-    found = sureness.validation_examples(results)
-    if len(rights) < 3:
-        assert found is None
-    else:
-        # Few accuracies may have a common factor with it: a divisor, never more.
-        assert num % found == 0
-        assert all((each * found) % num == 0 for each in rights)
-
-
-def test_averages_do_not_tell_how_many_examples_there_are():
-    results = [student(i, math.sqrt(i + 2) / 3, 10) for i in range(4)]
-    assert sureness.validation_examples(results) is None
-    # By epochs, not by an average over replicates.
-    told = student(0, 0.123456789, 10, epochs=(1 / 359, 2 / 359, 4 / 359))
-    assert sureness.validation_examples([told]) == 359

@@ -4,9 +4,9 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from run_records import trial_result
+from run_records import run_meta, trial_result
 
-from kdsweep.results.noise import accuracy_noise, validation_size
+from kdsweep.results.noise import accuracy_noise, validation_examples, validation_size
 from kdsweep.results.replicates import merged
 
 
@@ -18,6 +18,13 @@ def test_the_size_is_the_least_of_which_all_are_whole_shares():
     assert validation_size([student(0, 354 / 359)]) == 359
     assert validation_size([student(0, 1 / 2), student(1, 1 / 3)]) == 6
     assert validation_size([student(0, 9_853 / 10_000)]) == 10_000
+
+
+def test_the_size_is_that_of_the_data_where_these_are_the_same_for_all():
+    meta = run_meta(examples={"train": 1000, "validation": 100})
+    assert validation_examples(meta, [student(0, 1 / 2)]) == 100
+    assert validation_examples(run_meta(), [student(0, 1 / 3)]) == 3
+    assert validation_examples(meta, [student(0, 1 / 3, changes={"data.split_seed": 1})]) == 3
 
 
 def test_nothing_is_known_of_all_or_nothing_or_of_other_numbers():

@@ -51,6 +51,9 @@ class Listener:
         self._note("ended", result.trial_id)
         self.front = [each.trial_id for each in front]
 
+    def stands(self, results, front):
+        self.told_to_stand = [each.trial_id for each in front]
+
     def message(self, text):
         self.heard.append(("said", text, None))
 
@@ -180,6 +183,7 @@ def test_the_front_is_kept_up_to_date_within_the_constraints(journal, listener):
         journal.end(f"{number:05d}", complete(accuracy, params))
         fronts.append([int(result.trial_id) for result in journal.front])
         assert [int(key) for key in listener.front] == fronts[-1]
+        assert listener.told_to_stand == listener.front
     # 1 dominates 0; 2 is too large; 3 is larger and better than 1; 4 only repeats 1.
     assert fronts == [[0], [1], [1], [1, 3], [1, 3]]
 
@@ -231,9 +235,10 @@ def test_a_teacher_is_recorded_once_as_a_record_of_its_own(journal, listener, st
 
 
 def test_the_data_are_noted_once(journal, store):
-    journal.data("fingerprint")
-    journal.data("another")
-    assert RunStore.open(store.directory).meta.data_fingerprint == "fingerprint"
+    journal.data("fingerprint", {"train": 9})
+    journal.data("another", {"train": 8})
+    meta = RunStore.open(store.directory).meta
+    assert (meta.data_fingerprint, meta.examples) == ("fingerprint", {"train": 9})
 
 
 def test_running_trials_are_written_down_with_their_epochs_and_never_after_their_end(

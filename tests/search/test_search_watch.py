@@ -89,7 +89,7 @@ class Heard:
     def warn(self, sentences):
         self.messages += [f"warning: {sentence}" for sentence in sentences]
 
-    def data(self, fingerprint):
+    def data(self, fingerprint, examples):
         self.fingerprints.append(fingerprint)
 
     def teacher(self, card, trial):
@@ -277,7 +277,12 @@ def test_the_traceback_of_a_teacher_goes_to_the_log(scene, caplog):
 def test_a_teacher_that_is_there_is_told_once(scene, reused, how):
     card = CARD | {"reused": reused}
     scene.board.up = {"lane-000": {}}
-    scene.board.teacher["outcome"] = {"status": "complete", "data": "abc", "teachers": [card]}
+    scene.board.teacher["outcome"] = {
+        "status": "complete",
+        "data": "abc",
+        "examples": {},
+        "teachers": [card],
+    }
     watch = scene.watch(TRIAL)
     scene.ends(watch, then=lambda: (until(lambda: scene.heard.messages), watch.stop()))
     assert scene.heard.teachers == [(card, TRIAL)]
@@ -312,7 +317,12 @@ def test_a_full_disk_ends_the_sweep(scene):
 
     scene.heard.teacher = full
     scene.board.up = {"lane-000": {}}
-    scene.board.teacher["outcome"] = {"status": "complete", "data": "abc", "teachers": [CARD]}
+    scene.board.teacher["outcome"] = {
+        "status": "complete",
+        "data": "abc",
+        "examples": {},
+        "teachers": [CARD],
+    }
     failure = scene.ends(scene.watch(TRIAL))
     assert failure == (
         "the sweep cannot write what it must: [Errno 28] No space left on device; make room, and "
@@ -342,6 +352,7 @@ def test_of_several_teachers_each_is_named(scene):
         scene.board.teacher["outcome"] = {
             "status": "complete",
             "data": "abc",
+            "examples": {},
             "teachers": [CARD, found],
             "warnings": ["few pieces"],
         }
@@ -422,7 +433,12 @@ def test_nothing_is_written_down_of_a_sweep_that_may_be_refused(scene, monkeypat
     def then():
         until(lambda: scene.board.looks > 5)
         assert (kept, scene.ups, scene.heard.num_kept) == ([], [], 0)
-        scene.board.teacher["outcome"] = {"status": "complete", "data": "x", "teachers": [CARD]}
+        scene.board.teacher["outcome"] = {
+            "status": "complete",
+            "data": "x",
+            "examples": {},
+            "teachers": [CARD],
+        }
         until(lambda: kept)
         watch.stop()
 

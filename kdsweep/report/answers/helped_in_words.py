@@ -15,8 +15,8 @@ from kdsweep.report.answers.section import (
     points,
     spread,
 )
-from kdsweep.report.answers.sureness import validation_examples
 from kdsweep.report.pictures.view import SweepView
+from kdsweep.results.noise import validation_examples
 
 _WORDS: dict[Verdict, str] = {
     "helped": "helped",
@@ -36,7 +36,7 @@ _COUNTED: dict[Verdict, str] = {
 
 def helped(view: SweepView) -> Section:
     """The answer in words, a table by size, and one of pairs."""
-    examples = validation_examples(view.results)
+    examples = validation_examples(view.meta, view.results)
     sizes, pairs = by_size(view, examples), paired(view.results, examples)
     tables = []
     if sizes:

@@ -5,16 +5,17 @@ from collections.abc import Iterable
 
 from kdsweep.errors import redacted
 from kdsweep.report.answers.section import Section, Table, cells, percent
-from kdsweep.report.answers.sureness import validation_examples, wilson
+from kdsweep.report.answers.sureness import wilson
 from kdsweep.report.labels import strategy_label, student_label
 from kdsweep.report.pictures.view import SweepView
 from kdsweep.report.table import metric_text
+from kdsweep.results.noise import validation_examples
 from kdsweep.results.replicates import deviation
 
 
 def controls(view: SweepView) -> Section:
     """The two trials that every sweep is compared with, and the teacher, with their spread."""
-    examples = validation_examples(view.results)
+    examples = validation_examples(view.meta, view.results)
     rows, numbers = [], []
     for result in (point for point in view.points if point.role == "control"):
         accuracy = result.metrics.get("accuracy")
@@ -87,7 +88,7 @@ def _status(view: SweepView) -> str:
 
 
 def _examples(view: SweepView) -> str:
-    found = validation_examples(view.results)
+    found = validation_examples(view.meta, view.results)
     return "not known" if found is None else f"{found:,} (as the accuracies tell)"
 
 

@@ -15,10 +15,11 @@ from kdsweep.report.answers.section import (
     points,
     spread,
 )
-from kdsweep.report.answers.sureness import Interval, mean_and_deviation, validation_examples
+from kdsweep.report.answers.sureness import Interval, mean_and_deviation
 from kdsweep.report.labels import strategy_label
 from kdsweep.report.pictures.view import SweepView
 from kdsweep.report.size_classes import SizeClass, size_classes
+from kdsweep.results.noise import validation_examples
 from kdsweep.results.record import TrialResult
 
 
@@ -45,7 +46,7 @@ class OfStrategy:
 
 def compared(view: SweepView) -> list[OfStrategy]:
     """Each strategy in each class of sizes, the best first."""
-    examples = validation_examples(view.results)
+    examples = validation_examples(view.meta, view.results)
     students = [result for result in view.complete if "accuracy" in result.metrics]
     found: list[OfStrategy] = []
     for place, group in enumerate(size_classes(students, view.axes.x)):

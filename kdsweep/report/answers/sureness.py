@@ -1,37 +1,13 @@
 """How sure a number is: intervals for accuracies and their differences, and what choosing adds."""
 
 import math
-from collections.abc import Iterable, Sequence
-from fractions import Fraction
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Final
-
-from kdsweep.results.record import TrialResult
 
 CONFIDENCE: Final = 0.95
 Interval = tuple[float, float]
 _Z: Final = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-_MOST_EXAMPLES, _LEAST_VALUES = 200_000, 3
-
-
-def validation_examples(results: Iterable[TrialResult]) -> int | None:
-    """How many examples the accuracies were measured on; none where they do not tell.
-
-    An accuracy is a whole number of right answers through their number, so that this is the least
-    common multiple of the denominators (or, of few accuracies, a divisor of it, which makes
-    intervals wider). Averages and rounded numbers have no such denominator.
-    """
-    values = {epoch.accuracy for result in results for epoch in result.epochs}
-    values |= {r.metrics["accuracy"] for r in results if "accuracy" in r.metrics and not r.epochs}
-    found, num = 1, 0
-    for value in values:
-        if not 0 < value < 1:
-            continue
-        share = Fraction(value).limit_denominator(_MOST_EXAMPLES)
-        found, num = math.lcm(found, share.denominator), num + 1
-        if found > _MOST_EXAMPLES or abs(float(share) - value) > 1e-12:
-            return None
-    return found if num >= _LEAST_VALUES else None
 
 
 def wilson(share: float, num: int) -> Interval:
