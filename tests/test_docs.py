@@ -197,7 +197,7 @@ def test_a_printed_command_is_one_that_there_is(line):
 
 def parsed(line):
     """The command's name, all its arguments parsed; a wrong one raises."""
-    name, *arguments = shlex.split(line)
+    name, *arguments = shlex.split(line, comments=True)
     commands = typer.main.get_command(app).commands
     assert name in commands
     # A run at an address would be looked for there.
