@@ -18,7 +18,7 @@ from kdsweep.results.intervals import Summary, front_probabilities, t_quantile
 )
 def test_quantiles_are_those_of_the_table(degrees, quantile):
     assert t_quantile(0.975, degrees) == pytest.approx(quantile, abs=5e-4)
-    assert t_quantile(0.025, degrees) == -t_quantile(0.975, degrees)
+    assert t_quantile(0.025, degrees) == pytest.approx(-t_quantile(0.975, degrees))
 
 
 def test_two_degrees_have_a_formula():  # t = (2 p - 1) sqrt(2 / (4 p (1 - p)))

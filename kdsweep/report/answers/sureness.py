@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Final
 
-CONFIDENCE: Final = 0.95
+from kdsweep.results.intervals import CONFIDENCE, Summary, t_quantile
+
 Interval = tuple[float, float]
 _Z: Final = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 
@@ -39,10 +40,7 @@ def of_pairs(differences: Sequence[float]) -> Interval | None:
     """Where the mean of paired differences lies, by Student's t, 95 %; none of fewer than two."""
     if len(differences) < 2:
         return None
-    mean, spread = mean_and_deviation(differences)
-    assert spread is not None
-    half = _t(len(differences) - 1) * spread / math.sqrt(len(differences))
-    return mean - half, mean + half
+    return Summary(tuple(differences)).interval
 
 
 def of_means(one: tuple[float, float, int], other: tuple[float, float, int]) -> Interval | None:
@@ -58,7 +56,7 @@ def of_means(one: tuple[float, float, int], other: tuple[float, float, int]) -> 
     if a + b == 0:
         return difference, difference
     degrees = (a + b) ** 2 / (a**2 / (num - 1) + b**2 / (other_num - 1))
-    half = _t(degrees) * math.sqrt(a + b)
+    half = t_quantile((1 + CONFIDENCE) / 2, degrees) * math.sqrt(a + b)
     return difference - half, difference + half
 
 
@@ -119,10 +117,3 @@ def _ranks(values: Sequence[float]) -> list[float]:
             ranks[order[place]] = (start + end) / 2
         start = end + 1
     return ranks
-
-
-def _t(degrees: float) -> float:
-    # Late: SciPy takes half a second.
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
