@@ -57,6 +57,8 @@ def report(
         print_json(report_numbers(view, store.place, found))
     if as_json and out is None:
         return
+    # Imports and pictures take seconds.
+    say(f"drawing {store.place}", err=True)
     drawn = draw(view)
     write_page(page, view, store.place, found, drawn)
     if as_json:
