@@ -55,19 +55,14 @@ class Illustrator:
         self._over.set()
 
     def finish(self) -> None:
-        """Draw for the last time, and wait for it.
-
-        Raises:
-            OSError: the run directory cannot be written to.
-        """
+        """Draw for the last time, and wait for it."""
         self.leave()
         if self._thread.ident is not None:
             self._thread.join(_PATIENCE_S)
         try:
             self._draw()
-        except OSError:
-            raise
-        # Every record is written: a picture that cannot be drawn must not make the sweep fail.
+        # Every record is written: a picture that cannot be drawn must not make the sweep fail,
+        # also where the disk has no room for it.
         except Exception as error:  # noqa: BLE001
             self._say(error)
 
@@ -101,5 +96,9 @@ class Illustrator:
         _log.warning("the pictures cannot be drawn", exc_info=error)
         if not self._told:
             self._told = True
-            what = f"{type(error).__name__}: {error}"
-            self._tell(f"warning: the pictures of the sweep cannot be drawn ({what})")
+            what = error.strerror if isinstance(error, OSError) else None
+            why = what or f"{type(error).__name__}: {error}"
+            self._tell(
+                f"warning: the pictures of the sweep cannot be drawn ({why}); its records are "
+                f"whole, and `kdsweep report {self._store.place}` draws them"
+            )

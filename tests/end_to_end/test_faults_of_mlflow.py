@@ -141,7 +141,7 @@ def test_the_sweep_goes_on_whatever_the_server_does_and_says_so_in_a_line(server
     assert server.num_slow > 0
     meta, trials, _ = records(run)
     assert (meta.status, len(trials)) == ("complete", PLANNED)
-    told = [line for line in done.stdout.splitlines() if f"MLflow at {uri}" in line]
+    told = [line for line in done.stdout.splitlines() if line.startswith(f"MLflow at {uri}")]
     assert len(told) == 2, done.stdout
     assert "does not take results" in told[0]
     assert told[1].endswith("`kdsweep sync runs/tracked` sends the rest")
