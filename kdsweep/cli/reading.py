@@ -24,10 +24,15 @@ def read(store: RunStore) -> list[TrialResult]:
     results = store.read()
     warn_all(store.problems)
     confirms = store.meta.confirms
-    if confirms is not None and confirms.with_validation:
+    if confirms is not None:
+        only = (
+            "its students have learned from the validation data, so that they have no accuracy "
+            "on them" if confirms.with_validation
+            else "what is told of it here is on validation data, by which nothing was confirmed"
+        )  # fmt: skip
         warn(
-            f"{store.place}: its students have learned from the validation data, so that they have "
-            f"no accuracy on them; see `kdsweep confirm {store.place} --show`"
+            f"{store.place} confirms {confirms.run}: {only}; "
+            f"`kdsweep confirm {store.place} --show` has its numbers on test data"
         )
     return results
 

@@ -1,6 +1,7 @@
 """``kdsweep trial``: one trial in this process, with one seed or several."""
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -71,6 +72,8 @@ def trial(
 
     if weights is not None and weights.suffix != ".safetensors":
         raise SpecError(f"--weights: {str(weights)!r} is not allowed: must end in .safetensors")
+    if weights is not None and not os.access(weights.absolute().parent, os.W_OK):
+        raise SpecError(f"--weights: nothing can be written into {weights.absolute().parent}")
     spec = load_trial(file, parse_settings(settings or ()))
     if spec.seed + seeds > 2**31:
         raise SpecError(f"--seeds: {seeds} seeds from {spec.seed} on: the last must be below 2**31")

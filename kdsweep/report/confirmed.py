@@ -192,10 +192,9 @@ def sentences(found: Confirmation) -> list[str]:
 def _on_optimism(found: Confirmation) -> list[str]:
     said = []
     if found.optimism is not None:
-        because = ": so much too high did choosing the best make them"
         said.append(
             f"The sweep's accuracies were {_above(found.optimism)} those of fresh seeds on the "
-            f"same validation data{because if found.optimism.mean > 0 else ''}."
+            f"same validation data{_how_surely_optimistic(found.optimism)}."
         )
     if found.optimism_on_test is not None:
         learned = ", the students having learned from the validation data as well"
@@ -218,6 +217,16 @@ def _above(summary: Summary, what: str = "student") -> str:
     of = f"mean and deviation of {num} {what}s" if num > 1 else f"of one {what}"
     number = f"{abs(mean):.2f} {_with_sign(summary.deviation)}".rstrip()
     return f"{number} points ({of}) {'below' if mean < 0 else 'above'}"
+
+
+def _how_surely_optimistic(optimism: Summary) -> str:
+    if math.isnan(optimism.half):
+        return ": of one student nobody can say whether that is chance"
+    low, high = optimism.interval
+    ends = f" [{100 * low:+.2f} {100 * high:+.2f}]"
+    if low > 0:
+        return f"{ends}: so much too high did choosing the best make them"
+    return f"{ends}: that cannot be told from chance" if high >= 0 else ends
 
 
 def _on_distillation(found: Confirmation) -> list[str]:

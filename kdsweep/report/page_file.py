@@ -16,10 +16,13 @@ def check_page(page: Path) -> None:
     """Check that a page can be made there.
 
     Raises:
-        ResultError: it is a directory, or in none that is there.
+        ResultError: it is a directory, or in none that is there; or it is no ordinary file, as a
+            device or a link is none.
     """
     if page.is_dir():
         raise ResultError("is a directory; give the name of a file", source=page)
+    if page.is_symlink() or (page.exists() and not page.is_file()):
+        raise ResultError("is no ordinary file, and would be replaced; give another", source=page)
     if not page.absolute().parent.is_dir():
         raise ResultError(
             f"there is no directory {page.parent}; make it, or give another place", source=page

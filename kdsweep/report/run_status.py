@@ -57,7 +57,7 @@ def status_lines(row: Mapping[str, Any]) -> list[str]:
         f"  driver    {row['driver']['words'] if row['driver'] else 'nobody'}",
     ]
     if row.get("confirms"):
-        lines.insert(1, f"  confirms  {row['confirms']}, on test data")
+        lines.insert(1, f"  confirms  {row['confirms']}; `kdsweep confirm {row['run']} --show`")
     if row["job"]:
         told = row["job"].get("status") or "its state is asked for with --address"
         lines.append(f"  Ray job   {row['job']['id']}: {told}")

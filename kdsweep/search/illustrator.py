@@ -14,7 +14,7 @@ from kdsweep.tracking.tracker import Tracker
 
 _log = logging.getLogger(__name__)
 
-DRAW_EVERY_S = 60.0
+DRAW_FIRST_S, DRAW_EVERY_S = 15.0, 60.0
 DRAW_INTO_STORE_EVERY_S = 600.0
 """Of a run in an object store: all of them are 12 MB, and the records should not wait for them."""
 SHARE_OF_TIME = 0.02
@@ -40,6 +40,8 @@ class Illustrator:
         in_store = address_of(store.directory) is not None
         usual_s = DRAW_INTO_STORE_EVERY_S if in_store else DRAW_EVERY_S
         self._every_s = usual_s if every_s is None else every_s
+        # Whoever opens the UI of a short sweep finds pictures as well.
+        self._first_s = min(DRAW_FIRST_S, self._every_s)
         self._tell, self._told = tell, False
         self._drawn = 0
         self._over = threading.Event()
@@ -67,7 +69,7 @@ class Illustrator:
             self._say(error)
 
     def _run(self) -> None:
-        pause_s = self._every_s
+        pause_s = self._first_s
         while not self._over.wait(pause_s):
             if len(self._journal.results) == self._drawn:
                 continue

@@ -253,7 +253,10 @@ def test_other_commands_know_what_it_is(home, capsys):
         "digits-confirm": "digits", "digits": None,
     }  # fmt: skip
     assert run("status", "runs/digits-confirm") == 0
-    assert "  confirms  digits, on test data\n" in capsys.readouterr().out
+    assert (
+        "  confirms  digits; `kdsweep confirm runs/digits-confirm --show`\n"
+        in capsys.readouterr().out
+    )
     assert run("front", "runs/digits-confirm") == 0
     assert "its students have learned from the validation data" in capsys.readouterr().err
 

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 from confirmed_runs import confirmation_in, confirms
@@ -131,3 +132,14 @@ def test_help_reads_at_eighty_columns():
     said = run("report", "--help").stdout
     assert "kdsweep report runs/digits --out digits.html" in said
     assert max(map(len, said.splitlines())) <= 80
+
+
+def test_what_is_no_ordinary_file_is_not_replaced(store, tmp_path):
+    fifo, link = tmp_path / "fifo", tmp_path / "link"
+    os.mkfifo(fifo)
+    link.symlink_to(tmp_path / "elsewhere.html")
+    for path in (fifo, link):
+        said = refusal("report", store.directory, "--out", path)
+        assert "is no ordinary file, and would be replaced" in said
+    assert fifo.is_fifo()
+    assert link.is_symlink()

@@ -89,7 +89,10 @@ def _status(view: SweepView) -> str:
 
 def _examples(view: SweepView) -> str:
     found = validation_examples(view.meta, view.results)
-    return "not known" if found is None else f"{found:,} (as the accuracies tell)"
+    if found is None:
+        return "not known"
+    told = "" if found == view.meta.examples.get("validation") else " (as the accuracies tell)"
+    return f"{found:,}{told}"
 
 
 def go_on(view: SweepView, place: str) -> Section:
