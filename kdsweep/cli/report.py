@@ -10,7 +10,7 @@ from kdsweep.cli.saying import say, warn
 from kdsweep.errors import ResultError
 
 if TYPE_CHECKING:
-    from kdsweep.report.answers.section import Table
+    from kdsweep.report.answers.confirmed import Told
     from kdsweep.report.pictures import Importance
     from kdsweep.results.record import TrialResult
     from kdsweep.results.store import RunStore
@@ -91,7 +91,7 @@ def _page_of(store: "RunStore", out: Path | None) -> Path:
     return page
 
 
-def _last_confirmation(store: "RunStore") -> "tuple[Table, tuple[str, ...]] | None":
+def _last_confirmation(store: "RunStore") -> "Told | None":
     """What the last confirmation beside the run has found; one that is damaged is warned of."""
     from kdsweep.report.page_file import last_of
     from kdsweep.results.confirmation import confirmations_of

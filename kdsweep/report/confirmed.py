@@ -184,7 +184,7 @@ def sentences(found: Confirmation) -> list[str]:
     if failed:
         said.append(f"{failed} training{'s' * (failed != 1)} failed: see kdsweep logs.")
     said += _on_optimism(found)
-    said += _on_distillation(found)
+    said += on_distillation(found)
     said += opened_before_words(found.confirms.opened_before)
     return said
 
@@ -229,7 +229,8 @@ def _how_surely_optimistic(optimism: Summary) -> str:
     return f"{ends}: that cannot be told from chance" if high >= 0 else ends
 
 
-def _on_distillation(found: Confirmation) -> list[str]:
+def on_distillation(found: Confirmation) -> list[str]:
+    """Whether distillation helped: each student against itself without a teacher."""
     against = {
         " ".join(each.point.trial_ids): each.minus[OWN]
         for each in found.students if OWN in each.minus

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kdsweep.errors import ResultError
-from kdsweep.report.answers.confirmed import confirmation_table
-from kdsweep.report.answers.section import Section, Table
+from kdsweep.report.answers.confirmed import Told, told
+from kdsweep.report.answers.section import Section
 from kdsweep.report.pictures import Drawn, SweepView
 from kdsweep.report.whole_report import report_page
 from kdsweep.results.confirmation import Confirmation
@@ -29,9 +29,9 @@ def check_page(page: Path) -> None:
         )
 
 
-def last_of(confirmations: Sequence[Confirmation]) -> tuple[Table, tuple[str, ...]] | None:
+def last_of(confirmations: Sequence[Confirmation]) -> Told | None:
     """What the last confirmation of a sweep has found, for ``whole_report.sections``."""
-    return confirmation_table(confirmations[-1]) if confirmations else None
+    return told(confirmations[-1]) if confirmations else None
 
 
 def write_page(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kdsweep.errors import printable
-from kdsweep.report.answers.confirmed import confirmed
+from kdsweep.report.answers.confirmed import Told, confirmed
 from kdsweep.report.answers.cost import cost
 from kdsweep.report.answers.failures import failures
 from kdsweep.report.answers.helped_in_words import helped
@@ -19,18 +19,15 @@ from kdsweep.report.rows import completed, rows
 from kdsweep.report.trial_sheet import trial_sheet
 
 
-def sections(
-    view: SweepView, place: str, *, confirmation: tuple[Table, tuple[str, ...]] | None = None
-) -> list[Section]:
-    """What a report says, in order; a ``confirmation`` is a table with what there is to say of it.
+def sections(view: SweepView, place: str, *, confirmation: Told | None = None) -> list[Section]:
+    """What a report says, in order; a ``confirmation`` is the last one of the sweep.
 
     ``place`` is what people call the run: its directory or its address.
     """
-    table, sentences = confirmation or (None, ())
     found = [
-        _front(view), confirmed(table, sentences), helped(view), strategies(view), mattered(view),
-        controls(view), failures(view), cost(view), _learned(view), _trials(view),
-        made(view, place), go_on(view, place),
+        _front(view), confirmed(confirmation), helped(view, confirmation), strategies(view),
+        mattered(view), controls(view), failures(view), cost(view), _learned(view), _trials(view),
+        made(view, place), go_on(view, place, is_confirmed=confirmation is not None),
     ]  # fmt: skip
     return [section for section in found if section is not None]
 

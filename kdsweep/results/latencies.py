@@ -147,7 +147,10 @@ def with_quiet_latency(
         changed.append(result.model_copy(update={"metrics": metrics}))
     teacher = None if found.teacher is None else found.teacher.of(1)
     return Measured(
-        changed, None if teacher is None else teacher.p50_ms, f"latency as measured on {name}"
+        changed,
+        None if teacher is None else teacher.p50_ms,
+        f"latency of one input as measured on {name}"
+        + (", while other work ran" if any(each.busy for each in found.students.values()) else ""),
     )
 
 

@@ -149,7 +149,7 @@ def test_select_takes_the_quiet_numbers_where_latency_decides(store, asked):
         "t2": ["latency_ms 2 > 1.5"], "t3": ["latency_ms was not measured"],
         "t5": ["latency_ms 5 > 1.5"],
     }  # fmt: skip
-    assert "latency as measured on EPYC, 1 thread" in found.stderr
+    assert "latency of one input as measured on EPYC, 1 thread" in found.stderr
     assert "latency as" not in run("select", store.directory, "--max-params", "5000").stderr
 
 

@@ -26,7 +26,7 @@ def test_each_student_is_one_mark_by_what_it_is():
     assert data.teacher == (1e6, 98)
     # The one at chance level lies below what is shown at first.
     assert data.low < 78 < 98 < data.high
-    assert data.hidden == 1
+    assert data.notes == "1 trial lies outside the picture"
     assert data.title == "digits: 5 trials"
 
 

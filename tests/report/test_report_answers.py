@@ -2,7 +2,7 @@ import pytest
 from sweep_views import KD, NONE, RUN, replicated, student, view
 
 from kdsweep.report.answers import cost, failures, helped, mattered, strategies
-from kdsweep.report.answers.confirmed import confirmed
+from kdsweep.report.answers.confirmed import Told, confirmed
 from kdsweep.report.answers.helped_in_words import helped as in_words
 from kdsweep.report.answers.made import controls, go_on, made
 from kdsweep.report.answers.section import Table, cells, counted, plain
@@ -204,8 +204,20 @@ def test_how_it_was_made_and_how_to_go_on():
 def test_the_place_of_a_confirmation():
     assert confirmed(None) is None
     table = Table(("student", "sweep", "confirmed"), (cells("kd w8", 0.97, 0.96),))
-    section = confirmed(table, ("It holds.",))
+    section = confirmed(Told(table, ("It holds.",), ()))
     assert (section.tables, section.sentences) == ((table,), ("It holds.",))
+
+
+def test_what_was_confirmed_is_the_answer_and_what_the_sweep_says_comes_after():
+    told = Told(Table((), ()), (), ("Distillation helped: 00001.",))
+    alone, both = in_words(view(RUN)).sentences, in_words(view(RUN), told).sentences
+    assert both[0] == "Distillation helped: 00001."
+    assert both[1].startswith("That is of fresh seeds and test data, and is the answer.")
+    again = [sentence for sentence in alone if "(kdsweep confirm)" in sentence]
+    assert len(again) == 1
+    assert list(both[2:]) == [sentence for sentence in alone if sentence not in again]
+    commands = go_on(view(RUN), "runs/digits", is_confirmed=True).commands
+    assert "kdsweep confirm runs/digits --show" in commands
 
 
 def test_numbers_for_scripts_are_those_that_json_has():

@@ -97,7 +97,10 @@ def test_quiet_numbers_take_the_place_of_those_of_the_trials():
     # The third is the same network as the first; the second was measured beside others alone.
     assert [each.metrics.get("latency_ms") for each in found.results] == [2.0, None, 2.0]
     assert found.teacher_ms == 8.0
-    assert found.sentence == "latency as measured on EPYC"
+    assert found.sentence == "latency of one input as measured on EPYC"
+    busy = took(2.0).model_copy(update={"busy": True})
+    beside = with_quiet_latency(results, Latencies(devices={"EPYC": on_device("1", t0001=busy)}))
+    assert beside.sentence == "latency of one input as measured on EPYC, while other work ran"
     assert [each.metrics["latency_ms"] for each in results] == [77.0] * 3
 
 

@@ -1,25 +1,36 @@
 """The front trained again with fresh seeds, beside the numbers of the sweep."""
 
 import math
+from dataclasses import dataclass
 
 from kdsweep.report.answers.section import Cell, Section, Table, cells, percent
+from kdsweep.report.confirmed import on_distillation
 from kdsweep.report.confirmed import sentences as in_words
 from kdsweep.report.labels import strategy_label, student_label
 from kdsweep.results.confirmation import OWN, Confirmation, Confirmed
 from kdsweep.results.intervals import Summary
 
 
-def confirmed(table: Table | None, sentences: tuple[str, ...] = ()) -> Section | None:
-    """The section; without a table there is none."""
-    if table is None:
+def confirmed(confirmation: "Told | None") -> Section | None:
+    """The section, where there is a confirmation."""
+    if confirmation is None:
         return None
     return Section(
         key="confirmed", title="What holds when the front is trained again?",
-        sentences=sentences, tables=(table,),
+        sentences=confirmation.sentences, tables=(confirmation.table,),
     )  # fmt: skip
 
 
-def confirmation_table(found: Confirmation) -> tuple[Table, tuple[str, ...]]:
+@dataclass(frozen=True)
+class Told:
+    """What a confirmation adds to a report: a table, what follows, what it says of distillation."""
+
+    table: Table
+    sentences: tuple[str, ...]
+    helped: tuple[str, ...]
+
+
+def told(found: Confirmation) -> Told:
     """A row for each student and control of a confirmation, and what follows in words."""
     header = (
         "trial", "student", "strategy", "sweep", "fresh seeds", "test", "minus its control",
@@ -31,7 +42,8 @@ def confirmation_table(found: Confirmation) -> tuple[Table, tuple[str, ...]]:
         "seed, to a student of the same size without a teacher. On the front: how probably, by "
         "the bootstrap."
     )
-    return Table(header, tuple(map(_row, found.points)), note), tuple(in_words(found))
+    table = Table(header, tuple(map(_row, found.points)), note)
+    return Told(table, tuple(in_words(found)), tuple(on_distillation(found)))
 
 
 def _row(each: Confirmed) -> tuple[Cell, ...]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
+from kdsweep.report.answers.confirmed import Told
 from kdsweep.report.answers.helped import AtSize, Paired, Verdict, by_size, paired
 from kdsweep.report.answers.section import (
     Section,
@@ -34,8 +35,8 @@ _COUNTED: dict[Verdict, str] = {
 }
 
 
-def helped(view: SweepView) -> Section:
-    """The answer in words, a table by size, and one of pairs."""
+def helped(view: SweepView, confirmation: Told | None = None) -> Section:
+    """The answer in words, a table by size, and one of pairs; what was confirmed comes first."""
     examples = validation_examples(view.meta, view.results)
     sizes, pairs = by_size(view, examples), paired(view.results, examples)
     tables = []
@@ -70,7 +71,8 @@ def helped(view: SweepView) -> Section:
         tables.append(Table(names, tuple(rows), note))
     return Section(
         key="helped", title="Did distillation help?", tables=tuple(tables),
-        sentences=tuple(_sentences(view, sizes, pairs, examples)),
+        sentences=(*_confirmed(confirmation),
+                   *_sentences(view, sizes, pairs, examples, confirmation)),
         numbers={
             "validation_examples": examples, "replicates": view.meta.replicates,
             "by_size": [{**asdict(s), "verdict": s.verdict} for s in sizes],
@@ -79,8 +81,22 @@ def helped(view: SweepView) -> Section:
     )  # fmt: skip
 
 
+def _confirmed(confirmation: Told | None) -> Iterable[str]:
+    if confirmation is not None:
+        yield from confirmation.helped
+        if confirmation.helped:
+            yield (
+                "That is of fresh seeds and test data, and is the answer. What follows is what the "
+                "sweep alone would say, of single seeds by which its best were chosen."
+            )
+
+
 def _sentences(
-    view: SweepView, sizes: Sequence[AtSize], pairs: Sequence[Paired], examples: int | None
+    view: SweepView,
+    sizes: Sequence[AtSize],
+    pairs: Sequence[Paired],
+    examples: int | None,
+    confirmation: Told | None,
 ) -> Iterable[str]:
     if not sizes:
         lacking = "no complete student with and one without a teacher of like size"
@@ -103,7 +119,7 @@ def _sentences(
             f"{100 * pair.difference:+.2f} percentage points ({between(pair.interval)}, "
             f"{counted(pair.num_pairs, 'pair')})."
         )
-    if view.meta.replicates == 1:
+    if view.meta.replicates == 1 and confirmation is None:
         yield (
             "Each student was trained once, so that the luck of its seed is in no interval here. "
             "What a sweep chooses as its best is also in part its luckiest: train the front again "

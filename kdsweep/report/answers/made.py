@@ -95,21 +95,22 @@ def _examples(view: SweepView) -> str:
     return f"{found:,}{told}"
 
 
-def go_on(view: SweepView, place: str) -> Section:
+def go_on(view: SweepView, place: str, *, is_confirmed: bool = False) -> Section:
     """Commands that a person may want next."""
-    commands = tuple(_commands(view, shlex.quote(place)))
+    commands = tuple(_commands(view, shlex.quote(place), is_confirmed))
     return Section("go_on", "To go on", sentences=(), commands=commands,
                    numbers={"commands": list(commands)})  # fmt: skip
 
 
-def _commands(view: SweepView, place: str) -> Iterable[str]:
+def _commands(view: SweepView, place: str, is_confirmed: bool) -> Iterable[str]:
     yield f"kdsweep front {place}"
     if view.front:
         middle = view.front[len(view.front) // 2]
         most = middle.metrics.get("params")
         limit = "" if most is None else f" --max-params {most:.0f}"
         yield f"kdsweep select {place}{limit}"
-        yield f"kdsweep confirm {place} --top {min(5, len(view.front))} --seeds 5"
+        more = "--show" if is_confirmed else f"--top {min(5, len(view.front))} --seeds 5"
+        yield f"kdsweep confirm {place} {more}"
         yield f"kdsweep export {place} {middle.trial_id} --format onnx"
         yield f"kdsweep trial {place}/trials/{middle.trial_id}/trial.yaml"
     if view.meta.status in ("stopped", "failed"):

@@ -3,7 +3,7 @@
 import html
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -92,6 +92,24 @@ def png_of(figure: Any) -> bytes:
         warnings.filterwarnings("ignore", message="Glyph")
         figure.savefig(picture, format="png")
     return picture.getvalue()
+
+
+def outside_words(values: Iterable[float], low: float, high: float, noun: str) -> str:
+    """``2 trials lie outside the picture``: how many ``values`` are not from ``low`` to ``high``.
+
+    Nothing where all are.
+    """
+    num = sum(not low <= value <= high for value in values)
+    return f"{num} {noun}{'s lie' if num > 1 else ' lies'} outside the picture" if num else ""
+
+
+def note_above(figure: Any, note: str) -> None:
+    """Plotly's small words above to the right; what lies outside is there when one zooms out."""
+    if note:
+        figure.add_annotation(
+            text=words(note), xref="paper", yref="paper", x=1, y=1, xanchor="right",
+            yanchor="bottom", showarrow=False, font={"size": 11, "color": QUIET},
+        )  # fmt: skip
 
 
 def dress(plot: Any, *, title: str, x: str, y: str, note: str = "") -> None:

@@ -12,6 +12,8 @@ from kdsweep.report.pictures.canvas import (
     label,
     legend_below,
     mpl_figure,
+    note_above,
+    outside_words,
     plotly_figure,
     png_of,
     words,
@@ -43,6 +45,14 @@ class CurvesData:
     left_out: int
     low: float
     high: float
+
+    @property
+    def notes(self) -> str:
+        """What is not to be seen in it."""
+        others = f"{self.left_out} others of the front are left out" if self.left_out else ""
+        values = (value for curve in self.curves for value in curve.values)
+        outside = outside_words(values, self.low, self.high, "epoch")
+        return "; ".join(filter(None, [others, outside]))
 
 
 def gather(view: SweepView) -> CurvesData | None:
@@ -106,6 +116,7 @@ def draw_figure(data: CurvesData) -> Any:
             hovertemplate="epoch %{x}: %{y:.4g}<extra>" + words(curve.name) + "</extra>",
         )  # fmt: skip
         seen.add(curve.member)
+    note_above(figure, data.notes)
     return figure
 
 
@@ -121,9 +132,8 @@ def draw_png(data: CurvesData) -> bytes:
         seen.add(curve.member)
     plot.set_ylim(data.low, data.high)
     plot.xaxis.get_major_locator().set_params(integer=True)
-    others = f"{data.left_out} others of the front are left out" if data.left_out else ""
     dress(plot, title=f"{data.name}: learning curves of the front", x="epoch", y=data.quality,
-          note=others)  # fmt: skip
+          note=data.notes)  # fmt: skip
     legend_below(figure, plot, columns=3)
     return png_of(figure)
 

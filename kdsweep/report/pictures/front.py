@@ -16,6 +16,8 @@ from kdsweep.report.pictures.canvas import (
     legend_below,
     logarithmic,
     mpl_figure,
+    note_above,
+    outside_words,
     plotly_figure,
     png_of,
     size_axis,
@@ -61,9 +63,11 @@ class FrontData:
     """The part of the quality axis that is shown at first."""
 
     @property
-    def hidden(self) -> int:
-        """How many students lie outside of what is shown."""
-        return sum(not self.low <= mark.y <= self.high for mark in self.others)
+    def notes(self) -> str:
+        """What is not to be seen in it."""
+        values = (mark.y for mark in self.others)
+        outside = outside_words(values, self.low, self.high, self.noun)
+        return "; ".join(filter(None, [self.note, outside]))
 
 
 def gather(view: SweepView) -> FrontData | None:
@@ -158,6 +162,7 @@ def draw_figure(data: FrontData) -> Any:
             hovertext=[f"<b>teacher</b><br>{words(LABELS[data.axes.y])} {y:.4g}<br>{x:,.6g}"],
             marker={"size": 16, "symbol": "star", "color": TEACHER},
         )  # fmt: skip
+    note_above(figure, data.notes)
     return figure
 
 
@@ -176,11 +181,9 @@ def draw_png(data: FrontData) -> bytes:
                       textcoords="offset points", color="#334155", zorder=7)  # fmt: skip
     logarithmic(plot)
     plot.set_ylim(data.low, data.high)
-    several = "s lie" if data.hidden > 1 else " lies"
-    outside = f"{data.hidden} {data.noun}{several} outside the picture" if data.hidden else ""
     dress(
         plot, title=data.title, x=f"{LABELS[data.axes.x]} (log scale)", y=LABELS[data.axes.y],
-        note="; ".join(filter(None, [data.note, outside])),
+        note=data.notes,
     )  # fmt: skip
     legend_below(figure, plot)
     return png_of(figure)

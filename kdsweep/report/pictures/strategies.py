@@ -13,6 +13,8 @@ from kdsweep.report.pictures.canvas import (
     label,
     legend_below,
     mpl_figure,
+    note_above,
+    outside_words,
     plotly_figure,
     png_of,
     words,
@@ -47,6 +49,12 @@ class StrategiesData:
     cells: dict[str, tuple[Cell, ...]]
     low: float
     high: float
+
+    @property
+    def outside(self) -> str:
+        """How many students are not to be seen."""
+        values = (value for cells in self.cells.values() for cell in cells for value in cell.values)
+        return outside_words(values, self.low, self.high, "student")
 
 
 def gather(view: SweepView) -> StrategiesData | None:
@@ -118,6 +126,7 @@ def draw_figure(data: StrategiesData) -> Any:
             mode="markers", marker={"size": 11, "color": colour, "symbol": "line-ew-open",
                                     "line": {"width": 3}}, **shared,
         )  # fmt: skip
+    note_above(figure, data.outside)
     return figure
 
 
@@ -147,7 +156,8 @@ def draw_png(data: StrategiesData) -> bytes:
     plot.set_xlim(-0.5, len(data.classes) - 0.5)
     plot.set_ylim(data.low, data.high)
     dress(plot, title=f"{data.name}: strategies by size", x=data.size, y=data.quality,
-          note="median and quartiles; dots are students")  # fmt: skip
+          note="; ".join(filter(None, ["median and quartiles; dots are students", data.outside])),
+          )  # fmt: skip
     legend_below(figure, plot)
     return png_of(figure)
 
