@@ -160,7 +160,9 @@ def sweep_points(
     for metric, direction in meta.objectives.items():
         reached = [result.metrics[metric] for result in front]
         if reached:
-            values[f"best.{metric}"] = max(reached) if direction == "max" else min(reached)
+            # Its ends are of different students: the most accurate is not the smallest.
+            end = max(reached) if direction == "max" else min(reached)
+            values[f"front.{direction}.{metric}"] = end
     at = max((end_ms(result) for result in results), default=0)
     step = sum(count[status] for status in ENDED)
     return [(name, float(value), at, step) for name, value in values.items()]

@@ -86,7 +86,8 @@ def _views() -> dict[str, str]:
         ("kdsweep-controls", "Controls and teachers", by_accuracy,
          "tags.role != 'trial' AND tags.role != 'sweep' AND tags.role != 'confirm'"),
         ("kdsweep-fronts", "Students on the fronts", by_size, f"tags.{ON_FRONT} = 'true'"),
-        ("kdsweep-trials", "Trials, most accurate first", by_accuracy, "tags.role != 'sweep'"),
+        ("kdsweep-trials", "Trials, most accurate first", by_accuracy,
+         "tags.role != 'sweep' AND tags.role != 'teacher' AND tags.role != 'confirm'"),
         (FIRST_VIEW, "Sweeps and their trials", by_time, ""),
     ]  # fmt: skip
     return {

@@ -148,7 +148,7 @@ def test_mlflow_has_every_replicate_and_marks_whole_points(home, run, points):
         assert (tags["point"], tags["replicate"]) == (str(trial.point), str(trial.replicate))
         assert tags["kdsweep.on_front"] == str(trial.trial_id in on_front).lower()
     best = max(mean(point, "accuracy") for point in points.values())
-    assert parent.data.metrics["best.accuracy"] == pytest.approx(best)
+    assert parent.data.metrics["front.max.accuracy"] == pytest.approx(best)
 
 
 def test_resume_trains_the_replicate_that_is_missing_and_keeps_the_other(home, run, points):

@@ -41,7 +41,7 @@ def test_it_is_logged_under_the_run_of_its_sweep(tmp_path, uri, client, experime
     assert parent.data.tags["confirmed_by"] == "digits-confirm"
     metrics = parent.data.metrics
     assert metrics["trials.complete"] == 1
-    assert metrics["best.accuracy"] == 0.9
+    assert metrics["front.max.accuracy"] == 0.9
     assert metrics["confirm.best.test_accuracy"] == pytest.approx(0.88)
     assert metrics["confirm.optimism"] == pytest.approx(0.025)
     assert metrics["confirm.mean.minus_own_control"] == pytest.approx(0.02)

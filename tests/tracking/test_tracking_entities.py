@@ -112,7 +112,7 @@ def test_a_sweep_is_a_point_for_each_number_of_trials_that_have_ended(store):
     # Trial 9 began last, at 1.7e9 + 9 seconds, and took two.
     assert points["trials.complete"] == (1, 1_700_000_011_000, 3)
     assert points["trials.stopped"] == (1, 1_700_000_011_000, 3)
-    assert points["best.params"] == (100, 1_700_000_011_000, 3)
+    assert points["front.min.params"] == (100, 1_700_000_011_000, 3)
 
 
 def test_a_teacher_that_was_loaded_has_its_accuracy_all_the_same():

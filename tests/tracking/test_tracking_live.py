@@ -65,7 +65,7 @@ def test_the_parent_says_how_the_sweep_stands(recorder, store, client):
     note = parent.data.tags["mlflow.note.content"]
     assert note.startswith("**running**: 1 of 4 trials have ended (1 complete). 1 student is on")
     assert f"    kdsweep front {store.directory}\n" in note
-    assert parent.data.metrics["best.accuracy"] == 0.6
+    assert parent.data.metrics["front.max.accuracy"] == 0.6
     assert parent.info.status == "RUNNING"
     own = children["t1"].data.tags["mlflow.note.content"]
     assert own.startswith("**complete**: accuracy 60.00%, 100 parameters\n")

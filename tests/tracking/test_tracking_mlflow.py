@@ -58,7 +58,7 @@ def test_a_whole_sweep_reads_back(uri, store, client, tmp_path):
     assert parent.data.metrics == {
         "trials.complete": 3, "trials.pruned": 0, "trials.failed": 1, "trials.stopped": 1,
         "front_size": 2,
-        "wall_seconds": 12.5, "best.accuracy": 0.7, "best.params": 100,
+        "wall_seconds": 12.5, "front.max.accuracy": 0.7, "front.min.params": 100,
     }  # fmt: skip
     assert artifacts(client, parent) == ["front.csv", "front.png", "pictures", "sweep.yaml"]
     assert parent.info.end_time >= parent.info.start_time
