@@ -151,6 +151,7 @@ def confirmed_said(run: str, found: Confirmed) -> dict[str, Any]:
         "run": run,
         "test_accuracy": _summary(found.test),
         "validation_accuracy": _summary(found.validation),
+        "optimism": found.optimism,
         "optimism_on_test": found.optimism_on_test,
         "probability_on_front": found.on_front,
     }

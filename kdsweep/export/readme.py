@@ -101,12 +101,14 @@ def _measured_again(card: Card) -> str:
 
 
 def _fresh_seeds(run: str, found: Confirmed) -> str:
-    test, above = found.test, found.optimism_on_test
+    test, same, above = found.test, found.validation, found.optimism
     assert test is not None
     seeds = f"{len(test.values)} fresh seed{'s' * (len(test.values) > 1)}"
     spread = f" ± {test.deviation:.4f}" if len(test.values) > 1 else ""
-    sweeps = "" if above is None else (
-        f"; the sweep's own accuracy is {abs(above):.4f} {'above' if above >= 0 else 'below'} that"
+    # Against test data the two sets would be compared, and not luck alone.
+    sweeps = "" if above is None or same is None else (
+        f"; on the validation data it is {same.mean:.4f}, and the sweep's own accuracy there "
+        f"{abs(above):.4f} {'above' if above >= 0 else 'below'} that"
     )  # fmt: skip
     front = "" if found.on_front is None else (
         f" It is on the front with a probability of {found.on_front:.2f}."

@@ -79,10 +79,12 @@ def test_what_a_confirmation_found_is_in_the_card(tmp_path):
     assert said["test_accuracy"]["mean"] == pytest.approx(0.88)
     assert said["test_accuracy"]["deviation"] == pytest.approx(0.0008**0.5)
     assert said["test_accuracy"]["seeds"] == 2
+    assert said["optimism"] == pytest.approx(0.02)
     assert said["optimism_on_test"] == pytest.approx(0.02)
     assert (
         "Confirmed in the run `digits-confirm`: trained again with 2 fresh seeds its accuracy on "
-        "test data is 0.8800 ± 0.0283; the sweep's own accuracy is 0.0200 above that."
+        "test data is 0.8800 ± 0.0283; on the validation data it is 0.8800, and the sweep's own "
+        "accuracy there 0.0200 above that."
     ) in text
 
 
