@@ -53,7 +53,11 @@ Exit codes:
   1    select: no student fits the limits
   2    a mistake in the command, the file or the results, or a failed sweep
   130  ended by Ctrl-C
+  141  its output was read no further, as by | head
 """
+
+READ_NO_FURTHER = 141
+"""The exit code of a command whose output was closed, as by ``| head``; as shells have it."""
 
 app = typer.Typer(
     help=_HELP,
@@ -114,6 +118,11 @@ def main() -> None:
     sys.path.append(os.getcwd())
     try:
         app()
+    except SystemExit as ended:
+        # Typer ends with 1 where nobody reads on, which says of `select` that no student fits.
+        if ended.code == 1 and type(sys.stdout).__name__ == "PacifyFlushWrapper":
+            sys.exit(READ_NO_FURTHER)
+        raise
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         if "ray" in sys.modules:

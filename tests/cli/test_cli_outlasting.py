@@ -66,3 +66,16 @@ def test_streams_of_a_test_or_a_notebook_stay_as_they_are(capsys):
         assert (sys.stdout, sys.stderr) == before
         print("said")
     assert capsys.readouterr().out == "said\n"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_command_that_is_read_no_further_has_an_exit_code_of_its_own(tmp_path, unbuffered):
+    end, out = os.pipe()
+    os.close(end)
+    done = subprocess.run(
+        [sys.executable, "-m", "kdsweep", "list", str(tmp_path), "--json"],
+        stdout=out, stderr=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        check=False, text=True,
+    )  # fmt: skip
+    os.close(out)
+    assert (done.returncode, done.stderr) == (141, "")
