@@ -130,12 +130,19 @@ def test_what_mattered_in_words():
     results = _with_temperatures([(1.0, 0.10), (2.0, 0.12), (3.0, 0.11), (4.0, 0.12), (5.0, 0.10)])
     shares = {"accuracy": {"train.lr": 0.75, "student.width": 0.25}, "params": {"train.lr": 0.0}}
     said = mattered.mattered(view(results, shares)).sentences
-    assert said[0].startswith("T between 1 and 5: cannot tell (rank correlation +0.00, 95% -0.6")
-    assert said[1] == "alpha did not vary among enough complete students to say anything of it."
-    assert said[2] == (
-        "Of the settings, train.lr decides most about accuracy: 75% of the importance (PED-ANOVA)."
+    assert said[0].startswith(
+        "T between 1 and 5: cannot tell (rank correlation with accuracy among students of like "
+        "size +0.00, 95% -0.6"
     )
-    assert said[3] == "For params no setting's importance is told from chance."
+    assert said[1] == "alpha did not vary among enough complete students to say anything of it."
+    # What decides the number of parameters need not be searched for.
+    assert said[2:] == (
+        "Of the settings, train.lr decides most about accuracy: 75% of the importance (PED-ANOVA).",
+    )
+    by_chance = {"accuracy": {"train.lr": 0.0}, "params": {"train.lr": 1.0}}
+    last = mattered.mattered(view(results, by_chance)).sentences[-1]
+    assert last.endswith("for accuracy no share is above what shuffled students reach in one of "
+                         "twenty.")  # fmt: skip
     assert "12 are needed" in mattered.mattered(view(results)).sentences[-1]
 
 

@@ -13,6 +13,8 @@ from kdsweep.report.varied import Varied, varied
 from kdsweep.results.record import TrialResult
 
 _FIRST = ("T", "alpha")
+_FOLLOWS = ("params", "macs", "size_bytes")
+"""From the student's own settings, whatever they are: nobody need search for what decides them."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def _sentences(
             each = by_name[name]
             yield (
                 f"{name} between {each.low:.3g} and {each.high:.3g}: {each.verdict} (rank "
-                f"correlation {each.correlation:+.2f}, 95% {_ends(each)}, n = {each.num})."
+                f"correlation with accuracy among students of like size {each.correlation:+.2f}, "
+                f"95% {_ends(each)}, n = {each.num})."
             )
         else:
             yield f"{name} did not vary among enough complete students to say anything of it."
@@ -122,7 +125,12 @@ def _sentences(
             f"{each.setting}: {each.verdict} between {each.low:.3g} and {each.high:.3g} (rank "
             f"correlation {each.correlation:+.2f}, 95% {_ends(each)}, n = {each.num})."
         )
+    if len(found) > 1:
+        missing = 0.05 * len(found)
+        yield f"Of {len(found)} such intervals {missing:.1f} would exclude zero by chance alone."
     for objective in view.meta.objectives if shares else ():
+        if objective in _FOLLOWS:
+            continue
         if any(shares.get(objective, {}).values()):
             best = max(shares[objective].items(), key=lambda item: item[1])
             yield (
@@ -130,7 +138,10 @@ def _sentences(
                 f"{100 * best[1]:.0f}% of the importance (PED-ANOVA)."
             )
         else:
-            yield f"For {objective} no setting's importance is told from chance."
+            yield (
+                f"Which settings the best tenth of all students share is another question: for "
+                f"{objective} no share is above what shuffled students reach in one of twenty."
+            )
     if not shares:
         num = len(view.complete)
         yield (
