@@ -25,7 +25,9 @@ class Watched:
         return [error for error in self.errors if not any(words in error for words in known)]
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright is up this thread has a running loop, and other tests start
+# loops of their own.
+@pytest.fixture(scope="module")
 def browser():
     """Chromium; without one the test is skipped, but not where all tests have to run."""
     path = next(filter(None, map(shutil.which, NAMES)), None)

@@ -146,7 +146,7 @@ def test_mlflow_has_every_replicate_and_marks_whole_points(home, run, points):
     for trial in trials:
         tags = children[trial.trial_id].data.tags
         assert (tags["point"], tags["replicate"]) == (str(trial.point), str(trial.replicate))
-        assert tags["kdsweep.on_front"] == str(trial.trial_id in on_front).lower()
+        assert tags["on_front"] == str(trial.trial_id in on_front).lower()
     best = max(mean(point, "accuracy") for point in points.values())
     assert parent.data.metrics["front.max.accuracy"] == pytest.approx(best)
 
