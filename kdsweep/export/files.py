@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -125,7 +126,12 @@ def _function_in(path: Path) -> Callable[..., torch.Tensor]:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    # Beside the file, in the folder that is exported, Python would leave what it has compiled.
+    writes_bytecode, sys.dont_write_bytecode = not sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = not writes_bytecode
     function: Callable[..., torch.Tensor] = module.student
     return function
 
