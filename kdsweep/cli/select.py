@@ -1,6 +1,6 @@
 """``kdsweep select``: the best student within limits, or which limit to relax."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from kdsweep.cli.quiet_latency import in_quiet
 from kdsweep.cli.reading import JsonOption, RunArgument, print_json, read
 from kdsweep.cli.register import ALIAS, refuse_without_name, register_chosen
 from kdsweep.cli.saying import say, warn
@@ -18,6 +17,7 @@ from kdsweep.report.axes import teacher_metrics
 from kdsweep.report.choice import Facts, noise_sentence, rejected_lines, runner_up_lines, why
 from kdsweep.report.choice_row import choice_row
 from kdsweep.report.table import trial_table
+from kdsweep.results.latencies import in_quiet
 from kdsweep.results.noise import validation_examples
 from kdsweep.results.record import TrialResult
 from kdsweep.results.select import PREFERENCES, Choice, Prefer, select
@@ -92,7 +92,12 @@ def select_student(
     refuse_without_name(register, alias, tracking_uri)
     store = RunStore.open(run)
     by_latency = max_latency_ms is not None or prefer == "latency"
-    results, meta = in_quiet(store, read(store), wanted=by_latency), store.meta
+    results: Sequence[TrialResult] = read(store)
+    meta = store.meta
+    if by_latency:
+        results, note = in_quiet(store.directory, results)
+        if note:
+            say(note, err=True)
     teacher = teacher_metrics(meta, results)
     choice = select(
         results, meta.objectives,

@@ -7,10 +7,8 @@ import pandas as pd
 from kdsweep.errors import ResultError, printable
 from kdsweep.notebook.html import details_html, lines_html, students_html, title_html
 from kdsweep.report.choice import Facts, against, noise_sentence, why
-from kdsweep.results.latencies import read_latencies, with_quiet_latency
 from kdsweep.results.record import TrialResult
 from kdsweep.results.select import PREFERENCES, Choice
-from kdsweep.results.store import RunStore
 
 Tabled = Callable[[Sequence[TrialResult]], pd.DataFrame]
 
@@ -85,23 +83,6 @@ class StudentChoice:
             + lines_html(lines)
             + details_html({"run": self.place})
         )
-
-
-def in_quiet(store: RunStore, results: Sequence[TrialResult]) -> tuple[Sequence[TrialResult], str]:
-    """The results with the latency of ``latency.json``, as ``kdsweep select`` takes it; and a note.
-
-    Raises:
-        ResultError: ``latency.json`` is damaged.
-    """
-    quiet = with_quiet_latency(results, read_latencies(store.directory))
-    if quiet is not None:
-        return quiet.results, quiet.sentence
-    if any(result.latency is not None and result.latency.busy for result in results):
-        return results, (
-            "latency as trials measured it, while others trained "
-            f"(`kdsweep latency {store.place}` measures it alone)"
-        )
-    return results, ""
 
 
 def check_asked(prefer: str, shares: Mapping[str, float | None]) -> None:

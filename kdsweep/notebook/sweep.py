@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kdsweep.errors import ResultError, SpecError, printable
-from kdsweep.notebook.choice import StudentChoice, check_asked, in_quiet
+from kdsweep.notebook.choice import StudentChoice, check_asked
 from kdsweep.notebook.confirmed import confirmation_table
 from kdsweep.notebook.files import export_to_folder, write_report
 from kdsweep.notebook.finding import find_trial
@@ -20,6 +20,7 @@ from kdsweep.report.choice import Facts
 from kdsweep.report.pictures import PICTURES, Importance, SweepView
 from kdsweep.report.run_table import run_row
 from kdsweep.results.at_hand import run_at_hand
+from kdsweep.results.latencies import in_quiet
 from kdsweep.results.meta import RunMeta, TeacherMeta
 from kdsweep.results.names import SWEEP_FILE
 from kdsweep.results.noise import validation_examples
@@ -177,8 +178,10 @@ class Sweep:
         """
         check_asked(prefer, {"min_accuracy": min_accuracy, "within": within})
         meta, teacher = self.meta, teacher_metrics(self.meta, self._results)
-        by_latency = max_latency_ms is not None or prefer == "latency"
-        results, note = in_quiet(self._store, self._results) if by_latency else (self._results, "")
+        results: Sequence[TrialResult] = self._results
+        note = ""
+        if max_latency_ms is not None or prefer == "latency":
+            results, note = in_quiet(self._store.directory, results)
         choice = select(
             results, meta.objectives,
             max_params=max_params, max_macs=max_macs,

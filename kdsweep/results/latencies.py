@@ -154,6 +154,25 @@ def with_quiet_latency(
     )
 
 
+def in_quiet(directory: Path, results: Sequence[TrialResult]) -> tuple[Sequence[TrialResult], str]:
+    """The results of a run by whose latency is chosen, and what is to be said of that.
+
+    It is that of ``latency.json``, where something was measured; else the trials' own.
+
+    Raises:
+        ResultError: ``latency.json`` is damaged.
+    """
+    quiet = with_quiet_latency(results, read_latencies(directory))
+    if quiet is not None:
+        return quiet.results, quiet.sentence
+    if any(result.latency is not None and result.latency.busy for result in results):
+        return results, (
+            "latency as trials measured it, while others trained; "
+            f"`kdsweep latency {name_of(directory)}` measures it alone"
+        )
+    return results, ""
+
+
 def _by_architecture(
     results: Iterable[TrialResult], students: Mapping[str, Latency]
 ) -> dict[str, float]:

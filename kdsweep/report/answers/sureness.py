@@ -62,10 +62,8 @@ def of_means(one: tuple[float, float, int], other: tuple[float, float, int]) -> 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
     """The mean and the sample standard deviation, which one value alone has not."""
-    mean = math.fsum(values) / len(values)
-    if len(values) < 2:
-        return mean, None
-    return mean, math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1))
+    found = Summary(tuple(values))
+    return found.mean, found.deviation if len(values) > 1 else None
 
 
 def binomial_deviation(share: float, num: int) -> float:
