@@ -174,12 +174,12 @@ def _of_confirmation(meta: "RunMeta", confirms: "Confirms", sweep: "RunMeta") ->
 
 def _fresh_seeds(store: RunStore, sweep: "Sweep", num: int) -> tuple[int, ...]:
     """Seeds that neither the sweep nor an earlier confirmation of it has trained with."""
-    from kdsweep.results.confirmation import confirmations_of
+    from kdsweep.results.confirmation import confirming
     from kdsweep.results.confirms import fresh_seeds
 
     used = {int(result.trial.get("seed", 0)) for result in store.read()}
-    for earlier in confirmations_of(store):
-        used |= set(earlier.confirms.seeds)
+    for _, earlier in confirming(store):
+        used |= set(earlier.seeds)
     return fresh_seeds(used, num, first=sweep.spec.trial.seed)
 
 

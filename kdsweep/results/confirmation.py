@@ -164,11 +164,16 @@ def confirmations_of(store: RunStore) -> list[Confirmation]:
 
     Of runs in an object store the copies at hand, see ``at_hand.runs_at_hand``.
     """
+    return [confirmation(each) for each, _ in confirming(store)]
+
+
+def confirming(store: RunStore) -> list[tuple[RunStore, Confirms]]:
+    """The runs beside a sweep that confirm it, the oldest first, and what; no record is read."""
+    found = ((each, each.meta.confirms) for each in _beside(store.directory))
     return [
-        confirmation(each)
-        for each in _beside(store.directory)
-        if each.meta.confirms is not None and each.meta.confirms.sweep_id == store.meta.sweep_id
-    ]
+        (each, confirms) for each, confirms in found
+        if confirms is not None and confirms.sweep_id == store.meta.sweep_id
+    ]  # fmt: skip
 
 
 def openings(store: RunStore) -> tuple[Opening, ...]:
