@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from noted_sweeps import KD, RECORDS, run_of, student, teacher_record
 from pandas.api import types
@@ -160,6 +160,8 @@ def test_a_run_that_cannot_be_read_is_warned_of(tmp_path):
     assert warned[0].filename == __file__
 
 
+# In a fresh clone Hypothesis first works out its tables of characters, which is no input's fault.
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.dictionaries(
