@@ -234,6 +234,19 @@ def test_a_teacher_is_recorded_once_as_a_record_of_its_own(journal, listener, st
     assert journal.front == []
 
 
+def test_what_a_trial_says_of_its_teacher_does_not_hide_what_it_reaches_on_test_data(
+    journal, store, listener
+):
+    begin(journal)
+    journal.teacher_of("00000", CARD | {"reused": True})
+    journal.teacher(CARD | {"test_accuracy": 0.75, "test_loss": 0.5}, TRIAL)
+    journal.teacher_of("00000", CARD | {"reused": True})
+    (teacher,) = [result for result in store.read() if result.role == "teacher"]
+    assert teacher.metrics["test_accuracy"] == 0.75
+    assert [r.metrics["test_accuracy"] for r in journal.results] == [0.75]
+    assert listener.heard.count(("logged complete", teacher.trial_id, "complete")) == 2
+
+
 def test_the_data_are_noted_once(journal, store):
     journal.data("fingerprint", {"train": 9})
     journal.data("another", {"train": 8})
