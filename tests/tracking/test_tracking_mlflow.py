@@ -108,6 +108,17 @@ def test_a_growing_record_sends_only_its_new_epochs_and_nothing_twice(uri, store
     assert steps(client, children["t1"], "params") == [5]
 
 
+def test_what_a_teacher_reaches_on_test_data_is_sent_also_when_it_comes_later(uri, store, client):
+    recorder, teacher = Recorder(uri, EXPERIMENT, store), trial(9, role="teacher", count=2)
+    recorder.write(teacher)
+    late = {"metrics": {**teacher.metrics, "test_accuracy": 0.75}}
+    for _ in range(2):
+        recorder.write(teacher.model_copy(update=late))
+    _, children = runs_of(client, store)
+    assert children["t9"].data.metrics["test_accuracy"] == 0.75
+    assert steps(client, children["t9"], "params") == [2]
+
+
 def test_another_process_goes_on_where_one_has_died(uri, store, client):
     Recorder(uri, EXPERIMENT, store).write(trial(1, status="running", count=2))
     for result in (trial(1, count=3), trial(2)):
