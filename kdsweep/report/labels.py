@@ -121,10 +121,11 @@ def _component(value: Any) -> Mapping[str, Any]:
 
 
 def clock_words(seconds: float) -> str:
-    """``1h 02m``, ``2m 05s``, ``7s``."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
+    """``1h 02m``, ``2m 05s``, ``7s``: rounded to the unit that is said last, half a unit up."""
+    minutes, rest = divmod(int(seconds + 0.5), 60)
+    if minutes >= 60:
+        # From the seconds as given: 1h 02m 29.6s would else be rounded twice, to 1h 03m.
+        hours, minutes = divmod(int((seconds + 30) / 60), 60)
         return f"{hours}h {minutes:02}m"
     return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"
 

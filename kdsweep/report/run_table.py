@@ -72,7 +72,7 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     columns = {
         "confirms": [row.get("confirms") or "" for row in rows],
         "status": [row["status"] for row in rows],
-        "trials": [_of(row["complete"], row["planned"]) for row in rows],
+        "ended": [_of(sum(row[s] for s in ENDED), row["planned"]) for row in rows],
         "pruned": [str(row["pruned"] or "") for row in rows],
         "failed": [str(row["failed"] or "") for row in rows],
         "front": [str(row["front_size"]) for row in rows],

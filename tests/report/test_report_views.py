@@ -242,6 +242,16 @@ def test_runs_at_one_address_are_listed_by_their_names(tmp_path):
     ]  # fmt: skip
 
 
+def test_pruned_and_failed_trials_of_a_list_have_ended_and_stopped_ones_have_not(tmp_path):
+    statuses = {"complete": 28, "pruned": 13, "failed": 1, "stopped": 3}
+    row = run_row(RunStore.create(tmp_path / "digits", meta=run_meta(), sweep_text=""), RUN, FRONT)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(run_table([{**row, **statuses, "planned": 45}]))
+    shown = console.export_text()
+    assert "ended" in shown
+    assert "42/45" in shown
+
+
 def point(number, accuracies, params, *, role="trial", **strategy):
     """The replicates of a point."""
     num = len(accuracies)
