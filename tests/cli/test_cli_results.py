@@ -137,7 +137,7 @@ def test_the_wrong_directory_is_refused_with_the_right_one(runs):
 def test_list(runs):
     result = run("list", runs)
     line = next(line for line in result.stdout.splitlines() if "complete" in line)
-    assert line.split()[-7:] == ["complete", "3/5", "1", "2", "95.00%", "2026-11-21", "10:00"]
+    assert line.split()[-7:] == ["complete", "4/5", "1", "2", "95.00%", "2026-11-21", "10:00"]
     (found,) = json.loads(run("list", runs, "--json").stdout)
     assert found["run"] == str(runs / "digits")
     assert found["best_accuracy"] == 0.95
