@@ -79,6 +79,23 @@ class Normalised(nn.Module):
         return logits
 
 
+class OfPixels(Normalised):
+    """As ``Normalised``, for a person to call: floats, which may be normalised already, raise."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``[N, C]`` of uint8 pixels ``[N, D, H, W]``.
+
+        Raises:
+            ResultError: the images are not of uint8.
+        """
+        if images.dtype != torch.uint8:
+            raise ResultError(
+                f"the student takes pixels of torch.uint8, 0 to 255, and was given {images.dtype}: "
+                "its `network` takes images that are normalised already"
+            )
+        return super().forward(images)
+
+
 class Bare(nn.Module):
     """A network whose input is named for what it reads."""
 
@@ -128,6 +145,18 @@ def deployed(network: nn.Module, contract: Contract) -> nn.Module:
         return Normalised(network, contract.normalisation).eval()
     made = OfTokens(network) if contract.name == "tokens" else OfImages(network)
     return made.eval()
+
+
+def as_exported(student: Student) -> nn.Module:
+    """The student with the inputs of its exports, which checks that pixels are pixels.
+
+    Raises:
+        ResultError: the data, which say how images are normalised, are not on this machine.
+    """
+    contract = contract_of(student, splits_of(student.trial))
+    if contract.normalisation is not None:
+        return OfPixels(student.network, contract.normalisation).eval()
+    return deployed(student.network, contract)
 
 
 def splits_of(trial: TrialSpec) -> Splits:

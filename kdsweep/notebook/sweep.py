@@ -196,17 +196,22 @@ class Sweep:
     def student(self, trial: Any, *, device: "str | torch.device" = "cpu") -> "nn.Module":
         """The student of a trial with its weights, in evaluation mode, on ``device``.
 
-        It takes what the data of the trial give: see ``data``.
+        It takes what its exports take: uint8 pixels ``[N, D, H, W]`` (0 to 255, the normalisation
+        is within), or int64 ids ``[N, S]`` of tokens; it gives logits ``[N, C]``. Its ``network``
+        is the student alone, which takes what ``data`` gives.
 
         Raises:
-            ResultError: there is no such trial, its weights are not kept, or it cannot be built.
+            ResultError: there is no such trial, its weights are not kept, it cannot be built, or
+                its data, which the normalisation is of, cannot be read. The network raises it too
+                where floats are given in place of pixels.
         """
-        from kdsweep.export.student import load_student
+        from kdsweep.export.inputs import as_exported
+        from kdsweep.export.student import student_of
 
-        return load_student(self._store, self.trial(trial), device=device)
+        return as_exported(student_of(self._store, self.trial(trial))).to(device)
 
     def data(self, trial: Any, *, device: "str | torch.device" = "cpu") -> "Splits":
-        """The data of a trial, split and normalised as its student has seen them.
+        """The data of a trial, split and normalised: what ``student(trial).network`` takes.
 
         Raises:
             ResultError: there is no such trial, or its record cannot be used.
@@ -223,7 +228,7 @@ class Sweep:
     def export(
         self,
         trial: Any,
-        formats: str | Sequence[str] = "onnx",
+        format: str | Sequence[str] = "onnx",
         *,
         int8: bool = False,
         out: str | os.PathLike[str] | None = None,
@@ -237,7 +242,7 @@ class Sweep:
                 already and ``force`` is not given. Nothing is left then.
         """
         return export_to_folder(
-            self._store, self._results, self.trial(trial), formats,
+            self._store, self._results, self.trial(trial), format,
             int8=int8, out=out, licence=licence, force=force,
         )  # fmt: skip
 

@@ -53,8 +53,8 @@ def _point_row(each: Confirmed) -> dict[str, Any]:
         "params": None if "params" not in metrics else int(metrics["params"]),
         "failed": each.num_failed,
         "swept_accuracy": each.swept,
-        "accuracy": _summary_row(each.validation),
-        "test_accuracy": _summary_row(each.test),
+        "accuracy": _share_row(each.validation),
+        "test_accuracy": _share_row(each.test),
         "optimism": each.optimism,
         "optimism_on_test": each.optimism_on_test,
         "minus": {name: _summary_row(minus) for name, minus in each.minus.items()},
@@ -74,6 +74,14 @@ def _summary_row(summary: Summary | None) -> dict[str, Any] | None:
         "high": high,
         "values": list(summary.values),
     }
+
+
+def _share_row(summary: Summary | None) -> dict[str, Any] | None:
+    """Of accuracies, whose interval ends at 0 and at 1."""
+    if summary is None:
+        return None
+    low, high = (finite_or_none(end) for end in summary.share_interval)
+    return {**(_summary_row(summary) or {}), "low": low, "high": high}
 
 
 def confirmation_view(found: Confirmation) -> RenderableType:

@@ -52,6 +52,13 @@ class Summary:
         """Where the mean of all possible seeds lies, at 95 % confidence."""
         return self.mean - self.half, self.mean + self.half
 
+    @property
+    def share_interval(self) -> tuple[float, float]:
+        """``interval`` of values that are shares, as accuracies are: no end is beyond 0 or 1."""
+        low, high = self.interval
+        # A NaN is neither: it stays.
+        return (0.0 if low < 0 else low), (1.0 if high > 1 else high)
+
 
 def t_quantile(probability: float, degrees: float) -> float:
     """What Student's t of so many ``degrees`` of freedom stays below with a ``probability``.

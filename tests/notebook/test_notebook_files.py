@@ -26,7 +26,7 @@ def test_a_student_is_exported_as_the_command_does_it(sweep, tmp_path):
     assert (folder / "README.md").is_file()
     (file,) = folder.glob("*.safetensors")
     weights = load_file(file)
-    own = dict(sweep.student(9).state_dict())
+    own = dict(sweep.student(9).network.state_dict())
     for name, value in own.items():
         assert any(torch.equal(value, each) for each in weights.values()), name
 
@@ -35,7 +35,7 @@ def test_what_is_there_is_replaced_on_request_alone(sweep, tmp_path):
     sweep.export(9, ["safetensors"], out=tmp_path / "student")
     with pytest.raises(ResultError, match=r"is there already.*force"):
         sweep.export(9, ["safetensors"], out=tmp_path / "student")
-    sweep.export(9, ["safetensors"], out=tmp_path / "student", force=True)
+    sweep.export(9, format=["safetensors"], out=tmp_path / "student", force=True)
 
 
 def test_a_format_that_there_is_not_is_refused(sweep, tmp_path):

@@ -11,8 +11,11 @@ from noted_sweeps import KD, RECORDS, TEACHER, run_of, student, teacher_record, 
 
 import kdsweep
 from kdsweep.errors import KdsweepError, ResultError
+from kdsweep.export.inputs import contract_of, steps_of
+from kdsweep.export.student import student_of
 from kdsweep.notebook.choice import NoStudentFits
 from kdsweep.results.store import RunStore
+from kdsweep.train.evaluate import evaluate
 
 
 @pytest.fixture
@@ -156,11 +159,22 @@ def test_a_student_is_a_network_in_evaluation_mode(tmp_path):
     store = run_of(home=tmp_path)
     network = with_network(store)
     sweep = kdsweep.load(store.directory)
-    images = torch.rand(3, 1, 8, 8)
+    data = sweep.data(9).validation
+    contract = contract_of(student_of(store, sweep.trial(9)), sweep.data(9))
+    pixels = torch.randint(0, 256, (3, 1, 8, 8), dtype=torch.uint8)
     for given in (9, "00009", sweep.trials.loc[9]):
         found = sweep.student(given)
         assert not found.training
-        assert torch.equal(found(images), network(images))
+        offset, scale = steps_of(contract.normalisation)
+        seen = (pixels.float() - offset) / scale
+        assert torch.equal(found(pixels), network(seen))
+        with pytest.raises(ResultError, match=r"takes pixels of torch\.uint8, 0 to 255"):
+            found(seen)
+    right = sum(
+        (found(contract.raw(batch.inputs["images"])).argmax(dim=1) == batch.labels).sum().item()
+        for batch in data.in_order(batch_size=64)
+    )
+    assert right / data.num_samples == pytest.approx(evaluate(network, data)[0])
     assert sweep.data(9).validation.num_samples == 359
     with pytest.raises(ResultError, match="there is no trial 10"):
         sweep.student(10)

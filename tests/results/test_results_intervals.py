@@ -41,6 +41,13 @@ def test_an_interval_by_hand():
     assert found.interval == pytest.approx((-0.484138, 4.484138), abs=1e-6)
 
 
+def test_the_interval_of_accuracies_stays_between_0_and_1():
+    # Mean 0.95, deviation 0.0707; half = 12.706 * 0.05 = 0.635: 0.315 to 1.585.
+    assert Summary((0.9, 1.0)).share_interval == pytest.approx((0.3147, 1.0), abs=1e-4)
+    assert Summary((0.0, 0.1)).share_interval == pytest.approx((0.0, 0.6853), abs=1e-4)
+    assert all(math.isnan(end) for end in Summary((0.5,)).share_interval)
+
+
 def test_of_one_value_there_is_no_spread():
     found = Summary((0.9,))
     assert found.mean == 0.9
