@@ -108,7 +108,8 @@ def _last_confirmation(store: "RunStore") -> "Told | None":
 def _importance(store: "RunStore", results: "list[TrialResult]") -> "Importance | None":
     """What mattered, as the sweep file's space tells; a file that cannot be read is warned of."""
     from kdsweep.errors import SpecError
-    from kdsweep.search.importance import importance_of, space_of
+    from kdsweep.search.importance import importance_of
+    from kdsweep.sweep_file.space import space_of
 
     try:
         space = space_of(store.sweep_text)

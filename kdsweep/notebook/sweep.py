@@ -14,9 +14,10 @@ from kdsweep.notebook.files import export_to_folder, write_report
 from kdsweep.notebook.finding import find_trial
 from kdsweep.notebook.html import details_html, picture_html, students_html, title_html
 from kdsweep.notebook.plots import Plots
-from kdsweep.notebook.tables import epoch_table, trial_table, warn_of
+from kdsweep.notebook.tables import epoch_table, importance_table, trial_table, warn_of
 from kdsweep.report.axes import teacher_metrics
 from kdsweep.report.choice import Facts
+from kdsweep.report.picture_files import space_or_none
 from kdsweep.report.pictures import PICTURES, Importance, SweepView
 from kdsweep.report.run_table import run_row
 from kdsweep.results.at_hand import run_at_hand
@@ -124,11 +125,14 @@ class Sweep:
 
     @property
     def importance(self) -> pd.DataFrame:
-        """How much each setting decides who is among the best in each objective, as shares.
+        """How much each setting decides who is among the best: a row per objective and setting.
 
-        Empty where the trials are too few to say: see ``kdsweep.search.importance``.
+        ``share`` adds to one, ``chance`` is what shuffled outcomes reach in one of twenty; both
+        are missing where too few ``students`` have the setting. Sizes are no objective here: see
+        ``kdsweep.search.importance``. Of an objective without rows a warning, and
+        ``attrs["missing"]``, say why.
         """
-        return pd.DataFrame(self._importance() or {}).rename_axis("setting")
+        return importance_table(self._importance())
 
     @property
     def plot(self) -> Plots:
@@ -283,11 +287,13 @@ class Sweep:
 
     def _view(self, picture: str) -> SweepView:
         importance = self._importance() if picture == "importance" else None
-        return SweepView(self.meta, tuple(self._results), tuple(self._front), importance)
+        space = space_or_none(self._store) if picture == "coordinates" else None
+        return SweepView(self.meta, tuple(self._results), tuple(self._front), importance, space)
 
-    def _importance(self) -> Importance | None:
-        # Of Optuna, which takes seconds.
-        from kdsweep.search.importance import importance_of, space_of
+    def _importance(self) -> Importance:
+        # Of Optuna and torch, which take seconds.
+        from kdsweep.search.importance import importance_of
+        from kdsweep.sweep_file.space import space_of
 
         try:
             space = space_of(self._store.sweep_text)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pandas as pd
 
 from kdsweep.errors import printable
+from kdsweep.report.importance import Importance, importance_rows, missing_words
 from kdsweep.report.labels import strategy_label
 from kdsweep.report.rows import METRICS, rows
 from kdsweep.report.run_table import run_row
@@ -78,6 +79,18 @@ def epoch_table(results: Iterable[TrialResult]) -> pd.DataFrame:
         return pd.DataFrame(found)
     columns = ["number", "trial_id", "name", "strategy", "status"]
     return pd.DataFrame(columns=[*columns, "epoch", "accuracy", "loss", "lr", "seconds"])
+
+
+def importance_table(importance: Importance) -> pd.DataFrame:
+    """A row for each objective and setting; objectives without any are warned of."""
+    columns = ["objective", "setting", "share", "chance", "above_chance", "students"]
+    frame = pd.DataFrame(importance_rows(importance), columns=columns)
+    kinds = {"share": float, "chance": float, "above_chance": bool, "students": "Int64"}
+    frame = frame.astype(kinds)
+    missing = missing_words(importance)
+    frame.attrs["missing"] = missing
+    warn_of(missing.values())
+    return frame
 
 
 def sweeps_under(root: str | os.PathLike[str]) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from kdsweep.errors import ResultError
+from kdsweep.errors import ResultError, SpecError
 from kdsweep.report.html import picture_page
 from kdsweep.report.pictures import PICTURES, Drawn, Importance, SweepView, draw
 from kdsweep.report.rows import csv_text
@@ -12,6 +12,7 @@ from kdsweep.results.names import PICTURES as FOLDER
 from kdsweep.results.places import read_own, refuse_link
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
+from kdsweep.spec import Space
 from kdsweep.storage.atomic import write_files
 
 
@@ -94,7 +95,18 @@ def view_of(
         with suppress(ResultError):
             whole |= {record.trial_id: record for record in store.read_some([trial_id])}
     filled = tuple(whole.get(result.trial_id, result) for result in results)
-    return SweepView(store.meta, filled, tuple(front), importance)
+    return SweepView(store.meta, filled, tuple(front), importance, space_or_none(store))
+
+
+def space_or_none(store: RunStore) -> Space | None:
+    """What a sweep searched; none where its file cannot be read."""
+    # Of torch, which whoever draws many pictures has loaded.
+    from kdsweep.sweep_file.space import space_of
+
+    # Axes are scaled by what the students have where the file does not tell.
+    with suppress(SpecError, ResultError):
+        return space_of(store.sweep_text)
+    return None
 
 
 def _write(store: RunStore, folder: str, contents: Mapping[str, bytes]) -> None:

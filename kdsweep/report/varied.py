@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kdsweep.report.labels import SIZES, flatten, setting_name, value_words
@@ -61,6 +61,27 @@ def varied(results: Sequence[TrialResult]) -> list[Varied]:
             found.append((path, values))
     headers = _headers([path for path, _ in found])
     return [Varied(path, headers[path], values) for path, values in found]
+
+
+def with_owners(settings: Sequence[Varied], results: Sequence[TrialResult]) -> list[Varied]:
+    """The same of these ``results``, with a weight called after what it is the weight of.
+
+    In a table the strategy stands beside it; alone it is ``fitnet.weight``, or ``strategy.weight``
+    where several strategies have one.
+    """
+    taken = {each.header for each in settings}
+    found = []
+    for each in settings:
+        name = each.header
+        if each.header == "weight" and each.path == "strategy.weight":
+            owners = {
+                str(flatten(result.trial).get("strategy.name", "strategy")).rpartition(":")[2]
+                for result, value in zip(results, each.values, strict=True) if value is not None
+            }  # fmt: skip
+            name = f"{owners.pop()}.weight" if len(owners) == 1 else each.path
+            name = each.path if name in taken else name
+        found.append(replace(each, header=name))
+    return found
 
 
 class _Flat:

@@ -1,29 +1,30 @@
 """Which settings of a sweep mattered, by Optuna, from the records alone."""
 
 import math
+import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import optuna
 from numpy.typing import NDArray
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-from optuna.trial import create_trial
+from optuna.trial import FrozenTrial, create_trial
 
-from kdsweep.errors import SpecError
-from kdsweep.results.pareto import Objectives
-from kdsweep.results.record import TrialResult
+from kdsweep.report.importance import (
+    LEAST_STUDENTS,
+    Importance,
+    ObjectiveImportance,
+    SettingShare,
+)
+from kdsweep.results.pareto import SIZE_LIKE, Objectives
+from kdsweep.results.record import Metric, TrialResult
 from kdsweep.results.replicates import by_point
-from kdsweep.search.bounds import objective_values
 from kdsweep.search.optuna_terms import distribution
 from kdsweep.spec import Space
-from kdsweep.spec.dimension import Dimension
-from kdsweep.spec.space_parse import parse_entries
-from kdsweep.sweep_file.read import parse_yaml
+from kdsweep.spec.dimension import Dimension, Label
 
-LEAST_STUDENTS = 12
-"""With fewer the best of them are too few for a density; so many must have a setting as well."""
 _LEAST_BEST = 5
 """Optuna advises that at least so many are among the best."""
 _SHUFFLES, _BY_CHANCE = 40, 2
@@ -32,68 +33,82 @@ _SHUFFLES, _BY_CHANCE = 40, 2
 
 def importance_of(
     results: Sequence[TrialResult], space: Space, objectives: Objectives
-) -> dict[str, dict[str, float]] | None:
-    """For each objective the share of each dimension in who is among its best, adding to one.
+) -> Importance:
+    """For each objective that is no size the share of each setting in who is among its best.
 
     PED-ANOVA (arXiv:2304.10255; of conditional dimensions arXiv:2601.20800) over the complete
-    students. The best are a tenth of them, or five where that is more. A dimension has no share
-    where fewer than twelve students have it, or where it comes to no more than in the two of forty
-    shuffles of the students' values in which it comes to most: it is not told from chance.
+    students. The best are a tenth of them, or five where that is more. Shares add to one. Beside
+    each is what it comes to in the two of forty shuffles of the students' values in which it comes
+    to most: a share above that is told from chance. A setting that fewer than twelve students have
+    has neither. Dimensions of several branches of one name are one setting.
 
-    None where there are fewer than twelve students; an objective in which no dimension makes a
-    difference is left out.
+    Sizes follow from the settings, and are left out; of a sweep that has no other objective it is
+    for accuracy. Where there are fewer than twelve students, or nothing differs, it says why.
     """
+    asked = [name for name in objectives if name not in SIZE_LIKE] or ["accuracy"]
     dimensions = {dimension.name: dimension for dimension in space.dimensions()}
-    students = list(_students(results, dimensions, objectives))
-    if len(students) < LEAST_STUDENTS:
-        return None
-    counts = Counter(name for _, _, known in students for name in known)
-    common = [name for name, count in counts.items() if count >= LEAST_STUDENTS]
-    trials = [
-        create_trial(
-            value=0.0,
-            params={name: result.params[name] for name in known},
-            distributions={name: distribution(dimensions[name]) for name in known},
-        )
-        for result, _, known in students
-    ]
+    points = [(result, _drawn(result, dimensions)) for result in by_point(results)]
+    students = [
+        (result, known) for result, known in points
+        if result.status == "complete" and result.role != "teacher" and known
+    ]  # fmt: skip
+    settings = list(dict.fromkeys(map(_setting_of, dimensions)))
+    found: dict[str, ObjectiveImportance] = {}
+    for metric in asked:
+        way = objectives.get(metric, "max" if metric == "accuracy" else "min")
+        found[metric] = _for_one(students, dimensions, settings, metric, maximised=way == "max")
+    return found
+
+
+def _for_one(
+    points: Sequence[tuple[TrialResult, Mapping[str, Label]]],
+    dimensions: Mapping[str, Dimension],
+    settings: Sequence[str],
+    metric: Metric,
+    *,
+    maximised: bool,
+) -> ObjectiveImportance:
+    students = [(r, k) for r, k in points if math.isfinite(r.metrics.get(metric, math.nan))]
+    num = len(students)
+    counts = Counter(name for _, known in students for name in {*map(_setting_of, known)})
+    values = np.array([(-1.0 if maximised else 1.0) * r.metrics[metric] for r, _ in students])
+    common = [name for name in settings if counts[name] >= LEAST_STUDENTS]
+    why = ""
+    if not settings:
+        why = "the sweep varies no setting"
+    elif num < LEAST_STUDENTS:
+        why = f"{num} complete trials of the search have one, and {LEAST_STUDENTS} are needed"
+    elif len(set(values.tolist())) == 1:
+        why = f"all {num} complete students have the same ({abs(values[0]):.4g})"
+    elif not common:
+        why = f"no setting is in as many as {LEAST_STUDENTS} of the {num} complete students"
+    if why:
+        return ObjectiveImportance((), num, why)
     study = optuna.create_study()
-    study.add_trials(trials)
-    found: dict[str, dict[str, float]] = {}
-    for index, (objective, way) in enumerate(objectives.items()):
-        sign = -1.0 if way == "max" else 1.0
-        values = np.array([sign * given[index] for _, given, _ in students])
-        raw = _told_from_chance(study, common, values)
-        total = sum(raw.values())
-        if total > 0:
-            found[objective] = {
-                name: raw.get(name, 0.0) / total for name in dimensions if name in counts
-            }
-    return found or None
+    study.add_trials([_optuna_trial(known, dimensions) for _, known in students])
+    raw = _ped_anova(study, common, values)
+    total = sum(raw.values())
+    if total <= 0:
+        return ObjectiveImportance(
+            (), num, f"no setting differs among the {num} complete students and the best of them"
+        )
+    chance = _by_chance(study, common, values)
+    shares = [
+        SettingShare(name, raw[name] / total, chance[name] / total, counts[name])
+        if name in raw else SettingShare(name, None, None, counts[name])
+        for name in settings
+    ]  # fmt: skip
+    shares.sort(key=lambda each: (each.share is None, -(each.share or 0.0), -each.students))
+    return ObjectiveImportance(tuple(shares), num)
 
 
-def space_of(sweep_text: str) -> Space:
-    """The space of a sweep file; nothing that it names is looked for or built.
-
-    Raises:
-        SpecError: it is no YAML, or its ``space`` is none.
-    """
-    raw, problems = parse_yaml(sweep_text)
-    entries, wrong = parse_entries(raw.get("space") or {})
-    if problems or wrong:
-        raise SpecError([*problems, *wrong])
-    return Space(entries)
-
-
-def _told_from_chance(
+def _by_chance(
     study: optuna.Study, names: Sequence[str], values: NDArray[np.float64]
 ) -> dict[str, float]:
-    """The importance of each dimension for low ``values``, of those that are above chance."""
-    raw = _ped_anova(study, names, values)
+    """What each setting comes to where the values of the students are shuffled, in 1 of 20."""
     random = np.random.default_rng(0)
     shuffled = [_ped_anova(study, names, random.permutation(values)) for _ in range(_SHUFFLES)]
-    chance = {name: sorted(each[name] for each in shuffled)[-_BY_CHANCE] for name in names}
-    return {name: raw[name] for name in names if raw[name] > chance[name]}
+    return {name: sorted(each[name] for each in shuffled)[-_BY_CHANCE] for name in names}
 
 
 def _ped_anova(
@@ -109,18 +124,24 @@ def _ped_anova(
     return {name: float(share) if math.isfinite(share) else 0.0 for name, share in found.items()}
 
 
-def _students(
-    results: Sequence[TrialResult], dimensions: Mapping[str, Dimension], objectives: Objectives
-) -> Iterable[tuple[TrialResult, list[float], list[str]]]:
-    """Complete points that the space holds, with their objectives and dimensions."""
-    for result in by_point(results):
-        values = objective_values(result, objectives)
-        known = [
-            name for name, value in result.params.items()
-            if name in dimensions and _holds(dimensions[name], value)
-        ]  # fmt: skip
-        if result.status == "complete" and result.role != "teacher" and known and values:
-            yield result, values, known
+def _optuna_trial(known: Mapping[str, Label], dimensions: Mapping[str, Dimension]) -> FrozenTrial:
+    return create_trial(
+        value=0.0,
+        params={_setting_of(name): value for name, value in known.items()},
+        distributions={_setting_of(name): distribution(dimensions[name]) for name in known},
+    )
+
+
+def _setting_of(name: str) -> str:
+    """The temperature of the second member of the name ``kd`` is that of the first, elsewhere."""
+    return re.sub(r"#\d+\]", "]", name)
+
+
+def _drawn(result: TrialResult, dimensions: Mapping[str, Dimension]) -> dict[str, Label]:
+    return {
+        name: value for name, value in result.params.items()
+        if name in dimensions and _holds(dimensions[name], value)
+    }  # fmt: skip
 
 
 def _holds(dimension: Dimension, value: object) -> bool:

@@ -1,20 +1,27 @@
 """Which settings mattered, T and alpha first, and in which direction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from kdsweep.report.answers.section import Section, Table, cells
+from kdsweep.report.answers.section import Cell, Section, Table, cells
 from kdsweep.report.answers.sureness import Interval, mean_and_deviation, rank_correlation
-from kdsweep.report.pictures.importance import MOST_SETTINGS
+from kdsweep.report.importance import (
+    LEAST_STUDENTS,
+    Importance,
+    SettingShare,
+    importance_rows,
+    missing_words,
+    setting_labels,
+    summary_words,
+)
 from kdsweep.report.pictures.view import SweepView
 from kdsweep.report.size_classes import size_classes
-from kdsweep.report.varied import Varied, varied
+from kdsweep.report.varied import Varied, varied, with_owners
 from kdsweep.results.record import TrialResult
 
 _FIRST = ("T", "alpha")
-_FOLLOWS = ("params", "macs", "size_bytes")
-"""From the student's own settings, whatever they are: nobody need search for what decides them."""
+_LAST_WORDS = {"T": "temperature", "alpha": "alpha"}
+_MOST_SAID = 3
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ def directions(view: SweepView) -> list[Direction]:
     above = above_like_sizes(students, view)
     kept = [result for result in students if result.trial_id in above]
     found = []
-    for setting in varied(kept):
+    for setting in with_owners(varied(kept), kept):
         values = _numbers(setting, kept)
         ids = list(values)
         told = rank_correlation([values[i] for i in ids], [above[i] for i in ids])
@@ -78,10 +85,8 @@ def _numbers(setting: Varied, students: Sequence[TrialResult]) -> dict[str, floa
 def mattered(view: SweepView) -> Section:
     """The answer in words, the shares of importance, and directions."""
     found = directions(view)
-    tables = []
-    shares = {name: dict(each) for name, each in (view.importance or {}).items()}
-    if shares:
-        tables.append(_importance_table(shares))
+    importance = view.importance or {}
+    tables = [_importance_table(importance)] if importance_rows(importance) else []
     if found:
         rows = [
             cells(each.setting, each.num, f"{each.low:.3g} to {each.high:.3g}",
@@ -96,18 +101,18 @@ def mattered(view: SweepView) -> Section:
         )
         tables.append(Table(header, tuple(rows), note))
     return Section(
-        key="mattered", title="What mattered?", sentences=tuple(_sentences(found, shares, view)),
+        key="mattered", title="What mattered?", sentences=tuple(_sentences(found, view)),
         tables=tuple(tables), pictures=("importance", "coordinates"),
         numbers={
-            "importance": shares or None,
+            "importance": importance_rows(importance),
+            "importance_missing": missing_words(importance),
             "directions": [{**asdict(each), "verdict": each.verdict} for each in found],
         },
     )  # fmt: skip
 
 
-def _sentences(
-    found: Sequence[Direction], shares: Mapping[str, Mapping[str, float]], view: SweepView
-) -> Iterable[str]:
+def _sentences(found: Sequence[Direction], view: SweepView) -> Iterable[str]:
+    yield from _importance_words(view.importance)
     by_name = {each.setting: each for each in found}
     for name in _FIRST:
         if name in by_name:
@@ -128,41 +133,61 @@ def _sentences(
     if len(found) > 1:
         missing = 0.05 * len(found)
         yield f"Of {len(found)} such intervals {missing:.1f} would exclude zero by chance alone."
-    for objective in view.meta.objectives if shares else ():
-        if objective in _FOLLOWS:
-            continue
-        if any(shares.get(objective, {}).values()):
-            best = max(shares[objective].items(), key=lambda item: item[1])
-            yield (
-                f"Of the settings, {best[0]} decides most about {objective}: "
-                f"{100 * best[1]:.0f}% of the importance (PED-ANOVA)."
-            )
-        else:
-            yield (
-                f"Which settings the best tenth of all students share is another question: for "
-                f"{objective} no share is above what shuffled students reach in one of twenty."
-            )
-    if not shares:
-        num = len(view.complete)
-        yield (
-            "No importance is given: it was not computed, there are too few complete students "
-            f"({num}; 12 are needed), or no setting is told from chance."
-        )
 
 
-def _importance_table(shares: Mapping[str, Mapping[str, float]]) -> Table:
-    names = {name for each in shares.values() for name, share in each.items() if share > 0}
-    most = {name: max(each.get(name, 0.0) for each in shares.values()) for name in names}
-    order = sorted(names, key=lambda name: (-most[name], name))[:MOST_SETTINGS]
-    rows: list[Any] = [
-        cells(name, *(f"{100 * each.get(name, 0.0):.0f}%" for each in shares.values()))
-        for name in order
-    ]
-    note = (
-        "Shares of the importance (PED-ANOVA) for being among the best in each objective. Settings "
-        "that come to no more than in shuffled data, or that few students have, are left out."
+def _importance_words(importance: Importance | None) -> Iterable[str]:
+    """What the picture shows, from the same numbers: what is above chance, then T and alpha."""
+    if importance is None:
+        yield "No importance is given: it was not computed."
+        return
+    for objective, found in importance.items():
+        labels = setting_labels([each.setting for each in found.settings])
+        above = found.above_chance[:_MOST_SAID]
+        told = "; ".join(f"{labels[each.setting]} {_share_words(each)}" for each in above)
+        yield summary_words(objective, found) + (f" {told}." if told else "")
+        for name in _FIRST:
+            own = [
+                each for each in found.settings
+                if each.setting.rpartition(".")[2] == _LAST_WORDS[name] and each not in above
+            ]  # fmt: skip
+            if own:
+                said = "; ".join(f"{labels[each.setting]} {_share_words(each)}" for each in own)
+                yield f"{name} among the best by {objective}: {said}."
+
+
+def _share_words(each: SettingShare) -> str:
+    if each.share is None or each.chance is None:
+        return f"too few to tell ({each.students} of the {LEAST_STUDENTS} students that it takes)"
+    verdict = "told from chance" if each.above_chance else "not told from chance"
+    return (
+        f"{100 * each.share:.0f}% of the importance, where shuffled outcomes reach "
+        f"{100 * each.chance:.0f}% in 1 of 20 ({verdict})"
     )
-    return Table(("setting", *shares), tuple(rows), note)
+
+
+def _importance_table(importance: Importance) -> Table:
+    rows = []
+    for objective, found in importance.items():
+        labels = setting_labels([each.setting for each in found.settings])
+        for each in found.settings:
+            verdict = "above chance" if each.above_chance else "not told from chance"
+            rows.append(
+                cells(
+                    objective, labels[each.setting], _whole_percent(each.share),
+                    _whole_percent(each.chance), "too few" if each.share is None else verdict,
+                    each.students,
+                )
+            )  # fmt: skip
+    note = (
+        "Shares of the importance (PED-ANOVA) for being among the best in each objective, as in "
+        "the picture, over the n complete students that have the setting. By chance is what the "
+        "setting comes to with shuffled outcomes in one of twenty, in percent of the same sum."
+    )
+    return Table(("objective", "setting", "share", "by chance", "", "n"), tuple(rows), note)
+
+
+def _whole_percent(share: float | None) -> Cell:
+    return Cell("-") if share is None else Cell(f"{100 * share:.0f}%", share)
 
 
 def _ends(each: Direction) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kdsweep.report.importance import Importance
 from kdsweep.report.pictures import (
     coordinates,
     curves,
@@ -11,7 +12,7 @@ from kdsweep.report.pictures import (
     strategies,
 )
 from kdsweep.report.pictures.picture import Drawn, Picture
-from kdsweep.report.pictures.view import Importance, SweepView
+from kdsweep.report.pictures.view import SweepView
 
 PICTURES: dict[str, Picture[Any]] = {
     "front": front.PICTURE,

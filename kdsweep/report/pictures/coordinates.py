@@ -1,63 +1,61 @@
 """Every complete student as a line over its settings, coloured by how good it came to be."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from kdsweep.report.axes import LABELS, short
+from kdsweep.report.axes import LABELS
 from kdsweep.report.labels import strategy_label
 from kdsweep.report.pictures.canvas import (
+    QUIET,
     dress,
     label,
     mpl_figure,
     plotly_figure,
     png_of,
-    shorten,
     words,
 )
 from kdsweep.report.pictures.front import hover
 from kdsweep.report.pictures.picture import Picture
+from kdsweep.report.pictures.scales import (
+    Coordinate,
+    Scale,
+    coordinate,
+    scale_in,
+    scale_of_most,
+)
 from kdsweep.report.pictures.view import SweepView
-from kdsweep.report.varied import varied
+from kdsweep.report.varied import Varied, varied, with_owners
 
 MOST_AXES = 10
-_MOST_TICKS, _LONGEST_TICK = 8, 22
-_ABSENT = -0.12
-"""Where a line passes an axis of a setting that the student has not."""
-_DASH = "\N{EN DASH}"
+_LEAST_OF_FIFTHS = 10
+"""Of fewer students it is said which half of them are better."""
 GROUPS = (
     ("best fifth", "#0b5fa5"), ("second fifth", "#4f93c9"), ("middle fifth", "#9aa5b1"),
     ("fourth fifth", "#e0a458"), ("last fifth", "#c05621"),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Coordinate:
-    """One axis: its name, its ticks from 0 to 1, and where each student lies on it."""
-
-    name: str
-    ticks: tuple[tuple[float, str], ...]
-    places: tuple[float, ...]
-    """``_ABSENT`` where a student has no such setting."""
-
-    @property
-    def marks(self) -> tuple[tuple[float, str], ...]:
-        """The ticks, and a dash where some students have no such setting."""
-        return (*self.ticks, (_ABSENT, _DASH)) if _ABSENT in self.places else self.ticks
+HALVES = (("better half", "#0b5fa5"), ("other half", "#c05621"))
 
 
 @dataclass(frozen=True)
 class CoordinatesData:
-    """Axes from left to right, quality last; ``fifths`` says for each student how good it is."""
+    """Axes from left to right, quality last; ``groups`` says for each student how good it is."""
 
     name: str
     coordinates: tuple[Coordinate, ...]
-    fifths: tuple[int, ...]
+    groups: tuple[int, ...]
+    legend: tuple[tuple[str, str], ...]
+    """The name and the colour of each group, the best first."""
     hovers: tuple[str, ...]
     left_out: int
+
+    @property
+    def note(self) -> str:
+        """What is not in the picture; empty where all is."""
+        num = self.left_out
+        return f"{num} setting{'s are' if num > 1 else ' is'} left out" if num else ""
 
 
 def gather(view: SweepView) -> CoordinatesData | None:
@@ -67,115 +65,78 @@ def gather(view: SweepView) -> CoordinatesData | None:
     if len(results) < 2:
         return None
     points = [axes.point(result.metrics) or (1.0, 0.0) for result in results]
-    columns: list[tuple[str, Sequence[Any]]] = [
-        (LABELS[axes.x], [point[0] for point in points]),
-        ("strategy", [strategy_label(result) for result in results]),
-    ]
-    settings = varied(results)
+    settings = with_owners(varied(results), results)
     # A setting of few students says little; the order of the file stays.
     having = sorted(settings, key=lambda s: sum(value is None for value in s.values))
-    kept = having[: MOST_AXES - len(columns) - 1]
-    columns += [(each.header, each.values) for each in settings if each in kept]
-    columns.append((LABELS[axes.y], [point[1] for point in points]))
-    found = [coordinate(name, values) for name, values in columns if len(set(map(str, values))) > 1]
+    kept = having[: MOST_AXES - 3]
+    sizes, heights = [point[0] for point in points], [point[1] for point in points]
+    found = [
+        coordinate(LABELS[axes.x], sizes, scale=Scale(min(sizes), max(sizes), logarithmic=True)),
+        coordinate("strategy", [strategy_label(result) for result in results]),
+        *(_axis(each, view) for each in settings if each in kept),
+        coordinate(LABELS[axes.y], heights, scale=scale_of_most(heights, _on_front(view))),
+    ]
+    found = [each for each in found if len(set(each.places)) > 1]
     if len(found) < 2:
         return None
     maximised = view.meta.objectives.get(axes.y, "max" if axes.y == "accuracy" else "min") == "max"
     quality = [point[1] if maximised else -point[1] for point in points]
+    legend = GROUPS if len(results) >= _LEAST_OF_FIFTHS else HALVES
     return CoordinatesData(
-        name=view.meta.name, coordinates=tuple(found), fifths=fifths(quality),
-        hovers=tuple(hover(result) for result in results), left_out=len(settings) - len(kept),
+        name=view.meta.name, coordinates=tuple(found), groups=ranked(quality, len(legend)),
+        legend=legend, hovers=tuple(hover(result) for result in results),
+        left_out=len(settings) - len(kept),
     )  # fmt: skip
 
 
-def coordinate(name: str, values: Sequence[Any]) -> Coordinate:
-    """An axis for what students have of a setting: numbers to scale, all else in order.
-
-    Positive numbers that span more than a factor of 20 lie on a logarithmic scale.
-    """
-    there = [value for value in values if value is not None]
-    if all(_is_number(value) for value in there):
-        low, high = min(there), max(there)
-        logarithmic = low > 0 and high > 20 * low
-        scale = math.log if logarithmic else float
-        span = (scale(high) - scale(low)) or 1.0
-        places = [_ABSENT if v is None else (scale(v) - scale(low)) / span for v in values]
-        distinct = sorted(set(there))
-        shown = distinct if len(distinct) <= 5 else _between(low, high, logarithmic)
-        ticks = _apart([((scale(v) - scale(low)) / span, _number(v)) for v in shown])
-    else:
-        names = sorted({str(value) for value in there})
-        step = 1 / max(1, len(names) - 1)
-        at = {each: number * step for number, each in enumerate(names)}
-        places = [_ABSENT if value is None else at[str(value)] for value in values]
-        every = max(1, math.ceil(len(names) / _MOST_TICKS))
-        ticks = [(at[each], shorten(each, _LONGEST_TICK)) for each in names[::every]]
-    return Coordinate(name, tuple(ticks), tuple(places))
+def _axis(setting: Varied, view: SweepView) -> Coordinate:
+    scale, in_order = scale_in(view.space, setting.path, setting.values)
+    return coordinate(setting.header, setting.values, scale=scale, in_order=in_order)
 
 
-def _is_number(value: Any) -> bool:
-    finite = isinstance(value, int | float) and math.isfinite(value)
-    return finite and not isinstance(value, bool)
+def _on_front(view: SweepView) -> list[float]:
+    points = [view.axes.point(result.metrics) for result in view.front]
+    return [point[1] for point in points if point is not None]
 
 
-def _between(low: float, high: float, logarithmic: bool) -> list[float]:
-    steps = [0.0, 0.25, 0.5, 0.75, 1.0]
-    if logarithmic:
-        return [low * (high / low) ** step for step in steps]
-    return [low + (high - low) * step for step in steps]
-
-
-def _apart(ticks: list[tuple[float, str]]) -> list[tuple[float, str]]:
-    """Those that can be written above one another."""
-    kept = ticks[:1]
-    for tick in ticks[1:]:
-        if tick[0] - kept[-1][0] >= 0.06:
-            kept.append(tick)
-    return kept
-
-
-def _number(value: float) -> str:
-    return short(value) if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def fifths(quality: Sequence[float]) -> tuple[int, ...]:
-    """For each value, higher is better, in which fifth of all it is: 0 is the best."""
+def ranked(quality: Sequence[float], num: int) -> tuple[int, ...]:
+    """For each value, higher is better, in which of ``num`` equal parts it is: 0 is the best."""
     order = np.argsort(-np.asarray(quality, dtype=np.float64), kind="stable")
     found = [0] * len(quality)
     for rank, index in enumerate(order):
-        found[int(index)] = 5 * rank // len(quality)
+        found[int(index)] = num * rank // len(quality)
     return tuple(found)
 
 
-def _lines(data: CoordinatesData, fifth: int) -> list[tuple[list[float], str]]:
+def _lines(data: CoordinatesData, group: int) -> list[tuple[list[float], str]]:
     return [
         ([each.places[number] for each in data.coordinates], data.hovers[number])
-        for number, found in enumerate(data.fifths) if found == fifth
+        for number, found in enumerate(data.groups) if found == group
     ]  # fmt: skip
 
 
 def draw_figure(data: CoordinatesData) -> Any:
-    """A click on the legend hides a fifth; plain lines, so that no graphics card is needed."""
+    """A click on the legend hides a group; plain lines, so that no graphics card is needed."""
     names, last = [each.name for each in data.coordinates], len(data.coordinates) - 1
     figure = plotly_figure(
         xaxis={"tickvals": list(range(last + 1)), "ticktext": [words(name) for name in names],
                "range": [-0.5, last + 0.6], "showgrid": False, "side": "top",
                "tickangle": -30},
-        yaxis={"visible": False, "range": [-0.2, 1.05]}, hovermode="closest", height=520,
+        yaxis={"visible": False, "range": [-0.22, 1.1]}, hovermode="closest", height=520,
         margin={"l": 20, "r": 110, "t": 90, "b": 40},
     )  # fmt: skip
-    for fifth in reversed(range(len(GROUPS))):
+    for group in reversed(range(len(data.legend))):
         xs, ys, hovers = list[Any](), list[Any](), list[str]()
-        for places, said in _lines(data, fifth):
+        for places, said in _lines(data, group):
             xs += [*range(last + 1), None]
             ys += [*places, None]
             hovers += [said] * (last + 1) + [""]
         if xs:
-            name, colour = GROUPS[fifth]
+            name, colour = data.legend[group]
             figure.add_scatter(
                 x=xs, y=ys, mode="lines+markers", hovertext=hovers, hoverinfo="text", name=name,
                 line={"color": colour, "width": 1.6}, marker={"size": 4}, opacity=_opacity(data),
-                legendrank=fifth,
+                legendrank=group,
             )  # fmt: skip
     for at, each in enumerate(data.coordinates):
         figure.add_shape(
@@ -186,11 +147,16 @@ def draw_figure(data: CoordinatesData) -> Any:
                 x=at, y=place, text=words(text), showarrow=False, xanchor="left", xshift=4,
                 font={"size": 11}, bgcolor="rgba(128,128,128,0.15)",
             )  # fmt: skip
+    if data.note:
+        figure.add_annotation(
+            text=data.note, xref="paper", yref="paper", x=1, y=0, xanchor="right", yanchor="top",
+            showarrow=False, font={"size": 11, "color": QUIET},
+        )  # fmt: skip
     return figure
 
 
 def _opacity(data: CoordinatesData) -> float:
-    return min(0.85, max(0.12, 40 / len(data.fifths)))
+    return min(0.85, max(0.12, 40 / len(data.groups)))
 
 
 def draw_png(data: CoordinatesData) -> bytes:
@@ -198,19 +164,18 @@ def draw_png(data: CoordinatesData) -> bytes:
     last = len(data.coordinates) - 1
     figure = mpl_figure(width=max(8, 1.1 * (last + 1)), height=5.5, dpi=110)
     plot = figure.add_subplot()
-    for fifth in reversed(range(len(GROUPS))):
-        name, colour = GROUPS[fifth]
-        for number, (places, _) in enumerate(_lines(data, fifth)):
+    for group in reversed(range(len(data.legend))):
+        name, colour = data.legend[group]
+        for number, (places, _) in enumerate(_lines(data, group)):
             plot.plot(range(last + 1), places, c=colour, lw=1.1, alpha=_opacity(data),
-                      label=None if number else name, zorder=6 - fifth)  # fmt: skip
+                      label=None if number else name, zorder=6 - group)  # fmt: skip
     for at, each in enumerate(data.coordinates):
         plot.plot([at, at], [0, 1], c="#334155", lw=1, zorder=7)
         for place, text in each.marks:
             box = {"fc": "white", "ec": "none", "alpha": 0.75, "pad": 0.8}
             plot.annotate(label(text), (at, place), xytext=(4, 0), textcoords="offset points",
                           fontsize=7.5, va="center", zorder=8, bbox=box)  # fmt: skip
-    less = f"{data.left_out} settings are left out" if data.left_out else ""
-    dress(plot, title=f"{data.name}: settings and quality", x="", y="", note=less)
+    dress(plot, title=f"{data.name}: settings and quality", x="", y="", note=data.note)
     plot.set_xticks(range(last + 1), [label(each.name) for each in data.coordinates],
                     fontsize=8, rotation=12)  # fmt: skip
     plot.set_xlim(-0.1, last + 0.6)
@@ -226,9 +191,10 @@ def draw_png(data: CoordinatesData) -> bytes:
 PICTURE = Picture(
     title="Settings and quality",
     caption=(
-        "Each line is a complete student. A line at the dash below an axis belongs to a student "
-        "without that setting, as one of another strategy. A click on the legend hides a fifth, "
-        "a double click shows it alone."
+        "Each line is a complete student. An axis has the bounds of the search, and is logarithmic "
+        "where that draws by the logarithm; an arrow at its end marks values beyond. A line at the "
+        "dash below an axis belongs to a student without that setting, as one of another strategy. "
+        "A click on the legend hides a group, a double click shows it alone."
     ),
     gather=gather,
     draw_figure=draw_figure,

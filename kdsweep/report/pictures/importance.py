@@ -1,10 +1,13 @@
 """Which settings decide whether a student is among the best, for each objective."""
 
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
+from kdsweep.report.importance import LEAST_STUDENTS, SettingShare, setting_labels, summary_words
 from kdsweep.report.pictures.canvas import (
-    SERIES,
+    PALE,
+    QUIET,
     dress,
     label,
     legend_below,
@@ -16,75 +19,170 @@ from kdsweep.report.pictures.canvas import (
 from kdsweep.report.pictures.picture import Picture
 from kdsweep.report.pictures.view import SweepView
 
-MOST_SETTINGS = 12
+MOST_SETTINGS = 30
+"""Of each objective; those that matter least are left out."""
+_TOLD, _BAND = "#0b5fa5", "#c9d2dc"
+_CHANCE = "what shuffled outcomes reach in 1 of 20"
+_ABOVE, _WITHIN = "told from chance", "not told from chance"
+_LINE = 76
+"""Characters of a sentence above the bars; as many as fit into the PNG."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A setting at its place from above; in percent, ``chance`` to the edge of the picture."""
+
+    place: float
+    label: str
+    found: SettingShare
+    chance: float
+    beyond: str
+    """How far ``chance`` reaches where that is beyond the edge."""
+
+    @property
+    def share(self) -> float:
+        """In percent; zero where none is known."""
+        return 100 * (self.found.share or 0.0)
+
+    @property
+    def remark(self) -> str:
+        """Why there is no share; empty where there is."""
+        if self.found.share is not None:
+            return ""
+        num = self.found.students
+        return f"too few to tell: {num} of the {LEAST_STUDENTS} students that it takes"
+
+    @property
+    def hover(self) -> str:
+        """All that is known of it."""
+        if self.remark:
+            return f"{self.found.setting}: {self.remark}"
+        return (
+            f"{self.found.setting}: {self.share:.1f}%, by chance up to "
+            f"{100 * (self.found.chance or 0.0):.1f}%, {self.found.students} students"
+        )
 
 
 @dataclass(frozen=True)
 class ImportanceData:
-    """The shares of the settings, ``{objective: one for each setting}``; the greatest first."""
+    """A sentence for each objective at its place, and below it a bar for each setting."""
 
     name: str
-    settings: tuple[str, ...]
-    shares: dict[str, tuple[float, ...]]
+    sentences: tuple[tuple[float, str], ...]
+    bars: tuple[Bar, ...]
+    edge: float
+    """Where the axis ends, in percent."""
+    depth: float
+    """The place below the last bar."""
     left_out: int
-    """Settings that matter less than those that are shown."""
 
 
 def gather(view: SweepView) -> ImportanceData | None:
-    """The settings that matter most for any objective; none where too little is known."""
-    known = (view.importance or {}).items()
-    shares = {name: found for name, found in known if any(found.values())}
-    if not shares:
+    """All settings for each objective, or why there are none; none where nothing was computed."""
+    if not view.importance:
         return None
-    most: dict[str, float] = {}
-    for found in shares.values():
-        for setting, share in found.items():
-            if share > 0:
-                most[setting] = max(share, most.get(setting, 0.0))
-    first = next(iter(shares.values()))
-    order = sorted(most, key=lambda setting: (-first.get(setting, 0.0), -most[setting], setting))
-    kept = sorted(order, key=lambda setting: -most[setting])[:MOST_SETTINGS]
-    shown = tuple(setting for setting in order if setting in kept)
-    return ImportanceData(
-        name=view.meta.name, settings=shown, left_out=len(order) - len(shown),
-        shares={name: tuple(found.get(s, 0.0) for s in shown) for name, found in shares.items()},
-    )  # fmt: skip
+    kept = {name: found.settings[:MOST_SETTINGS] for name, found in view.importance.items()}
+    each = [setting for settings in kept.values() for setting in settings]
+    widest = [max((s.share or 0.0), min(1.0, s.chance or 0.0)) for s in each]
+    edge = 105 * max(widest, default=1.0)
+    place, sentences, bars = 0.0, list[tuple[float, str]](), list[Bar]()
+    for objective, found in view.importance.items():
+        said = "\n".join(textwrap.wrap(summary_words(objective, found), _LINE))
+        sentences.append((place, said))
+        place += 1 + 0.6 * said.count("\n")
+        labels = setting_labels([setting.setting for setting in found.settings])
+        for setting in kept[objective]:
+            chance = 100 * (setting.chance or 0.0)
+            beyond = f"{chance:.0f}%" if chance > edge else ""
+            bars.append(Bar(place, labels[setting.setting], setting, min(chance, edge), beyond))
+            place += 1
+        place += 0.4
+    left_out = sum(len(found.settings) for found in view.importance.values()) - len(each)
+    return ImportanceData(view.meta.name, tuple(sentences), tuple(bars), edge, place, left_out)
+
+
+def _groups(data: ImportanceData) -> tuple[tuple[str, str, list[Bar]], ...]:
+    """The bars in full colour and the pale ones, with their names and colours."""
+    known = [bar for bar in data.bars if not bar.remark]
+    above = [bar for bar in known if bar.found.above_chance]
+    within = [bar for bar in known if not bar.found.above_chance]
+    return ((_ABOVE, _TOLD, above), (_WITHIN, PALE, within))
 
 
 def draw_figure(data: ImportanceData) -> Any:
-    """A bar for each setting and objective."""
+    """Bars upon the band of chance; the full names and numbers are shown when pointed at."""
     figure = plotly_figure(
-        xaxis={"title": {"text": "share of the importance [%]"}, "rangemode": "tozero"},
-        yaxis={"autorange": "reversed", "type": "category"},
-        barmode="group", height=160 + 22 * len(data.settings) * max(1, len(data.shares)),
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        xaxis={"title": {"text": "share of the importance [%]" if data.bars else ""},
+               "range": [0, data.edge], "visible": bool(data.bars)},
+        yaxis={"tickvals": [bar.place for bar in data.bars], "showgrid": False,
+               "ticktext": [words(bar.label) for bar in data.bars],
+               "range": [data.depth - 0.4, -0.7], "visible": bool(data.bars)},
+        barmode="overlay", height=150 + 24 * data.depth, hovermode="closest",
     )  # fmt: skip
-    names = [words(setting) for setting in data.settings]
-    for (objective, shares), colour in zip(data.shares.items(), SERIES, strict=False):
+    known = [bar for bar in data.bars if not bar.remark]
+    if known:
         figure.add_bar(
-            y=names, x=[100 * share for share in shares], orientation="h", name=objective,
-            marker={"color": colour},
-            hovertemplate="%{y}: %{x:.1f}%<extra>" + objective + "</extra>",
+            y=[bar.place for bar in known], x=[bar.chance for bar in known], width=0.86,
+            orientation="h", name=_CHANCE, marker={"color": _BAND}, opacity=0.55,
+            hovertext=[words(bar.hover) for bar in known], hoverinfo="text",
+        )  # fmt: skip
+    for name, colour, bars in _groups(data):
+        if bars:
+            figure.add_bar(
+                y=[bar.place for bar in bars], x=[bar.share for bar in bars], width=0.5,
+                orientation="h", name=name, marker={"color": colour},
+                hovertext=[words(bar.hover) for bar in bars], hoverinfo="text",
+            )  # fmt: skip
+    for bar in data.bars:
+        # A thin line ends the band, so that it is seen below a bar that is longer.
+        if not bar.remark and not bar.beyond:
+            figure.add_shape(
+                type="line", x0=bar.chance, x1=bar.chance, y0=bar.place - 0.43,
+                y1=bar.place + 0.43, line={"color": QUIET, "width": 1.5},
+            )  # fmt: skip
+        if text := bar.remark or (f"to {bar.beyond} \N{RIGHTWARDS ARROW}" if bar.beyond else ""):
+            figure.add_annotation(
+                x=0 if bar.remark else data.edge, y=bar.place, text=words(text), showarrow=False,
+                xanchor="left" if bar.remark else "right", font={"size": 11, "color": QUIET},
+            )  # fmt: skip
+    for place, said in data.sentences:
+        figure.add_annotation(
+            x=0, y=place - 0.4, xref="paper", text=words(said).replace("\n", "<br>"),
+            showarrow=False, xanchor="left", yanchor="top", align="left", font={"size": 13},
         )  # fmt: skip
     return figure
 
 
 def draw_png(data: ImportanceData) -> bytes:
     """The same."""
-    figure = mpl_figure(height=1.8 + 0.2 * len(data.settings) * (1 + len(data.shares)))
+    figure = mpl_figure(height=1.4 + 0.24 * data.depth)
     plot = figure.add_subplot()
-    thick = 0.7 / len(data.shares)
-    for at, (objective, shares) in enumerate(data.shares.items()):
-        places = [place - 0.35 + thick * (at + 0.5) for place in range(len(data.settings))]
-        plot.barh(places, [100 * share for share in shares], height=0.9 * thick,
-                  color=SERIES[at % len(SERIES)], label=objective, zorder=3)  # fmt: skip
-    plot.set_ylim(-0.8, len(data.settings) - 0.2)
-    plot.set_yticks(range(len(data.settings)), [label(setting) for setting in data.settings])
-    plot.invert_yaxis()
+    known = [bar for bar in data.bars if not bar.remark]
+    plot.barh([bar.place for bar in known], [bar.chance for bar in known], height=0.86,
+              color=_BAND, alpha=0.55, label=_CHANCE if known else None, zorder=2)  # fmt: skip
+    for name, colour, bars in _groups(data):
+        plot.barh([bar.place for bar in bars], [bar.share for bar in bars], height=0.5,
+                  color=colour, label=name if bars else None, zorder=3)  # fmt: skip
+    for bar in data.bars:
+        if not bar.remark and not bar.beyond:
+            ends = [bar.place - 0.43, bar.place + 0.43]
+            plot.plot([bar.chance] * 2, ends, c=QUIET, lw=1.5, zorder=4)
+        if bar.remark:
+            plot.text(0, bar.place, f" {bar.remark}", fontsize=8, color=QUIET, va="center")
+        elif bar.beyond:
+            plot.text(data.edge, bar.place, f"to {bar.beyond} \N{RIGHTWARDS ARROW}", fontsize=8,
+                      color=QUIET, va="center", ha="right", zorder=5)  # fmt: skip
+    for place, said in data.sentences:
+        plot.text(0, place - 0.4, label(said), fontsize=9.5, va="top")
     less = f"{data.left_out} others matter less" if data.left_out else ""
-    dress(
-        plot, title=f"{data.name}: what mattered", x="share of the importance [%]", y="", note=less
-    )
+    about = "share of the importance [%]" if data.bars else ""
+    dress(plot, title=f"{data.name}: what mattered", x=about, y="", note=less)
+    plot.set_xlim(0, data.edge)
+    plot.set_ylim(data.depth - 0.4, -0.7)
+    plot.set_yticks([bar.place for bar in data.bars], [label(bar.label) for bar in data.bars])
+    plot.grid(visible=False, axis="y")
+    if not data.bars:
+        plot.set_axis_off()
     legend_below(figure, plot)
     return png_of(figure)
 
@@ -92,9 +190,11 @@ def draw_png(data: ImportanceData) -> bytes:
 PICTURE = Picture(
     title="What mattered",
     caption=(
-        "How much each setting decides whether a student is among the best in one objective "
-        "(PED-ANOVA, arXiv:2304.10255), in the trials of this sweep. Settings that do no more than "
-        "in shuffled data are left out. It says nothing of the direction."
+        "How much each setting decides whether a student is among the best in an objective "
+        "(PED-ANOVA, arXiv:2304.10255), in the trials of this sweep. The grey band is what the "
+        "setting comes to where the outcomes of the students are shuffled, in one of twenty "
+        "shuffles: a bar that ends within it, which is pale, may be chance. It says nothing of the "
+        "direction. Sizes are left out: they follow from the settings."
     ),
     gather=gather,
     draw_figure=draw_figure,

@@ -1,16 +1,14 @@
 """What every picture of a sweep is drawn from."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from kdsweep.report.axes import Axes, axes_of, teacher_metrics
+from kdsweep.report.importance import Importance
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.record import TrialResult
 from kdsweep.results.replicates import by_point
-
-Importance = Mapping[str, Mapping[str, float]]
-"""Of every objective: the share of each setting, by the name of its dimension; they add to one."""
+from kdsweep.spec import Space
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,9 @@ class SweepView:
     results: tuple[TrialResult, ...]
     front: tuple[TrialResult, ...]
     importance: Importance | None = None
-    """None where there are too few trials to say."""
+    """None where it was not computed."""
+    space: Space | None = None
+    """What was searched; none where the sweep file cannot be read."""
 
     @cached_property
     def points(self) -> list[TrialResult]:
