@@ -1,5 +1,6 @@
 """A small sweep to draw and to write a report of, with numbers that can be followed by hand."""
 
+from kdsweep.report.importance import ObjectiveImportance, SettingShare
 from kdsweep.report.pictures import SweepView
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.pareto import front
@@ -59,11 +60,20 @@ def run_meta(**more):
     return RunMeta(**given)
 
 
-def view(results, importance=None, **meta):
+def view(results, importance=None, *, space=None, **meta):
     """The sweep of these records."""
     found = run_meta(**meta)
     on_front = front(results, found.objectives, constraints=found.constraints)
-    return SweepView(found, tuple(results), tuple(on_front), importance)
+    return SweepView(found, tuple(results), tuple(on_front), importance, space)
+
+
+def shares(students=20, **given):
+    """What mattered for accuracy: by setting its share, and what it comes to by chance."""
+    found = [
+        SettingShare(name.replace("__", "."), share, chance, students if share is not None else 5)
+        for name, (share, chance) in given.items()
+    ]
+    return {"accuracy": ObjectiveImportance(tuple(found), students)}
 
 
 RUN = [

@@ -69,37 +69,40 @@ def _for_one(
     maximised: bool,
 ) -> ObjectiveImportance:
     students = [(r, k) for r, k in points if math.isfinite(r.metrics.get(metric, math.nan))]
-    num = len(students)
-    counts = Counter(name for _, known in students for name in {*map(_setting_of, known)})
     values = np.array([(-1.0 if maximised else 1.0) * r.metrics[metric] for r, _ in students])
-    common = [name for name in settings if counts[name] >= LEAST_STUDENTS]
-    why = ""
-    if not settings:
-        why = "the sweep varies no setting"
-    elif num < LEAST_STUDENTS:
-        why = f"{num} complete trials of the search have one, and {LEAST_STUDENTS} are needed"
-    elif len(set(values.tolist())) == 1:
-        why = f"all {num} complete students have the same ({abs(values[0]):.4g})"
-    elif not common:
-        why = f"no setting is in as many as {LEAST_STUDENTS} of the {num} complete students"
-    if why:
-        return ObjectiveImportance((), num, why)
+    had = [(_setting_of(name), value) for _, known in students for name, value in known.items()]
+    counts = Counter(name for name, _ in had)
+    several = {name for name, num in Counter(n for n, _ in {*had}).items() if num > 1}
+    often = [name for name in settings if counts[name] >= LEAST_STUDENTS]
+    varied = [name for name in often if name in several]
+    if why := _why_none(settings, values, varied):
+        return ObjectiveImportance((), len(students), why)
     study = optuna.create_study()
     study.add_trials([_optuna_trial(known, dimensions) for _, known in students])
-    raw = _ped_anova(study, common, values)
-    total = sum(raw.values())
-    if total <= 0:
-        return ObjectiveImportance(
-            (), num, f"no setting differs among the {num} complete students and the best of them"
-        )
-    chance = _by_chance(study, common, values)
+    # What is the same in all makes no difference; its densities would differ by their numbers.
+    raw = dict.fromkeys(often, 0.0) | _ped_anova(study, varied, values)
+    chance = dict.fromkeys(often, 0.0) | _by_chance(study, varied, values)
+    total = sum(raw.values()) or 1.0
     shares = [
         SettingShare(name, raw[name] / total, chance[name] / total, counts[name])
         if name in raw else SettingShare(name, None, None, counts[name])
         for name in settings
     ]  # fmt: skip
     shares.sort(key=lambda each: (each.share is None, -(each.share or 0.0), -each.students))
-    return ObjectiveImportance(tuple(shares), num)
+    return ObjectiveImportance(tuple(shares), len(students))
+
+
+def _why_none(settings: Sequence[str], values: NDArray[np.float64], varied: Sequence[str]) -> str:
+    num = len(values)
+    if not settings:
+        return "the sweep varies no setting"
+    if num < LEAST_STUDENTS:
+        return f"{num} complete trials of the search have one, and {LEAST_STUDENTS} are needed"
+    if len(set(values.tolist())) == 1:
+        return f"all {num} complete students have the same ({abs(values[0]):.4g})"
+    if not varied:
+        return f"no setting that {LEAST_STUDENTS} of the {num} complete students have varies"
+    return ""
 
 
 def _by_chance(

@@ -55,7 +55,12 @@ def test_a_report_elsewhere(store, tmp_path):
 def test_json_has_the_answers_and_writes_nothing(store, tmp_path):
     before = sorted(store.directory.rglob("*"))
     found = json.loads(run("report", store.directory, "--json").stdout)
-    assert found["answers"]["mattered"]["importance"]["accuracy"] == {"train.lr": 1.0}
+    (mattered,) = found["answers"]["mattered"]["importance"]
+    assert mattered["chance"] < mattered["share"] == 1
+    assert {key: value for key, value in mattered.items() if key != "chance"} == {
+        "objective": "accuracy", "setting": "train.lr", "share": 1.0, "above_chance": True,
+        "students": 14,
+    }  # fmt: skip
     assert found["answers"]["cost"]["num_complete"] == 14
     assert sorted(store.directory.rglob("*")) == before
     both = run("report", store.directory, "--json", "--out", tmp_path / "mine.html")

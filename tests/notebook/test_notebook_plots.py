@@ -49,8 +49,18 @@ def test_the_front_is_drawn_in_the_numbers_of_the_sweep(sweep):
 
 def test_what_mattered_is_a_table_too(sweep):
     table = sweep.importance
-    assert table.index.name == "setting"
-    assert table.loc["student.width"].to_dict() == {"accuracy": 1.0, "params": 1.0}
+    assert list(table.columns) == [
+        "objective", "setting", "share", "chance", "above_chance", "students"
+    ]  # fmt: skip
+    rows = table.set_index("setting")
+    assert set(rows["objective"]) == {"accuracy"}
+    assert set(rows.index) == {"student.width", "strategy"}
+    assert rows["share"].sum() == pytest.approx(1)
+    # The wider the better, and all have the same strategy.
+    assert rows.loc["student.width"].above_chance
+    assert (rows.loc["strategy"].share, rows.loc["strategy"].above_chance) == (0, False)
+    assert str(table["students"].dtype) == "Int64"
+    assert table.attrs == {"missing": {}}
 
 
 def test_an_unknown_picture_is_told_with_those_that_there_are(sweep):
@@ -61,12 +71,20 @@ def test_an_unknown_picture_is_told_with_those_that_there_are(sweep):
 
 def test_where_there_is_nothing_to_show_it_is_said(tmp_path):
     sweep = kdsweep.load(run_of([student(0, 0.5, 10.0)], home=tmp_path).directory)
-    assert len(sweep.importance) == 0
-    with pytest.raises(ResultError, match="there is nothing to show of 'importance' yet"):
-        sweep.plot.importance()
+    with pytest.raises(ResultError, match="there is nothing to show of 'coordinates' yet"):
+        sweep.plot.coordinates()
+    why = "No importance for accuracy: 1 complete trials of the search have one, and 12 are needed."
+    with pytest.warns(UserWarning, match=why):
+        table = sweep.importance
+    assert len(table) == 0
+    assert table.attrs["missing"] == {"accuracy": why}
+    (annotation,) = sweep.plot.importance().layout.annotations
+    assert annotation.text.replace("<br>", " ") == why
 
 
 def test_a_sweep_file_that_cannot_be_read_is_named(sweep, tmp_path):
     (tmp_path / "runs" / "digits" / "sweep.yaml").write_text("space: [")
     with pytest.raises(ResultError, match=r"runs/digits/sweep.yaml: "):
         sweep.plot.importance()
+    # The axes of the other are scaled by what the students have.
+    assert sweep.plot.coordinates().data

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from sweep_views import RUN, TWO, replicated, run_meta, student, view
+from sweep_views import RUN, TWO, replicated, run_meta, shares, student, view
 
 from kdsweep.report.picture_files import picture_files, write_pictures
 from kdsweep.report.pictures import PICTURES, draw
@@ -61,7 +61,7 @@ def test_nothing_is_drawn_of_a_sweep_without_complete_trials():
 
 
 def test_every_picture_is_drawn_twice():
-    drawn = draw(view([*RUN, TEACHER], {"accuracy": {"train.lr": 0.75, "student.width": 0.25}}))
+    drawn = draw(view([*RUN, TEACHER], shares(train__lr=(0.75, 0.2), student__width=(0.25, 0.3))))
     assert list(drawn) == list(PICTURES)
     for each in drawn.values():
         assert each.png.startswith(b"\x89PNG")
@@ -83,8 +83,8 @@ def test_names_are_neither_tags_nor_formulas():
 
 def test_files_are_written_whole_beside_the_records_and_listed(tmp_path):
     store = RunStore.create(tmp_path / "digits", meta=run_meta(), sweep_text="")
-    shares = {"accuracy": {"train.lr": 1.0}}
-    written = write_pictures(store, RUN, front(RUN, TWO), shares)
+    given = shares(train__lr=(1.0, 0.5))
+    written = write_pictures(store, RUN, front(RUN, TWO), given)
     names = [str(path.relative_to(store.directory)) for path in written]
     assert names == [
         "front.csv", "front.png",
@@ -94,13 +94,13 @@ def test_files_are_written_whole_beside_the_records_and_listed(tmp_path):
     assert written[1].read_bytes() == (store.directory / "pictures" / "front.png").read_bytes()
     # The same again changes no file.
     before = {path: path.stat().st_mtime_ns for path in written}
-    assert write_pictures(store, RUN, front(RUN, TWO), shares) == written
+    assert write_pictures(store, RUN, front(RUN, TWO), given) == written
     assert {path: path.stat().st_mtime_ns for path in written} == before
 
 
 def test_what_there_is_nothing_to_show_of_goes_and_importance_stays(tmp_path):
     store = RunStore.create(tmp_path / "digits", meta=run_meta(), sweep_text="")
-    write_pictures(store, RUN, front(RUN, TWO), {"accuracy": {"train.lr": 1.0}})
+    write_pictures(store, RUN, front(RUN, TWO), shares(train__lr=(1.0, 0.5)))
     left = write_pictures(store, [RUN[5]], [], None)
     names = [str(path.relative_to(store.directory)) for path in left]
     assert names == ["front.csv", "pictures/importance.html", "pictures/importance.png"]

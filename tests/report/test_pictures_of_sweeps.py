@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sweep_views import KD, NONE, RUN, replicated, student, view
+from sweep_views import NONE, RUN, replicated, shares, student, view
 
-from kdsweep.report.pictures import coordinates, curves, hypervolume, importance, strategies
+from kdsweep.report.importance import ObjectiveImportance, SettingShare
+from kdsweep.report.pictures import curves, hypervolume, importance, strategies
 from kdsweep.report.size_classes import MOST_CLASSES, size_classes
 from kdsweep.results.pareto import hypervolume as area_of
 
@@ -87,45 +88,64 @@ def test_every_student_is_in_one_class_and_classes_do_not_overlap(sizes):
     assert all(a.high < b.low for a, b in pairwise(found))
 
 
-def test_an_axis_scales_numbers_and_orders_names():
-    found = coordinates.coordinate("T", [1.0, 100.0, 10.0, None])
-    # More than a factor of 20: by the logarithm.
-    assert found.places == pytest.approx((0, 1, 0.5, -0.12))
-    assert found.marks[-1] == (-0.12, "\N{EN DASH}")
-    assert coordinates.coordinate("a", [0.0, 1.0, 0.25]).places == pytest.approx((0, 1, 0.25))
-    named = coordinates.coordinate("s", ["kd", "none", "dkd"])
-    assert named.places == (0.5, 1, 0)
-    assert [text for _, text in named.ticks] == ["dkd", "kd", "none"]
+def test_every_setting_is_a_bar_beside_chance_and_those_above_it_are_told_apart():
+    given = shares(train__lr=(0.6, 0.2), alpha=(0.3, 0.3), seed=(0.1, 1.5), weight=(None, None))
+    data = importance.gather(view(RUN, given))
+    assert data.sentences == (
+        (0.0, "Accuracy: 1 of 4 settings told from chance, 20 complete students."),
+    )
+    assert [bar.label for bar in data.bars] == ["train.lr", "alpha", "seed", "weight"]
+    assert [bar.share for bar in data.bars] == pytest.approx([60, 30, 10, 0])
+    # The axis ends beyond 100 percent, and says how far chance reaches beyond that.
+    assert data.edge == 105
+    assert [bar.chance for bar in data.bars] == pytest.approx([20, 30, 105, 0])
+    assert [bar.beyond for bar in data.bars] == ["", "", "150%", ""]
+    assert [bar.remark for bar in data.bars][3] == (
+        "too few to tell: 5 of the 12 students that it takes"
+    )
+    figure = importance.draw_figure(data).to_plotly_json()
+    bars = {trace["name"]: list(trace["x"]) for trace in figure["data"]}
+    assert bars == {
+        "what shuffled outcomes reach in 1 of 20": pytest.approx([20, 30, 105]),
+        "told from chance": pytest.approx([60]),
+        "not told from chance": pytest.approx([30, 10]),
+    }
+    texts = [each["text"] for each in figure["layout"]["annotations"]]
+    assert "to 150% \N{RIGHTWARDS ARROW}" in texts
+    assert data.bars[1].hover == "alpha: 30.0%, by chance up to 30.0%, 20 students"
 
 
-def test_fifths_are_by_rank():
-    assert coordinates.fifths([5, 1, 2, 3, 4]) == (0, 4, 3, 2, 1)
-    assert coordinates.fifths([1.0, 2.0]) == (2, 0)
-
-
-def test_a_student_without_a_setting_passes_its_axis_below():
-    cooler = {**KD, "temperature": 2.0}
-    results = [
-        student(0, 0.8, 1000), student(1, 0.9, 2000, strategy=cooler),
-        student(2, 0.7, 3000, strategy=NONE),
+def test_where_no_setting_is_told_from_chance_the_picture_says_so_with_its_bars():
+    data = importance.gather(view(RUN, shares(lr=(0.6, 0.9), alpha=(0.4, 0.5))))
+    ((_, said),) = data.sentences
+    assert said == "Accuracy: no setting is told from chance, 20 complete students."
+    assert len(data.bars) == 2
+    figure = importance.draw_figure(data).to_plotly_json()
+    assert [trace["name"] for trace in figure["data"]] == [
+        "what shuffled outcomes reach in 1 of 20", "not told from chance"
     ]  # fmt: skip
-    for number, result in enumerate(results):
-        strategy = result.trial["strategy"]
-        drawn = {"strategy[kd].temperature": strategy.get("temperature")} if number < 2 else {}
-        results[number] = result.model_copy(update={"params": {**result.params, **drawn}})
-    data = coordinates.gather(view(results))
-    (found,) = [each for each in data.coordinates if each.name == "T"]
-    assert found.places == (1, 0, -0.12)
-    assert coordinates.gather(view(results[:1])) is None
+    assert importance.draw_png(data).startswith(b"\x89PNG")
 
 
-def test_the_settings_that_matter_most_come_first_and_those_of_no_share_not():
-    shares = {"accuracy": {"a": 0.25, "b": 0.75, "c": 0.0}, "params": {"d": 1.0}}
-    data = importance.gather(view(RUN, shares))
-    assert data.settings == ("b", "a", "d")
-    assert data.shares == {"accuracy": (0.75, 0.25, 0.0), "params": (0.0, 0.0, 1.0)}
+def test_a_picture_without_bars_says_why():
+    given = {"accuracy": ObjectiveImportance((), 3, "3 complete trials have one, 12 are needed")}
+    data = importance.gather(view(RUN, given))
+    assert data.bars == ()
+    figure = importance.draw_figure(data).to_plotly_json()
+    assert [each["text"] for each in figure["layout"]["annotations"]] == [
+        "No importance for accuracy: 3 complete trials have one, 12 are needed."
+    ]
+    assert importance.draw_png(data).startswith(b"\x89PNG")
+    # Of what was not computed there is no picture.
     assert importance.gather(view(RUN)) is None
-    assert importance.gather(view(RUN, {"accuracy": {"a": 0.0}})) is None
+
+
+def test_of_very_many_settings_the_least_are_left_out():
+    many = {"accuracy": ObjectiveImportance(
+        tuple(SettingShare(f"s{n}", 1 / 40, 0.1, 20) for n in range(40)), 20
+    )}  # fmt: skip
+    data = importance.gather(view(RUN, many))
+    assert (len(data.bars), data.left_out) == (30, 10)
 
 
 def test_curves_are_of_the_front_and_of_each_replicate():

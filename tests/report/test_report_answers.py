@@ -1,5 +1,5 @@
 import pytest
-from sweep_views import KD, NONE, RUN, replicated, student, view
+from sweep_views import KD, NONE, RUN, replicated, shares, student, view
 
 from kdsweep.report.answers import cost, failures, helped, mattered, strategies
 from kdsweep.report.answers.confirmed import Told, confirmed
@@ -7,6 +7,8 @@ from kdsweep.report.answers.helped_in_words import helped as in_words
 from kdsweep.report.answers.made import controls, go_on, made
 from kdsweep.report.answers.section import Table, cells, counted, plain
 from kdsweep.report.answers.sureness import luck_of_the_best, newcombe
+from kdsweep.report.importance import ObjectiveImportance
+from kdsweep.report.pictures import importance
 from kdsweep.results.meta import TeacherMeta
 
 
@@ -128,22 +130,53 @@ def test_a_direction_is_found_among_students_of_like_size():
 
 def test_what_mattered_in_words():
     results = _with_temperatures([(1.0, 0.10), (2.0, 0.12), (3.0, 0.11), (4.0, 0.12), (5.0, 0.10)])
-    shares = {"accuracy": {"train.lr": 0.75, "student.width": 0.25}, "params": {"train.lr": 0.0}}
-    said = mattered.mattered(view(results, shares)).sentences
-    assert said[0].startswith(
+    given = shares(
+        train__lr=(0.75, 0.2), **{"strategy[kd]__temperature": (0.25, 0.4)},
+        **{"strategy[kd]__alpha": (None, None)},
+    )  # fmt: skip
+    section = mattered.mattered(view(results, given))
+    assert section.sentences[:3] == (
+        "Accuracy: 1 of 3 settings told from chance, 20 complete students. train.lr 75% of the "
+        "importance, where shuffled outcomes reach 20% in 1 of 20 (told from chance).",
+        "T among the best by accuracy: kd.temperature 25% of the importance, where shuffled "
+        "outcomes reach 40% in 1 of 20 (not told from chance).",
+        "alpha among the best by accuracy: kd.alpha too few to tell (5 of the 12 students that it "
+        "takes).",
+    )
+    assert section.sentences[3].startswith(
         "T between 1 and 5: cannot tell (rank correlation with accuracy among students of like "
         "size +0.00, 95% -0.6"
     )
-    assert said[1] == "alpha did not vary among enough complete students to say anything of it."
-    # What decides the number of parameters need not be searched for.
-    assert said[2:] == (
-        "Of the settings, train.lr decides most about accuracy: 75% of the importance (PED-ANOVA).",
+    assert section.sentences[4:] == (
+        "alpha did not vary among enough complete students to say anything of it.",
     )
-    by_chance = {"accuracy": {"train.lr": 0.0}, "params": {"train.lr": 1.0}}
-    last = mattered.mattered(view(results, by_chance)).sentences[-1]
-    assert last.endswith("for accuracy no share is above what shuffled students reach in one of "
-                         "twenty.")  # fmt: skip
-    assert "12 are needed" in mattered.mattered(view(results)).sentences[-1]
+    assert [[cell.text for cell in row] for row in section.tables[0].rows] == [
+        ["accuracy", "train.lr", "75%", "20%", "above chance", "20"],
+        ["accuracy", "kd.temperature", "25%", "40%", "not told from chance", "20"],
+        ["accuracy", "kd.alpha", "-", "-", "too few", "5"],
+    ]
+
+
+def test_the_words_have_the_numbers_of_the_picture():
+    given = shares(train__lr=(0.6, 0.5), **{"strategy[kd]__alpha": (0.4, 0.7)})
+    sweep = view(RUN, given)
+    said = " ".join(mattered.mattered(sweep).sentences)
+    data = importance.gather(sweep)
+    assert data.sentences[0][1] in said
+    for bar in data.bars:
+        assert f"{bar.label} {bar.share:.0f}% of the importance" in said
+        assert f"reach {bar.chance:.0f}%" in said
+
+
+def test_where_no_importance_is_given_the_report_says_why():
+    given = {"accuracy": ObjectiveImportance((), 3, "3 have one, and 12 are needed")}
+    section = mattered.mattered(view(RUN, given))
+    assert section.sentences[0] == "No importance for accuracy: 3 have one, and 12 are needed."
+    assert section.numbers["importance_missing"] == {"accuracy": section.sentences[0]}
+    assert section.numbers["importance"] == []
+    assert mattered.mattered(view(RUN)).sentences[0] == (
+        "No importance is given: it was not computed."
+    )
 
 
 def test_failures_by_reason():

@@ -192,9 +192,9 @@ PICTURE = Picture(
     title="Settings and quality",
     caption=(
         "Each line is a complete student. An axis has the bounds of the search, and is logarithmic "
-        "where that draws by the logarithm; an arrow at its end marks values beyond. A line at the "
-        "dash below an axis belongs to a student without that setting, as one of another strategy. "
-        "A click on the legend hides a group, a double click shows it alone."
+        "where the search draws by the logarithm; an arrow at its end marks values beyond. A line "
+        "below an axis, at 'without', belongs to a student that has no such setting, as one of "
+        "another strategy. A click on the legend hides a group, a double click shows it alone."
     ),
     gather=gather,
     draw_figure=draw_figure,

@@ -18,7 +18,7 @@ ABSENT = -0.16
 _BELOW, _ABOVE = -0.07, 1.07
 """Where a line passes an axis with a value beyond its end."""
 _MOST_TICKS, _LONGEST_TICK, _APART = 8, 22, 0.07
-_DASH = "\N{EN DASH}"
+_WITHOUT = "without"
 Ticks = tuple[tuple[float, str], ...]
 
 
@@ -34,8 +34,8 @@ class Coordinate:
 
     @property
     def marks(self) -> Ticks:
-        """The ticks, and a dash where some students have no such setting."""
-        return (*self.ticks, (ABSENT, _DASH)) if ABSENT in self.places else self.ticks
+        """The ticks, and a word where some students have no such setting."""
+        return (*self.ticks, (ABSENT, _WITHOUT)) if ABSENT in self.places else self.ticks
 
 
 @dataclass(frozen=True)
