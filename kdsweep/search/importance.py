@@ -97,9 +97,10 @@ def _why_none(settings: Sequence[str], values: NDArray[np.float64], varied: Sequ
     if not settings:
         return "the sweep varies no setting"
     if num < LEAST_STUDENTS:
-        return f"{num} complete trials of the search have one, and {LEAST_STUDENTS} are needed"
+        there = "there is 1 complete trial" if num == 1 else f"there are {num} complete trials"
+        return f"{there} of the search, and {LEAST_STUDENTS} are needed"
     if len(set(values.tolist())) == 1:
-        return f"all {num} complete students have the same ({abs(values[0]):.4g})"
+        return f"all {num} complete students have the same value ({abs(values[0]):.4g})"
     if not varied:
         return f"no setting that {LEAST_STUDENTS} of the {num} complete students have varies"
     return ""

@@ -105,6 +105,8 @@ def test_every_line_is_within_the_picture_and_ticks_can_be_read(values, one, oth
 def test_students_are_ranked_in_equal_parts():
     assert coordinates.ranked([5, 1, 2, 3, 4], 5) == (0, 4, 3, 2, 1)
     assert coordinates.ranked([1.0, 2.0], 2) == (1, 0)
+    # Equal ones are in the same part.
+    assert coordinates.ranked([3, 1, 3, 3], 2) == (0, 1, 0, 0)
 
 
 def drawn(number, strategy, **more):
@@ -146,3 +148,20 @@ def test_of_few_students_halves_are_told_apart_and_of_many_fifths():
     )  # fmt: skip
     many = coordinates.gather(view([drawn(n, KD) for n in range(10)]))
     assert (many.legend[0][0], many.groups) == ("best fifth", (4, 4, 3, 3, 2, 2, 1, 1, 0, 0))
+    alike = [r.model_copy(update={"metrics": {"accuracy": 0.5, "params": 10.0 * (n + 1)}})
+             for n, r in enumerate(drawn(n, {**KD, "alpha": n / 9}) for n in range(10))]  # fmt: skip
+    data = coordinates.gather(view(alike))
+    assert (data.legend[0][0], set(data.groups)) == ("all are alike", {0})
+
+
+def test_of_very_many_students_those_in_the_middle_are_hidden_at_first():
+    students = [student(n, 0.5 + n / 1000, 1000 + n) for n in range(260)]
+    data = coordinates.gather(view(students))
+    figure = coordinates.draw_figure(data).to_plotly_json()
+    shown = {trace["name"]: trace["visible"] for trace in figure["data"]}
+    assert shown == {
+        "best fifth": True, "second fifth": "legendonly", "middle fifth": "legendonly",
+        "fourth fifth": "legendonly", "last fifth": True,
+    }  # fmt: skip
+    assert list(coordinates.gather(view(students[:250])).hidden) == []
+    assert coordinates.draw_png(data).startswith(b"\x89PNG")

@@ -147,12 +147,12 @@ def test_where_nothing_can_be_told_it_says_why():
     ]  # fmt: skip
     for few in (records, [*records, *others]):
         assert why(few) == (
-            "No importance for accuracy: 11 complete trials of the search have one, and 12 are "
+            "No importance for accuracy: there are 11 complete trials of the search, and 12 are "
             "needed."
         )
-    assert "0 complete trials" in why([])
+    assert "there are 0 complete trials" in why([])
     assert why(trials(20, lambda drawn: 0.25)) == (
-        "No importance for accuracy: all 20 complete students have the same (0.25)."
+        "No importance for accuracy: all 20 complete students have the same value (0.25)."
     )
     assert why(records, "space: {}") == ("No importance for accuracy: the sweep varies no setting.")
     alone = "space: {student.width: {choice: [2, 4, 8]}}"

@@ -35,6 +35,11 @@ def shorten(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
+def shorten_path(path: str, most: int) -> str:
+    """The end of a dotted path that is longer than ``most`` characters."""
+    return path if len(path) <= most else "..." + path[3 - most :]
+
+
 def plotly_figure(**layout: Any) -> Any:
     """An empty figure without a background, so that it suits a light page and a dark one."""
     import plotly.graph_objects as go

@@ -15,6 +15,7 @@ from kdsweep.report.pictures.canvas import (
     mpl_figure,
     plotly_figure,
     png_of,
+    shorten_path,
     words,
 )
 from kdsweep.report.pictures.front import hover
@@ -30,12 +31,15 @@ from kdsweep.report.pictures.view import SweepView
 from kdsweep.report.varied import Varied, varied, with_owners
 
 MOST_AXES = 10
+_MOST_LINES, _LONGEST = 250, 24
+"""Of more students only the best and the last are shown at first: there is nothing else to see."""
 _LEAST_OF_FIFTHS = 10
 """Of fewer students it is said which half of them are better."""
 GROUPS = (
     ("best fifth", "#0b5fa5"), ("second fifth", "#4f93c9"), ("middle fifth", "#9aa5b1"),
     ("fourth fifth", "#e0a458"), ("last fifth", "#c05621"),
 )  # fmt: skip
+ALIKE = (("all are alike", "#4f93c9"),)
 HALVES = (("better half", "#0b5fa5"), ("other half", "#c05621"))
 
 
@@ -56,6 +60,11 @@ class CoordinatesData:
         """What is not in the picture; empty where all is."""
         num = self.left_out
         return f"{num} setting{'s are' if num > 1 else ' is'} left out" if num else ""
+
+    @property
+    def hidden(self) -> range:
+        """The groups that are not shown at first: where lines are many, those in the middle."""
+        return range(1, len(self.legend) - 1) if len(self.groups) > _MOST_LINES else range(0)
 
 
 def gather(view: SweepView) -> CoordinatesData | None:
@@ -81,7 +90,8 @@ def gather(view: SweepView) -> CoordinatesData | None:
         return None
     maximised = view.meta.objectives.get(axes.y, "max" if axes.y == "accuracy" else "min") == "max"
     quality = [point[1] if maximised else -point[1] for point in points]
-    legend = GROUPS if len(results) >= _LEAST_OF_FIFTHS else HALVES
+    legend: tuple[tuple[str, str], ...] = GROUPS if len(results) >= _LEAST_OF_FIFTHS else HALVES
+    legend = legend if len(set(quality)) > 1 else ALIKE
     return CoordinatesData(
         name=view.meta.name, coordinates=tuple(found), groups=ranked(quality, len(legend)),
         legend=legend, hovers=tuple(hover(result) for result in results),
@@ -91,7 +101,8 @@ def gather(view: SweepView) -> CoordinatesData | None:
 
 def _axis(setting: Varied, view: SweepView) -> Coordinate:
     scale, in_order = scale_in(view.space, setting.path, setting.values)
-    return coordinate(setting.header, setting.values, scale=scale, in_order=in_order)
+    name = shorten_path(setting.header, _LONGEST)
+    return coordinate(name, setting.values, scale=scale, in_order=in_order)
 
 
 def _on_front(view: SweepView) -> list[float]:
@@ -100,12 +111,13 @@ def _on_front(view: SweepView) -> list[float]:
 
 
 def ranked(quality: Sequence[float], num: int) -> tuple[int, ...]:
-    """For each value, higher is better, in which of ``num`` equal parts it is: 0 is the best."""
-    order = np.argsort(-np.asarray(quality, dtype=np.float64), kind="stable")
-    found = [0] * len(quality)
-    for rank, index in enumerate(order):
-        found[int(index)] = num * rank // len(quality)
-    return tuple(found)
+    """For each value, higher is better, in which of ``num`` equal parts it is: 0 is the best.
+
+    Equal values are in the same part, the best that one of them is in.
+    """
+    ordered = -np.sort(-np.asarray(quality, dtype=np.float64))
+    ranks = np.searchsorted(-ordered, -np.asarray(quality, dtype=np.float64), side="left")
+    return tuple(num * int(rank) // len(quality) for rank in ranks)
 
 
 def _lines(data: CoordinatesData, group: int) -> list[tuple[list[float], str]]:
@@ -135,8 +147,8 @@ def draw_figure(data: CoordinatesData) -> Any:
             name, colour = data.legend[group]
             figure.add_scatter(
                 x=xs, y=ys, mode="lines+markers", hovertext=hovers, hoverinfo="text", name=name,
-                line={"color": colour, "width": 1.6}, marker={"size": 4}, opacity=_opacity(data),
-                legendrank=group,
+                line={"color": colour, "width": _width(data)}, marker={"size": 3}, opacity=0.75,
+                legendrank=group, visible="legendonly" if group in data.hidden else True,
             )  # fmt: skip
     for at, each in enumerate(data.coordinates):
         figure.add_shape(
@@ -155,8 +167,17 @@ def draw_figure(data: CoordinatesData) -> Any:
     return figure
 
 
+def _width(data: CoordinatesData) -> float:
+    return min(1.6, max(0.4, 100 / len(data.groups)))
+
+
 def _opacity(data: CoordinatesData) -> float:
-    return min(0.85, max(0.12, 40 / len(data.groups)))
+    return min(0.85, max(0.2, 40 / len(data.groups)))
+
+
+def _png_note(data: CoordinatesData) -> str:
+    hidden = "those in the middle are not shown" if data.hidden else ""
+    return ", ".join(each for each in (hidden, data.note) if each)
 
 
 def draw_png(data: CoordinatesData) -> bytes:
@@ -165,26 +186,26 @@ def draw_png(data: CoordinatesData) -> bytes:
     figure = mpl_figure(width=max(8, 1.1 * (last + 1)), height=5.5, dpi=110)
     plot = figure.add_subplot()
     for group in reversed(range(len(data.legend))):
-        name, colour = data.legend[group]
-        for number, (places, _) in enumerate(_lines(data, group)):
-            plot.plot(range(last + 1), places, c=colour, lw=1.1, alpha=_opacity(data),
-                      label=None if number else name, zorder=6 - group)  # fmt: skip
+        for places, _ in _lines(data, group) if group not in data.hidden else ():
+            plot.plot(range(last + 1), places, c=data.legend[group][1], lw=1.1,
+                      alpha=_opacity(data), zorder=6 - group)  # fmt: skip
     for at, each in enumerate(data.coordinates):
         plot.plot([at, at], [0, 1], c="#334155", lw=1, zorder=7)
         for place, text in each.marks:
             box = {"fc": "white", "ec": "none", "alpha": 0.75, "pad": 0.8}
             plot.annotate(label(text), (at, place), xytext=(4, 0), textcoords="offset points",
                           fontsize=7.5, va="center", zorder=8, bbox=box)  # fmt: skip
-    dress(plot, title=f"{data.name}: settings and quality", x="", y="", note=data.note)
+    dress(plot, title=f"{data.name}: settings and quality", x="", y="", note=_png_note(data))
     plot.set_xticks(range(last + 1), [label(each.name) for each in data.coordinates],
                     fontsize=8, rotation=12)  # fmt: skip
     plot.set_xlim(-0.1, last + 0.6)
     plot.set_yticks([])
     plot.spines[["left", "bottom"]].set_visible(False)
     plot.grid(False)
-    handles, names = plot.get_legend_handles_labels()
-    figure.legend(handles[::-1], names[::-1], loc="outside lower center", ncols=5, frameon=False,
-                  fontsize=9)  # fmt: skip
+    shown = [each for group, each in enumerate(data.legend) if group not in data.hidden]
+    # With the colours as they are, however faint the lines.
+    handles = [plot.plot([], [], c=colour, lw=1.6, label=name)[0] for name, colour in shown]
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
     return png_of(figure)
 
 
@@ -194,7 +215,8 @@ PICTURE = Picture(
         "Each line is a complete student. An axis has the bounds of the search, and is logarithmic "
         "where the search draws by the logarithm; an arrow at its end marks values beyond. A line "
         "below an axis, at 'without', belongs to a student that has no such setting, as one of "
-        "another strategy. A click on the legend hides a group, a double click shows it alone."
+        "another strategy. Where they are many, those in the middle are hidden at first. "
+        "A click on the legend hides or shows a group, a double click shows it alone."
     ),
     gather=gather,
     draw_figure=draw_figure,

@@ -14,6 +14,7 @@ from kdsweep.report.pictures.canvas import (
     mpl_figure,
     plotly_figure,
     png_of,
+    shorten_path,
     words,
 )
 from kdsweep.report.pictures.picture import Picture
@@ -24,8 +25,8 @@ MOST_SETTINGS = 30
 _TOLD, _BAND = "#0b5fa5", "#c9d2dc"
 _CHANCE = "what shuffled outcomes reach in 1 of 20"
 _ABOVE, _WITHIN = "told from chance", "not told from chance"
-_LINE = 76
-"""Characters of a sentence above the bars; as many as fit into the PNG."""
+_LINE, _LONGEST = 70, 36
+"""Characters of a sentence above the bars and of a setting; as many as fit into the PNG."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ def gather(view: SweepView) -> ImportanceData | None:
         for setting in kept[objective]:
             chance = 100 * (setting.chance or 0.0)
             beyond = f"{chance:.0f}%" if chance > edge else ""
-            bars.append(Bar(place, labels[setting.setting], setting, min(chance, edge), beyond))
+            name = shorten_path(labels[setting.setting], _LONGEST)
+            bars.append(Bar(place, name, setting, min(chance, edge), beyond))
             place += 1
         place += 0.4
     left_out = sum(len(found.settings) for found in view.importance.values()) - len(each)
@@ -114,7 +116,8 @@ def draw_figure(data: ImportanceData) -> Any:
     figure = plotly_figure(
         xaxis={"title": {"text": "share of the importance [%]" if data.bars else ""},
                "range": [0, data.edge], "visible": bool(data.bars)},
-        yaxis={"tickvals": [bar.place for bar in data.bars], "showgrid": False,
+        yaxis={"ticks": "outside", "ticklen": 4, "tickcolor": "rgba(0,0,0,0)",
+               "tickvals": [bar.place for bar in data.bars], "showgrid": False,
                "ticktext": [words(bar.label) for bar in data.bars],
                "range": [data.depth - 0.4, -0.7], "visible": bool(data.bars)},
         barmode="overlay", height=150 + 24 * data.depth, hovermode="closest",
@@ -173,13 +176,15 @@ def draw_png(data: ImportanceData) -> bytes:
             plot.text(data.edge, bar.place, f"to {bar.beyond} \N{RIGHTWARDS ARROW}", fontsize=8,
                       color=QUIET, va="center", ha="right", zorder=5)  # fmt: skip
     for place, said in data.sentences:
-        plot.text(0, place - 0.4, label(said), fontsize=9.5, va="top")
+        plot.text(0, place - 0.4, label(said), fontsize=9, va="top")
     less = f"{data.left_out} others matter less" if data.left_out else ""
     about = "share of the importance [%]" if data.bars else ""
     dress(plot, title=f"{data.name}: what mattered", x=about, y="", note=less)
     plot.set_xlim(0, data.edge)
     plot.set_ylim(data.depth - 0.4, -0.7)
-    plot.set_yticks([bar.place for bar in data.bars], [label(bar.label) for bar in data.bars])
+    plot.set_yticks(
+        [bar.place for bar in data.bars], [label(bar.label) for bar in data.bars], fontsize=9
+    )
     plot.grid(visible=False, axis="y")
     if not data.bars:
         plot.set_axis_off()
