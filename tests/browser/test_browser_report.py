@@ -1,7 +1,7 @@
 """The report as a person sees it: without a network, on a wide screen and on a phone."""
 
 import pytest
-from sweep_views import NONE, RUN, student, view
+from sweep_views import NONE, RUN, shares, student, view
 
 from kdsweep.report.html import picture_page
 from kdsweep.report.pictures import PICTURES, draw
@@ -18,8 +18,8 @@ ALL_ARE_DRAWN = """document.querySelectorAll(".drawn").length
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    shares = {"accuracy": {"train.lr": 0.75, "student.width": 0.25}}
-    found = view(SWEEP, shares)
+    mattered = shares(train__lr=(0.75, 0.3), student__width=(0.25, 1.4), seed=(None, None))
+    found = view(SWEEP, mattered)
     page = tmp_path_factory.mktemp("report") / "report.html"
     page.write_bytes(report_page(found, "runs/digits", sections(found, "runs/digits"), draw(found)))
     return page

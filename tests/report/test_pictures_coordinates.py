@@ -79,6 +79,14 @@ def test_a_value_beyond_the_bounds_is_beyond_the_end_with_its_value():
     ]  # fmt: skip
 
 
+def test_zero_on_a_logarithmic_axis_is_below_it():
+    # As a control that has no weight decay.
+    found = coordinate("decay", [0.0, 1e-12, 1.0], scale=Scale(1e-12, 1.0, True))
+    assert found.places[0] < 0
+    assert found.places[1:] == (0, 1)
+    assert found.ticks[-1] == (found.places[0], "0 \N{DOWNWARDS ARROW}")
+
+
 def test_one_at_chance_level_does_not_squeeze_the_others():
     # Quartiles 0.90 and 0.94, so that what is below 0.84 is far from the most.
     values = [90.0, 91.0, 92.0, 94.0, 95.0, 96.0, 10.0]
@@ -148,8 +156,12 @@ def test_of_few_students_halves_are_told_apart_and_of_many_fifths():
     )  # fmt: skip
     many = coordinates.gather(view([drawn(n, KD) for n in range(10)]))
     assert (many.legend[0][0], many.groups) == ("best fifth", (4, 4, 3, 3, 2, 2, 1, 1, 0, 0))
-    alike = [r.model_copy(update={"metrics": {"accuracy": 0.5, "params": 10.0 * (n + 1)}})
-             for n, r in enumerate(drawn(n, {**KD, "alpha": n / 9}) for n in range(10))]  # fmt: skip
+    alike = [
+        drawn(n, {**KD, "alpha": n / 9}).model_copy(
+            update={"metrics": {"accuracy": 0.5, "params": 10.0 * (n + 1)}}
+        )
+        for n in range(10)
+    ]
     data = coordinates.gather(view(alike))
     assert (data.legend[0][0], set(data.groups)) == ("all are alike", {0})
 

@@ -138,16 +138,17 @@ def test_what_mattered_in_words():
     assert section.sentences[:3] == (
         "Accuracy: 1 of 3 settings told from chance, 20 complete students. train.lr 75% of the "
         "importance, where shuffled outcomes reach 20% in 1 of 20 (told from chance).",
-        "T among the best by accuracy: kd.temperature 25% of the importance, where shuffled "
+        "T, for who is best by accuracy: kd.temperature 25% of the importance, where shuffled "
         "outcomes reach 40% in 1 of 20 (not told from chance).",
-        "alpha among the best by accuracy: kd.alpha too few to tell (5 of the 12 students that it "
-        "takes).",
+        "alpha, for who is best by accuracy: kd.alpha too few to tell (5 of the 12 students that "
+        "it takes).",
     )
-    assert section.sentences[3].startswith(
+    assert section.sentences[3].startswith("Whether more of a setting is better is another")
+    assert section.sentences[4].startswith(
         "T between 1 and 5: cannot tell (rank correlation with accuracy among students of like "
         "size +0.00, 95% -0.6"
     )
-    assert section.sentences[4:] == (
+    assert section.sentences[5:] == (
         "alpha did not vary among enough complete students to say anything of it.",
     )
     assert [[cell.text for cell in row] for row in section.tables[0].rows] == [

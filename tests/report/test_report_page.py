@@ -4,7 +4,7 @@ import json
 import re
 from html.parser import HTMLParser
 
-from sweep_views import NONE, RUN, replicated, student, view
+from sweep_views import NONE, RUN, replicated, shares, student, view
 
 from kdsweep.report.answers.confirmed import Told
 from kdsweep.report.answers.section import Table, cells
@@ -77,8 +77,9 @@ def test_strings_of_records_are_text_wherever_they_stand():
         student(3, 0.4, 50, status="failed", error=HOSTILE, name=HOSTILE),
         student(4, 0.4, 50, strategy=NONE, role="control", name=HOSTILE),
     ]
+    mattered = shares(**{HOSTILE: (0.9, 0.2), f"x[y].{HOSTILE}": (0.1, 0.5)})
     found = view(
-        hostile, {"accuracy": {HOSTILE: 1.0}}, name=HOSTILE, host=HOSTILE, ended_by=HOSTILE,
+        hostile, mattered, name=HOSTILE, host=HOSTILE, ended_by=HOSTILE,
         packages={HOSTILE: HOSTILE},
     )  # fmt: skip
     drawn = draw(found)

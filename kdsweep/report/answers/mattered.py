@@ -113,6 +113,11 @@ def mattered(view: SweepView) -> Section:
 
 def _sentences(found: Sequence[Direction], view: SweepView) -> Iterable[str]:
     yield from _importance_words(view.importance)
+    if found:
+        yield (
+            "Whether more of a setting is better is another question, asked of all students by "
+            "their ranks, among those of like size."
+        )
     by_name = {each.setting: each for each in found}
     for name in _FIRST:
         if name in by_name:
@@ -152,7 +157,7 @@ def _importance_words(importance: Importance | None) -> Iterable[str]:
             ]  # fmt: skip
             if own:
                 said = "; ".join(f"{labels[each.setting]} {_share_words(each)}" for each in own)
-                yield f"{name} among the best by {objective}: {said}."
+                yield f"{name}, for who is best by {objective}: {said}."
 
 
 def _share_words(each: SettingShare) -> str:

@@ -135,6 +135,7 @@ def draw_figure(data: CoordinatesData) -> Any:
                "range": [-0.5, last + 0.6], "showgrid": False, "side": "top",
                "tickangle": -30},
         yaxis={"visible": False, "range": [-0.22, 1.1]}, hovermode="closest", height=520,
+        showlegend=True,
         margin={"l": 20, "r": 110, "t": 90, "b": 40},
     )  # fmt: skip
     for group in reversed(range(len(data.legend))):

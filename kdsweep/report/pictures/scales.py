@@ -11,7 +11,6 @@ from kdsweep.report.axes import short
 from kdsweep.report.labels import value_words
 from kdsweep.report.pictures.canvas import shorten
 from kdsweep.spec import Space
-from kdsweep.spec.dimension import Dimension
 
 ABSENT = -0.16
 """Where a line passes an axis of a setting that the student has not."""
@@ -48,10 +47,9 @@ class Scale:
 
     def place(self, value: float) -> float:
         """From 0 to 1; what lies beyond an end is just beyond it, however far."""
-        slack = 1e-9 * (self.high - self.low)
-        if value < self.low - slack:
+        if value < self.low and not math.isclose(value, self.low):
             return _BELOW
-        if value > self.high + slack:
+        if value > self.high and not math.isclose(value, self.high):
             return _ABOVE
         scaled = math.log if self.logarithmic else float
         low, high = scaled(self.low), scaled(self.high)
@@ -113,16 +111,9 @@ def scale_in(space: Space | None, path: str, values: Sequence[Any]) -> tuple[Sca
     chosen = [label for d in found for label in d.labels if is_number(label)]
     if not all(is_number(value) for value in values if value is not None):
         return None, False
-    ends = [*(end for d in ranges for end in (d.low, d.high)), *map(_float, chosen)]
-    return Scale(min(ends), max(ends), _drawn_by_logarithm(ranges) and min(ends) > 0), False
-
-
-def _drawn_by_logarithm(ranges: Sequence[Dimension]) -> bool:
-    return any(dimension.log for dimension in ranges)
-
-
-def _float(label: Any) -> float:
-    return float(label)
+    ends: list[Any] = [*chosen, *(end for each in ranges for end in (each.low, each.high))]
+    by_logarithm = min(ends) > 0 and any(each.log for each in ranges)
+    return Scale(min(ends), max(ends), by_logarithm), False
 
 
 def scale_of_most(values: Sequence[float], always: Sequence[float]) -> Scale:
