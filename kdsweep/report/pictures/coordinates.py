@@ -9,7 +9,6 @@ import numpy as np
 from kdsweep.report.axes import LABELS
 from kdsweep.report.labels import strategy_label
 from kdsweep.report.pictures.canvas import (
-    QUIET,
     dress,
     label,
     mpl_figure,
@@ -31,7 +30,7 @@ from kdsweep.report.pictures.view import SweepView
 from kdsweep.report.varied import Varied, varied, with_owners
 
 MOST_AXES = 10
-_MOST_LINES, _LONGEST = 250, 24
+_MOST_LINES, _LONGEST = 250, 28
 """Of more students only the best and the last are shown at first: there is nothing else to see."""
 _LEAST_OF_FIFTHS = 10
 """Of fewer students it is said which half of them are better."""
@@ -163,7 +162,7 @@ def draw_figure(data: CoordinatesData) -> Any:
     if data.note:
         figure.add_annotation(
             text=data.note, xref="paper", yref="paper", x=1, y=0, xanchor="right", yanchor="top",
-            showarrow=False, font={"size": 11, "color": QUIET},
+            showarrow=False, font={"size": 11}, opacity=0.75,
         )  # fmt: skip
     return figure
 

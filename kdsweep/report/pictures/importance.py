@@ -22,7 +22,7 @@ from kdsweep.report.pictures.view import SweepView
 
 MOST_SETTINGS = 30
 """Of each objective; those that matter least are left out."""
-_TOLD, _BAND = "#0b5fa5", "#c9d2dc"
+_TOLD, _BAND = "#0b5fa5", "#888888"
 _CHANCE = "what shuffled outcomes reach in 1 of 20"
 _ABOVE, _WITHIN = "told from chance", "not told from chance"
 _LINE, _LONGEST = 70, 36
@@ -126,7 +126,7 @@ def draw_figure(data: ImportanceData) -> Any:
     if known:
         figure.add_bar(
             y=[bar.place for bar in known], x=[bar.chance for bar in known], width=0.86,
-            orientation="h", name=_CHANCE, marker={"color": _BAND}, opacity=0.55,
+            orientation="h", name=_CHANCE, marker={"color": _BAND}, opacity=0.3,
             hovertext=[words(bar.hover) for bar in known], hoverinfo="text",
         )  # fmt: skip
     for name, colour, bars in _groups(data):
@@ -146,7 +146,7 @@ def draw_figure(data: ImportanceData) -> Any:
         if text := bar.remark or (f"to {bar.beyond} \N{RIGHTWARDS ARROW}" if bar.beyond else ""):
             figure.add_annotation(
                 x=0 if bar.remark else data.edge, y=bar.place, text=words(text), showarrow=False,
-                xanchor="left" if bar.remark else "right", font={"size": 11, "color": QUIET},
+                xanchor="left" if bar.remark else "right", font={"size": 11}, opacity=0.75,
             )  # fmt: skip
     for place, said in data.sentences:
         figure.add_annotation(
@@ -162,7 +162,7 @@ def draw_png(data: ImportanceData) -> bytes:
     plot = figure.add_subplot()
     known = [bar for bar in data.bars if not bar.remark]
     plot.barh([bar.place for bar in known], [bar.chance for bar in known], height=0.86,
-              color=_BAND, alpha=0.55, label=_CHANCE if known else None, zorder=2)  # fmt: skip
+              color=_BAND, alpha=0.25, label=_CHANCE if known else None, zorder=2)  # fmt: skip
     for name, colour, bars in _groups(data):
         plot.barh([bar.place for bar in bars], [bar.share for bar in bars], height=0.5,
                   color=colour, label=name if bars else None, zorder=3)  # fmt: skip
