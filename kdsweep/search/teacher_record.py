@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from kdsweep.results.latency import Latency
 from kdsweep.results.meta import TeacherMeta
 from kdsweep.results.record import EpochMetrics, TrialResult
 from kdsweep.spec import TrialSpec
@@ -27,6 +28,8 @@ def teacher_result(card: Mapping[str, Any], trial: TrialSpec) -> TrialResult:
     whole = resolved(trial)
     # The record holds the teacher that it is of, also where the trial has several.
     whole["teacher"] = {**(whole["teacher"] or {}), "model": card["model"]}
+    # A lane that has not prepared it has not timed it.
+    latency = Latency.model_validate(card["latency"]) if card.get("latency") else None
     return TrialResult(
         trial_id=f"teacher-{card['digest'][:8]}",
         number=0,
@@ -39,7 +42,9 @@ def teacher_result(card: Mapping[str, Any], trial: TrialSpec) -> TrialResult:
             "loss": card["loss"],
             **{size: float(card[size]) for size in ("params", "macs", "size_bytes")},
             **{each: card[each] for each in ("test_accuracy", "test_loss") if each in card},
+            **({} if latency is None else {"latency_ms": latency.batches[0].p50_ms}),
         },
+        latency=latency,
         epochs=tuple(EpochMetrics.model_validate(epoch) for epoch in card["epochs"]),
         started=time.time() - card["seconds"],
         seconds=card["seconds"],

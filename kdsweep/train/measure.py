@@ -1,4 +1,6 @@
-"""What is measured of a student beside its accuracy: its sizes, and how long it takes."""
+"""What is measured of networks beside their accuracy: sizes of students, and how long they take."""
+
+from typing import Any
 
 import torch
 from torch import nn
@@ -8,6 +10,8 @@ from kdsweep.data.base import DataInfo
 from kdsweep.models.size import count_macs, count_params, size_bytes
 from kdsweep.results.latency import Latency
 from kdsweep.spec import Component
+from kdsweep.train.teacher import Teacher
+from kdsweep.train.teacher_store import TeacherCard
 from kdsweep.train.timing import Timing
 
 
@@ -33,3 +37,11 @@ def measured(
         "latency_ms": latency.batches[0].p50_ms,
     }
     return metrics, latency
+
+
+def timed_teacher(
+    teacher: Teacher, card: TeacherCard, info: DataInfo, device: torch.device, timing: Timing
+) -> dict[str, Any]:
+    """How long a teacher takes by the harness that times students, for an outcome."""
+    shape = catalog.shape_for(Component.model_validate(card.model), info)
+    return {"latency": timing.of_teacher(teacher.network, shape, device).model_dump()}

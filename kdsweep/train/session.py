@@ -25,7 +25,7 @@ from kdsweep.train.evaluate import tested
 from kdsweep.train.kept import AT_LEAST, Kept
 from kdsweep.train.kept_splits import KeptSplits
 from kdsweep.train.loop import Report, Trained, Verdict, train
-from kdsweep.train.measure import measured
+from kdsweep.train.measure import measured, timed_teacher
 from kdsweep.train.needs import teachers_of
 from kdsweep.train.outcome import Outcome, ended_by
 from kdsweep.train.output_store import OutputStore
@@ -233,18 +233,20 @@ class Session:
             made = {n: self._teacher(trial, n, report) for n in trial.all_teachers}
             tests = {n: tested(source.teacher.network, splits.test)
                      for n, (source, _) in made.items() if opens_test}  # fmt: skip
+            timed = {n: timed_teacher(source.teacher, card, splits.info, self.device, self._timing)
+                     for n, (source, card) in made.items() if self.ranks.is_first}  # fmt: skip
         except Exception as error:  # noqa: BLE001  # a trial fails alone: the lane lives on
             self._let_through(error)
             return ended_by(error, trial, device, started)
-        told = tuple({**_told(card, n), **tests.get(n, {})} for n, (_, card) in made.items())
-        seconds = time.perf_counter() - started
+        told = tuple({**_told(card, n), **tests.get(n, {}), **timed.get(n, {})}
+                     for n, (_, card) in made.items())  # fmt: skip
         return Outcome(
             "complete",
             teachers=told,
             data=splits.for_teachers,
             examples=splits.counts,
             device=device,
-            seconds=seconds,
+            seconds=time.perf_counter() - started,
         )
 
     def _train(

@@ -1,4 +1,4 @@
-"""How a trial's student is timed: briefly, while other lanes train on the same machine."""
+"""How students and their teacher are timed in a sweep: briefly, while other lanes train."""
 
 import os
 import platform
@@ -47,6 +47,16 @@ class Timing:
             return self._said(device, _measured(student, shape, device, IN_PASSING))
         with turn_to_measure():
             return self._said(device, _measured(student, shape, device, SEARCHED))
+
+    def of_teacher(self, teacher: nn.Module, shape: Shape, device: torch.device) -> Latency:
+        """The latency of a teacher, as of a student; unless it is searched of one input alone.
+
+        A teacher may be large, and is timed while nothing can be distilled from it yet.
+        """
+        if self.is_searched:
+            return self.of(teacher, shape, device)
+        found = measure_latency(teacher, shape, device, batches=(1,), patience=IN_PASSING)
+        return self._said(device, found)
 
     def _said(self, device: torch.device, batches: tuple[BatchLatency, ...]) -> Latency:
         return Latency(

@@ -125,7 +125,9 @@ def test_tags_say_who_a_trial_is_and_whether_it_is_on_the_front(home, run, child
         assert tags["student"].startswith("cnn")
         assert tags["version.torch"] == meta.packages["torch"]
         assert tags.get("git_commit") == meta.git_commit
-    assert children[teachers[0].trial_id].data.tags["role"] == "teacher"
+    teacher = children[teachers[0].trial_id].data
+    assert teacher.tags["role"] == "teacher"
+    assert teacher.metrics["latency_ms"] == teachers[0].metrics["latency_ms"] > 0
 
 
 def test_the_parent_has_the_sweep_file_the_front_and_its_numbers(client, home, run, parent):

@@ -7,6 +7,7 @@ import uuid
 import pytest
 from search_sweeps import epoch
 
+from kdsweep.results.latency import BatchLatency, Latency
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.store import RunStore
 from kdsweep.search import journal as journal_module
@@ -232,6 +233,20 @@ def test_a_teacher_is_recorded_once_as_a_record_of_its_own(journal, listener, st
     assert (meta.teacher.accuracy, meta.teacher.params) == (0.9, 1000)
     assert meta.teacher.reused is False
     assert journal.front == []
+
+
+def test_the_latency_of_a_teacher_is_in_its_record_also_where_a_trial_told_of_it_first(
+    journal, listener, store
+):
+    begin(journal)
+    journal.teacher_of("00000", CARD)
+    took = BatchLatency(batch=1, p50_ms=0.25, p95_ms=0.5, blocks=1, runs=5)
+    latency = Latency(device="EPYC", busy=True, lanes=2, batches=(took,))
+    journal.teacher(CARD | {"latency": latency.model_dump()}, TRIAL)
+    (teacher,) = [result for result in store.read() if result.role == "teacher"]
+    assert teacher.metrics["latency_ms"] == 0.25
+    assert teacher.latency == latency
+    assert listener.heard.count(("logged complete", teacher.trial_id, "complete")) == 2
 
 
 def test_what_a_trial_says_of_its_teacher_does_not_hide_what_it_reaches_on_test_data(

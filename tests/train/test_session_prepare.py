@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_trials import CPU, OF_TEACHER, go_on, never, spec, splits_of, taught
 
+from kdsweep.results.latency import Latency
 from kdsweep.spec import TrialSpec
 from kdsweep.train.outcome import Outcome
 from kdsweep.train.session import Session
@@ -23,6 +24,9 @@ def found(outcome: Outcome) -> dict[str, str]:
 def test_data_and_teacher_that_are_as_they_were_are_gone_on_with(tmp_path):
     first = prepared(tmp_path, taught())
     assert first.data == splits_of(taught()).for_teachers
+    latency = Latency.model_validate(first.teachers[0]["latency"])
+    assert (latency.kind, [each.batch for each in latency.batches]) == ("cpu", [1])
+    assert latency.batches[0].p50_ms > 0
     again = prepared(tmp_path, taught(), never, **found(first))
     assert (again.status, again.changed) == ("complete", ())
     assert again.teachers[0]["reused"]

@@ -254,6 +254,7 @@ def test_a_teacher_prepared_is_the_one_that_trials_find(session, tmp_path):
     other = Session(device=CPU, teachers=tmp_path / "teachers")
     done = other.run(TAUGHT, go_on, on_teacher=never)
     (before,), (found,) = made.teachers, done.teachers
+    assert before.pop("latency")["batches"][0]["batch"] == 1
     assert before | {"reused": True} == found | {"epochs": tuple(found["epochs"])}
     failed = session.prepare(taught(train={**TRAIN, **WILD}), go_on)
     assert (failed.status, (failed.error or "")[:14]) == ("failed", "teacher: epoch")

@@ -60,6 +60,13 @@ def test_who_was_cut_short_is_timed_for_a_moment(asked):
     assert latency.of(32) is None
 
 
+def test_a_teacher_is_timed_as_students_are(asked):
+    latency = Timing(lanes=3).of_teacher(nn.Identity(), SHAPE, CPU)
+    assert (latency.busy, latency.lanes, latency.of(1).p50_ms) == (True, 3, 1)
+    Timing(lanes=3, is_searched=True).of_teacher(nn.Identity(), SHAPE, CPU)
+    assert asked == [((1,), IN_PASSING, False), ((1,), SEARCHED, True), ((32,), SEARCHED, True)]
+
+
 def test_a_batch_that_finds_no_memory_is_left_out(asked):
     latency = Timing().of(nn.Flatten(), SHAPE, CPU)
     assert [each.batch for each in latency.batches] == [1]
