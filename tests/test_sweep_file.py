@@ -1,9 +1,11 @@
 """Sweep files: what a good one gives, and the one clear sentence for each mistake in a bad one."""
 
+import re
+
 import pytest
 
 from kdsweep.errors import SpecError
-from kdsweep.sweep_file import load
+from kdsweep.sweep_file import load, load_trial
 
 GOOD = """
 name: small
@@ -71,8 +73,21 @@ def test_a_missing_file():
 
 
 def test_a_directory(tmp_path):
-    with pytest.raises(SpecError, match="cannot be read: Is a directory"):
+    with pytest.raises(SpecError) as caught:
         load(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}: is a folder, and a file is wanted: a sweep file, or RUN/trials/ID/trial.yaml "
+        "of a trial that a run has recorded"
+    )
+    (tmp_path / "b.yaml").write_text("")
+    with pytest.raises(SpecError, match=f"is wanted: give {re.escape(str(tmp_path))}/b.yaml$"):
+        load(tmp_path)
+    (tmp_path / "sweep.yaml").write_text("")
+    with pytest.raises(SpecError, match=r"of a run give .*/sweep\.yaml, or .*/ID/trial\.yaml"):
+        load(tmp_path)
+    (tmp_path / "trial.yaml").write_text("")
+    with pytest.raises(SpecError, match=f"is wanted: give {re.escape(str(tmp_path))}/trial.yaml$"):
+        load_trial(tmp_path)
 
 
 @pytest.mark.parametrize(

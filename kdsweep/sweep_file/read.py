@@ -33,9 +33,27 @@ def read_text(path: Path) -> str:
         raise SpecError("no such file", source=path) from None
     except UnicodeDecodeError as error:
         raise SpecError(f"is not UTF-8 text (at byte {error.start})", source=path) from None
+    except IsADirectoryError:
+        raise SpecError(f"is a folder, and a file is wanted: {_in(path)}", source=path) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SpecError(f"cannot be read: {reason}", source=path) from None
+
+
+def _in(folder: Path) -> str:
+    """What to give in place of a folder."""
+    if (folder / "trial.yaml").is_file():
+        return f"give {folder / 'trial.yaml'}"
+    if (folder / "sweep.yaml").is_file():
+        return (
+            f"of a run give {folder / 'sweep.yaml'}, or {folder / 'trials' / 'ID' / 'trial.yaml'} "
+            "of a trial"
+        )
+    found = sorted(each.name for each in folder.glob("*.yaml"))
+    if found:
+        more = f", or another of its {len(found)} .yaml files" if len(found) > 1 else ""
+        return f"give {folder / found[0]}{more}"
+    return "a sweep file, or RUN/trials/ID/trial.yaml of a trial that a run has recorded"
 
 
 def parse_yaml(text: str) -> tuple[dict[str, Any], list[str]]:
