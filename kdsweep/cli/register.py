@@ -3,6 +3,7 @@
 from typing import Any
 
 from kdsweep.cli.saying import say
+from kdsweep.cli.wrapped import wrapped_under
 from kdsweep.errors import ResultError, redacted
 from kdsweep.report.labels import strategy_label, student_label
 from kdsweep.results.record import TrialResult
@@ -44,26 +45,32 @@ def register_chosen(
     from kdsweep.cli.tracked import tracking_of
     from kdsweep.tracking.registry import Entry, check_names, register
 
+    say("loading PyTorch and MLflow", err=True)
     entry = Entry(name, alias, tags_of(store, choice, chosen), described(store, choice, chosen))
     check_names(entry)
     uri, _ = tracking_of(store, tracking_uri, option="--tracking-uri")
     there = "" if tracking_uri is None else f" --uri {redacted(tracking_uri)}"
     done = register(
-        store, chosen, entry, uri=uri, sync=f"kdsweep sync {store.place}{there}",
-        tell=lambda sentence: say(sentence, err=True),
-    )  # fmt: skip
+        store, chosen, entry, uri=uri, sync=f"kdsweep sync {store.place}{there}", tell=_tell
+    )
     if done.is_new:
-        say(f"registered  {name}, version {done.version}, as {done.uri}", err=True)
+        _tell(f"registered  {name}, version {done.version}, as {done.uri}")
     else:
-        say(
+        _tell(
             f"registered  this trial is version {done.version} of {name} already: no second one is "
-            f"made; it is {done.uri} now",
-            err=True,
+            f"made; it is {done.uri} now"
         )
+    if done.moved_from is not None:
+        _tell(f"{'':12}alias `{done.alias}` moved from version {done.moved_from} to {done.version}")
     return {
         "name": done.name, "version": done.version, "alias": done.alias, "uri": done.uri,
-        "run_id": done.run_id, "is_new": done.is_new, "tracking_uri": redacted(uri),
+        "run_id": done.run_id, "is_new": done.is_new,
+        "moved_from": done.moved_from, "tracking_uri": redacted(uri),
     }  # fmt: skip
+
+
+def _tell(sentence: str) -> None:
+    say("\n".join(wrapped_under(sentence)), err=True)
 
 
 def tags_of(store: RunStore, choice: Choice, chosen: TrialResult) -> dict[str, str]:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ class Registered:
     alias: str
     run_id: str
     is_new: bool
+    moved_from: str | None = None
+    """The version that had the alias before."""
 
     @property
     def uri(self) -> str:
@@ -86,7 +89,8 @@ def register(
     """Put the student of ``result`` into the registry at ``uri``, once; the alias points to it.
 
     It is a pt2 archive of PyTorch in MLflow's form, asked for the whole validation split before
-    anything is sent. What is there already of this trial stays as it is, and gets the alias.
+    anything is sent. What is there already of this trial stays as it is, and gets the alias. A
+    version that had it before keeps all else, and a tag ``ALIAS_until`` with the time.
     ``sync`` is the command that sends a run's trials there, for messages.
 
     Raises:
@@ -116,10 +120,22 @@ def register(
         known = _version_of(client, store, result, entry.name)
         is_new = known is None
         version = known or _made(client, run, store, result, entry, tell)
-        client.set_registered_model_alias(entry.name, entry.alias, version)
+        moved_from = _moved(client, entry, version)
     except MlflowException as error:
         raise ResultError(f"MLflow at {redacted(uri)} refuses: {error.message}") from error
-    return Registered(entry.name, version, entry.alias, run.info.run_id, is_new)
+    return Registered(entry.name, version, entry.alias, run.info.run_id, is_new, moved_from)
+
+
+def _moved(client: Any, entry: Entry, version: str) -> str | None:
+    """Give ``version`` the alias; which other version had it, which is told until when."""
+    aliases = client.get_registered_model(entry.name).aliases
+    before = aliases.get(entry.alias)
+    client.set_registered_model_alias(entry.name, entry.alias, version)
+    if before is None or str(before) == version:
+        return None
+    until = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
+    client.set_model_version_tag(entry.name, before, f"{entry.alias}_until", until)
+    return str(before)
 
 
 def _run_of(client: Any, store: RunStore, result: TrialResult) -> Any | None:

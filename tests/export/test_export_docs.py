@@ -22,11 +22,12 @@ def test_the_blocks_on_files_run_beside_the_export_that_they_name(tmp_path):
     stranger("\n".join(blocks), tmp_path)
 
 
-def test_there_are_no_other_blocks_but_the_one_on_the_registry():
-    """That one runs in tests/tracking/test_tracking_registry.py."""
+def test_there_are_no_other_blocks_but_those_on_the_registry():
+    """They run in tests/tracking/test_tracking_registry.py."""
     others = [block for block in BLOCKS if "digits-student/" not in block]
-    assert len(others) == 1
+    assert len(others) == 2
     assert "models:/digits@chosen" in others[0]
+    assert "images.csv" in others[1]
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -3,9 +3,11 @@
 import json
 import os
 import re
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from kept_students import TEXTS, kept, stranger
@@ -24,6 +26,8 @@ from kdsweep.tracking.registry import Entry, check_names
 CPU = torch.device("cpu")
 TEXT = (Path(__file__).parent.parent.parent / "docs" / "export.md").read_text()
 (BLOCK,) = re.findall(r"^```py\n((?:(?!```).)*models:/digits@chosen.*?)^```", TEXT, re.M | re.S)
+
+(TABLE,) = re.findall(r"^```py\n((?:(?!```).)*images\.csv.*?)^```", TEXT, re.M | re.S)
 
 
 def tracked(home, uri, trial=None, **more):
@@ -70,8 +74,12 @@ def test_the_chosen_student_is_a_version_that_loads_without_kdsweep(digits, uri,
 
     test = catalog.dataset(catalog.Component(**result.trial["data"])).load(CPU).test
     np.save(tmp_path / "real.npy", test.images[:5].numpy())
-    (tmp_path / "request.json").write_text(json.dumps({"inputs": test.images[:5].tolist()}))
-    stranger(ASKED.format(uri=uri, block=BLOCK), tmp_path)
+    columns = ",".join(f"pixel{number}" for number in range(64))
+    np.savetxt(
+        tmp_path / "images.csv", test.images[:5].flatten(1).numpy(), fmt="%d", delimiter=",",
+        header=columns, comments="",
+    )  # fmt: skip
+    stranger(ASKED.format(uri=uri, block=BLOCK, table=TABLE), tmp_path)
     wanted = network(next(test.in_order(batch_size=5)).images).detach().numpy()
     np.testing.assert_allclose(np.load(tmp_path / "found.npy"), wanted, rtol=1e-4, atol=1e-4)
     answered = json.loads((tmp_path / "answer.json").read_text())["predictions"]
@@ -84,12 +92,13 @@ import os
 os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
 os.environ["MLFLOW_TRACKING_URI"] = {uri!r}
 {block}
+{table}
 from mlflow.cli import cli
 
 np.save("found.npy", model.predict(np.load("real.npy")))
 needed = mlflow.pyfunc.get_model_dependencies("models:/digits@chosen")
 assert "torch==" in open(needed).read()
-cli(["models", "predict", "-m", "models:/digits@chosen", "-i", "request.json",
+cli(["models", "predict", "-m", "models:/digits@chosen", "-i", "images.json",
      "-o", "answer.json", "-t", "json", "--env-manager", "local"])
 """
 
@@ -107,7 +116,8 @@ def test_a_trial_is_registered_once_and_another_alias_points_to_it(digits, uri):
     assert "registered  once, version 1, as models:/once@chosen" in select(store, *options).stderr
     again = select(store, *options, "--alias", "best")
     assert again.exit_code == 0
-    assert "this trial is version 1 of once already: no second one is made" in again.stderr
+    said = " ".join(again.stderr.split())
+    assert "this trial is version 1 of once already: no second one is made" in said
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     assert len(client.search_model_versions("name = 'once'")) == 1
     aliases = client.get_registered_model("once").aliases
@@ -115,6 +125,22 @@ def test_a_trial_is_registered_once_and_another_alias_points_to_it(digits, uri):
         "chosen": "1",
         "best": "1",
     }
+
+
+def test_an_alias_that_moves_is_said_and_the_earlier_version_is_kept(digits, uri, tmp_path):
+    one, result, _ = digits
+    registry.register(one, result, Entry("moving"), uri=uri)
+    again = registry.register(one, result, Entry("moving"), uri=uri)
+    assert (again.version, again.moved_from) == ("1", None)
+    two, _, _ = tracked(tmp_path, uri, steps=40)
+    done = select(two, "--register", "moving", "--tracking-uri", uri)
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert "alias `chosen` moved from version 1 to 2" in done.stderr
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    assert str(client.get_model_version_by_alias("moving", "chosen").version) == "2"
+    before = client.get_model_version("moving", "1")
+    assert before.tags["kdsweep.trial_id"] == "t0000"
+    assert datetime.fromisoformat(before.tags["chosen_until"]).tzinfo is not None
 
 
 def test_a_text_student_is_registered_with_its_tokenizer(tmp_path, uri):
@@ -129,6 +155,9 @@ def test_a_text_student_is_registered_with_its_tokenizer(tmp_path, uri):
     tokens = np.ones((3, 24), np.int64)
     wanted = network(torch.from_numpy(tokens)).detach().numpy()
     np.testing.assert_allclose(model.predict(tokens), wanted, rtol=1e-4, atol=1e-4)
+    # As `mlflow models predict -t csv` reads a file of ids.
+    table = pandas.DataFrame(tokens, columns=[f"id{number}" for number in range(24)])
+    np.testing.assert_allclose(model.predict(table), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_what_fails_on_its_way_leaves_no_version_and_no_model(digits, uri, monkeypatch):
