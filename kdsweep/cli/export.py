@@ -8,6 +8,7 @@ from rich.console import Console
 
 from kdsweep.cli.reading import RunArgument, read
 from kdsweep.cli.saying import say, warn
+from kdsweep.cli.wrapped import wrapped_under
 from kdsweep.errors import ResultError
 from kdsweep.results.called import point_of, trial_called
 from kdsweep.results.pareto import front
@@ -32,18 +33,18 @@ def export(
             "--format",
             metavar="safetensors|onnx|pt2",
             show_default=False,
-            help="What to write; give it again for several.",
+            help="Repeat it for several [default: safetensors].",
         ),
     ] = None,
     int8: Annotated[
-        bool, typer.Option("--int8", help="With onnx: an 8-bit twin beside it.")
+        bool, typer.Option("--int8", help="ONNX, and an 8-bit twin beside it.")
     ] = False,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="DIR",
             show_default=False,
-            help="The folder to make [default: RUN/export/TRIAL].",
+            help="The folder to make [default: in RUN/export].",
         ),
     ] = None,
     licence: Annotated[
@@ -65,10 +66,16 @@ def export(
 
     \b
     Examples:
-      kdsweep export runs/digits --format onnx
+      kdsweep export runs/digits
       kdsweep export runs/digits 17 --format onnx --int8 --out digits-onnx
       kdsweep export runs/digits 00017 --format safetensors --format pt2
     """
+    if out is not None and not out.strip():
+        raise ResultError("--out is empty: name the folder to make, or leave it out")
+    store = RunStore.open(run)
+    results = read(store)
+    result, point = _found(store, results, trial)
+    say("loading PyTorch", err=True)
     import torch
 
     from kdsweep.export.card import notes
@@ -77,17 +84,20 @@ def export(
 
     chosen = chosen_formats(formats or (), int8=int8)
     torch.set_num_threads(threads)
-    store = RunStore.open(run)
-    results = read(store)
-    result, point = _found(store, results, trial)
-    asked = Asked(chosen, int8=int8, out=out, licence=licence, force=force, point=point)
-    made = export_student(store, result, asked, tell=lambda sentence: say(sentence, err=True))
+    where = None if out is None else Path(out)
+    asked = Asked(chosen, int8=int8, out=where, licence=licence, force=force, point=point)
+    made = export_student(store, result, asked, tell=lambda step: _say(step, err=True))
     _print_files(made.card)
     for note in notes(made.card):
-        say(note)
+        _say(note)
     if not licence:
         warn("no licence is stated in the model card: --licence TEXT does")
-    say(f"written to {made.folder}: README.md says how to load it")
+    say(f"written to {made.folder}")
+    say("README.md in it says how to load it")
+
+
+def _say(sentence: str, *, err: bool = False) -> None:
+    say("\n".join(wrapped_under(sentence)), err=err)
 
 
 def _found(
@@ -101,7 +111,7 @@ def _found(
     best = select(front(results, meta.objectives, constraints=meta.constraints), meta.objectives)
     if best.chosen is None:
         raise ResultError("nothing is on the front yet: name a trial", source=store.place)
-    say(
+    _say(
         f"trial {best.chosen.number} ({best.chosen.label}), the most accurate of the front "
         "(`kdsweep select` chooses by other limits)"
     )
@@ -113,6 +123,7 @@ def _print_files(card: object) -> None:
     from rich.table import Table
 
     from kdsweep.export.card import Card
+    from kdsweep.export.speed import here
 
     assert isinstance(card, Card)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -126,3 +137,8 @@ def _print_files(card: object) -> None:
             f"{one.p50_ms:.4g}", f"{one.p95_ms:.4g}", f"{each.agreement.max_difference:.2g}",
         )  # fmt: skip
     Console(highlight=False).print(table)
+    threads = here(card.written[0].latency).threads
+    _say(
+        f"ms: one input at a time, on the CPU with {threads} thread{'s' * (threads > 1)}. off by: "
+        "the largest difference of a logit to the student's own."
+    )

@@ -50,10 +50,10 @@ class Written:
 
 
 def chosen_formats(given: Sequence[str], *, int8: bool) -> tuple[Format, ...]:
-    """The formats that were asked for, each once.
+    """The formats that were asked for, each once; without any safetensors, for int8 ONNX.
 
     Raises:
-        ResultError: one is none, there is none, or int8 is asked of something else than ONNX.
+        ResultError: one is none, or int8 is asked of something else than ONNX.
     """
     known: list[Format] = []
     for name in given:
@@ -62,7 +62,7 @@ def chosen_formats(given: Sequence[str], *, int8: bool) -> tuple[Format, ...]:
             raise ResultError(f"--format {name!r} is not allowed (allowed: {', '.join(FORMATS)})")
         known.append(found)
     if not known:
-        raise ResultError(f"--format is missing: give one or more of {', '.join(FORMATS)}")
+        return ("onnx",) if int8 else ("safetensors",)
     if int8 and "onnx" not in known:
         raise ResultError(
             "--int8 is of ONNX files alone: ONNX Runtime runs them on any processor, while a "

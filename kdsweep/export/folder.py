@@ -40,6 +40,7 @@ from kdsweep.storage.atomic import sync_directory, unfinished
 from kdsweep.storage.copies import address_of
 
 FOLDER, README, TOKENIZER = "export", "README.md", "tokenizer.json"
+_LONGEST_RUN = 60
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,16 @@ class Exported:
     card: Card
 
 
-def folder_of(store: RunStore, result: TrialResult) -> Path:
-    """Where the export of a trial goes by default; of a run at an address, where one works."""
-    plain = re.sub(r"[^A-Za-z0-9.+=-]+", "-", result.label).strip("-.")[:80]
-    name = f"{result.trial_id}-{plain}" if plain else result.trial_id
+def folder_of(store: RunStore, result: TrialResult, asked: Asked) -> Path:
+    """Where an export goes by default: ``RUN/export/digits-00005-onnx``.
+
+    Of a run at an address it is made where one works.
+    """
+    run = re.sub(r"[^A-Za-z0-9.+=_-]+", "-", store.meta.name).strip("-.")[:_LONGEST_RUN]
+    kinds = [*asked.formats, *(["int8"] if asked.int8 else [])]
+    name = "-".join([*([run] if run else []), result.trial_id, *kinds])
     if address_of(store.directory) is not None:
-        return Path(FOLDER) / store.meta.name / name
+        return Path(FOLDER) / name
     refuse_link(store.directory / FOLDER)
     return store.directory / FOLDER / name
 
@@ -94,7 +99,7 @@ def export_student(
             with it, or ``asked.out`` is there already. Nothing is left then.
         StorageError: its weights are in an object store that does not answer.
     """
-    out = asked.out or folder_of(store, result)
+    out = asked.out or folder_of(store, result, asked)
     _refuse_what_is_there(out, force=asked.force)
     if "onnx" in asked.formats:
         onnx_file.check_installed()
@@ -118,7 +123,12 @@ def export_student(
                 student.network, splits.train, contract, folder=folder
             )
         tell(f"checking on {splits.validation.num_samples:,} validation samples")
-        quality, written = _checked(student.network, splits, contract, runners, folder, asked)
+        quality, tallies = _checked(student.network, splits, contract, runners)
+        tell("timing each file, with one input at once and with many")
+        written = [
+            _written(name, runner, tallies[name], contract, folder, asked.patience)
+            for name, runner in runners.items()
+        ]
         card = _card(store, result, student, splits, contract, quality, written, asked)
         (folder / TRIAL_FILE).write_text(trial_file(result), encoding="utf-8")
         if contract.name == "tokens" and (tokenizer := _tokenizer(student)) is not None:
@@ -135,17 +145,12 @@ def _checked(
     splits: Splits,
     contract: Contract,
     runners: dict[str, Runner],
-    folder: Path,
-    asked: Asked,
-) -> tuple[Quality, list[Written]]:
+) -> tuple[Quality, dict[str, Tally]]:
     quality, tallies = tallied(network, splits.validation, contract, runners)
     for name, tally in tallies.items():
         refuse = refuse_nonsense if name == files.INT8 else refuse_disagreement
         refuse(name, tally)
-    return quality, [
-        _written(name, runner, tallies[name], contract, folder, asked.patience)
-        for name, runner in runners.items()
-    ]
+    return quality, tallies
 
 
 def _written(

@@ -14,7 +14,7 @@ _MOST_CLASSES = 100
 _IN_WORDS = {
     "accuracy": "accuracy", "loss": "cross-entropy [nats]", "params": "parameters",
     "macs": "multiply-adds of one input", "size_bytes": "bytes of its weights",
-    "latency_ms": "ms for one input, as the sweep measured it",
+    "latency_ms": "ms for one input (p50), as the sweep measured it",
 }  # fmt: skip
 _WHAT = {
     WEIGHTS: f"weights as safetensors; `{CODE}` beside it has the network as plain PyTorch",
@@ -58,7 +58,7 @@ def _results(card: Card) -> Iterable[str]:
     rows = []
     for name, said in metrics_said(card.result).items():
         spread = "" if said["deviation"] is None else f" ± {_number(said['deviation'])}"
-        rows.append((_IN_WORDS.get(name, name.replace("_", " ")), _number(said["value"]) + spread))
+        rows.append((_in_words(card, name), _number(said["value"]) + spread))
     yield _table(("", "trial"), rows)
     if card.num_trials > 1:
         yield (
@@ -78,6 +78,12 @@ def _results(card: Card) -> Iterable[str]:
     teacher = card.meta.teacher
     if teacher is not None and teacher.accuracy is not None and card.trial.all_teachers:
         yield f"The teacher's accuracy on the same data: {teacher.accuracy:.4f}."
+
+
+def _in_words(card: Card, metric: str) -> str:
+    latency = card.result.latency
+    beside = metric == "latency_ms" and latency is not None and latency.busy
+    return _IN_WORDS.get(metric, metric.replace("_", " ")) + ", while others trained" * beside
 
 
 def _where(card: Card) -> str:

@@ -28,9 +28,13 @@ def test_the_most_accurate_of_the_front_is_exported_unless_a_trial_is_named(run,
     first, *_ = done.stdout.splitlines()
     assert first.startswith("trial 0 (kd w0), the most accurate of the front (`kdsweep select`")
     assert "student.pt2" in done.stdout
-    assert (
-        done.stdout.splitlines()[-1] == f"written to {tmp_path}/one: README.md says how to load it"
-    )
+    assert done.stdout.splitlines()[-2:] == [
+        f"written to {tmp_path}/one", "README.md in it says how to load it"
+    ]  # fmt: skip
+    assert max(map(len, done.stdout.splitlines()[:-2])) <= 80
+    assert max(map(len, done.stderr.splitlines())) <= 80
+    assert done.stderr.startswith("loading PyTorch\n")
+    assert "timing each file" in done.stderr
     assert "warning: no licence is stated in the model card: --licence TEXT does" in done.stderr
     named = export(run, "t0000", "--format", "pt2", "--licence", "MIT", "--out", tmp_path / "two")
     assert named.exit_code == 0
@@ -42,7 +46,7 @@ def test_the_most_accurate_of_the_front_is_exported_unless_a_trial_is_named(run,
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "--format is missing: give one or more of safetensors, onnx, pt2"),
+        (("--out", ""), "--out is empty: name the folder to make, or leave it out"),
         (("5", "--format", "pt2"), "no trial has the number 5 (numbers go up to 0; "),
         (("--format", "pt2", "--int8"), "--int8 is of ONNX files alone"),
         (("--format", "gguf"), "--format 'gguf' is not allowed"),
@@ -53,6 +57,22 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_loaded(run, argum
     assert isinstance(done.exception, ResultError)
     assert str(done.exception).startswith(said)
     assert not (run.directory / "export").exists()
+
+
+def test_without_a_format_it_writes_safetensors_into_a_folder_of_the_run(tmp_path):
+    store, _, _ = kept(tmp_path, steps=3)
+    done = export(store)
+    assert done.exit_code == 0, done.output
+    (folder,) = (store.directory / "export").iterdir()
+    assert folder.name == "small-t0000-safetensors"
+    assert {"student.safetensors", "student.py"} <= {path.name for path in folder.iterdir()}
+
+
+def test_the_run_is_looked_at_before_the_format(tmp_path):
+    done = CliRunner().invoke(app, ["export", str(tmp_path / "nowhere"), "--format", "gguf"])
+    assert str(done.exception).startswith(
+        f"{tmp_path / 'nowhere'}: does not exist; a run directory"
+    )
 
 
 def test_an_export_that_disagrees_ends_with_code_2_and_one_line(tmp_path):

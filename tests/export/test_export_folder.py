@@ -163,7 +163,10 @@ def test_special_words_in_a_text_are_text_as_the_card_shows(tmp_path):
 def test_what_is_there_is_replaced_only_where_it_is_an_export(tmp_path):
     store, result, _ = kept(tmp_path)
     made = export_student(store, result, asked(formats=("pt2",)))
-    assert made.folder == folder_of(store, result) == store.directory / "export" / "t0000-kd-w0"
+    assert made.folder == store.directory / "export" / "small-t0000-pt2"
+    assert folder_of(store, result, asked(formats=("onnx",), int8=True)).name == (
+        "small-t0000-onnx-int8"
+    )
     with pytest.raises(ResultError, match="is there already: --force replaces it, --out DIR"):
         export_student(store, result, asked(formats=("pt2",)))
     (made.folder / "of mine").write_text("")
@@ -179,7 +182,7 @@ def test_what_is_there_is_replaced_only_where_it_is_an_export(tmp_path):
     with pytest.raises(ResultError, match="is a link"):
         export_student(store, result, asked(formats=("pt2",), out=tmp_path / "link"))
     assert list(other.iterdir()) == []
-    assert [path.name for path in made.folder.parent.iterdir()] == ["t0000-kd-w0"]
+    assert [path.name for path in made.folder.parent.iterdir()] == ["small-t0000-pt2"]
 
 
 OWN = """
@@ -250,8 +253,8 @@ def test_a_network_that_no_graph_can_say_is_refused(own):
 def test_int8_and_formats_that_there_are_not():
     with pytest.raises(ResultError, match=r"'tflite' is not allowed \(allowed: safetensors, onnx"):
         files.chosen_formats(["tflite"], int8=False)
-    with pytest.raises(ResultError, match="--format is missing: give one or more of"):
-        files.chosen_formats([], int8=False)
+    assert files.chosen_formats([], int8=False) == ("safetensors",)
+    assert files.chosen_formats([], int8=True) == ("onnx",)
     with pytest.raises(ResultError, match=r"--int8 is of ONNX files alone: .*give --format onnx"):
         files.chosen_formats(["pt2"], int8=True)
     assert files.chosen_formats(["pt2", "onnx", "pt2"], int8=True) == ("pt2", "onnx")
