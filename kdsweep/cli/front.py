@@ -15,6 +15,7 @@ from kdsweep.report.rows import completed, csv_text, rows
 from kdsweep.report.run_table import run_row
 from kdsweep.report.table import trial_table
 from kdsweep.report.text_plot import text_plot
+from kdsweep.results.latencies import of_which_latency
 from kdsweep.results.pareto import front as front_of
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
@@ -59,6 +60,8 @@ def show_front(
         console = Console(highlight=False)
         title = f"{meta.name}: {len(front)} on the front of {completed(results, 'complete')}"
         console.print(trial_table(front, meta.objectives, title=title, width=console.width))
+        if "latency_ms" in meta.objectives:
+            say("\n".join(wrapped_under(of_which_latency(store.directory, results))))
         plot = text_plot(
             results, front, meta.objectives,
             teacher=teacher_metrics(meta, results), width=min(console.width, 100) - 1, height=14,

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from kdsweep.cli.reading import JsonOption, RunArgument, print_json, read
 from kdsweep.cli.saying import say, warn
+from kdsweep.cli.wrapped import wrapped_under
 from kdsweep.errors import ResultError, SpecError
 from kdsweep.results.names import LATENCY_FILE
 from kdsweep.results.pareto import front as front_of
@@ -61,7 +62,7 @@ def measure(
     """
     store = RunStore.open(run)
     chosen = _chosen(store, read(store), trials or [])
-    # Of torch, which takes seconds.
+    say("loading PyTorch", err=True)
     from kdsweep.export.quiet import time_students, why_not_quiet
     from kdsweep.models.latency import BATCHES
     from kdsweep.train.timing import turn_to_measure
@@ -80,7 +81,7 @@ def measure(
             warn(sentence)
         timed = time_students(
             store, chosen, device=where, batches=batches, busy=bool(busy),
-            tell=lambda who: say(f"timing {who}", err=True), warn=warn,
+            tell=lambda who: say("\n".join(wrapped_under(f"timing {who}")), err=True), warn=warn,
         )  # fmt: skip
         name = _keep(store, timed)
     _print(store, timed, name, as_json=as_json)
@@ -152,6 +153,11 @@ def _keep(store: RunStore, timed: "Sequence[Timed]") -> str:
         host=platform.node(),
         teacher=next((each.latency for each in timed if each.result is None), None),
         students={t.result.trial_id: t.latency for t in timed if t.result is not None},
+        shared_with={
+            t.result.trial_id: t.shared_with
+            for t in timed
+            if t.result is not None and t.shared_with is not None
+        },
     )
     # Read again: another may have measured on another machine meanwhile.
     write_latencies(store.directory, read_latencies(store.directory).with_device(name, found))
@@ -166,7 +172,9 @@ def _print(store: RunStore, timed: "Sequence[Timed]", name: str, *, as_json: boo
     rows = [
         LatencyRow(t.name, t.params, t.latency)
         if t.result is None
-        else LatencyRow(student_label(t.result), t.params, t.latency, t.result.trial_id)
+        else LatencyRow(
+            student_label(t.result), t.params, t.latency, t.result.trial_id, t.shared_with
+        )
         for t in timed
     ]
     teacher = next((row for row in rows if not row.trial), None)

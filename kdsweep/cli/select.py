@@ -14,10 +14,18 @@ from kdsweep.cli.saying import say, warn
 from kdsweep.cli.wrapped import wrapped_under
 from kdsweep.errors import ResultError
 from kdsweep.report.axes import teacher_metrics
-from kdsweep.report.choice import Facts, noise_sentence, rejected_lines, runner_up_lines, why
+from kdsweep.report.choice import (
+    Facts,
+    limits_met,
+    noise_sentence,
+    rejected_lines,
+    runner_up_lines,
+    why,
+)
 from kdsweep.report.choice_row import choice_row
 from kdsweep.report.table import trial_table
-from kdsweep.results.latencies import in_quiet
+from kdsweep.results.latencies import Measured, in_quiet, of_which_latency
+from kdsweep.results.limits import bytes_of
 from kdsweep.results.noise import validation_examples
 from kdsweep.results.record import TrialResult
 from kdsweep.results.select import PREFERENCES, Choice, Prefer, select
@@ -38,7 +46,7 @@ def select_student(
     ] = None,
     max_latency_ms: Annotated[
         float | None,
-        typer.Option(metavar="N", min=0, help="Slowest answer, where it was measured."),
+        typer.Option(metavar="N", min=0, help="Slowest answer to one input (p50)."),
     ] = None,
     min_accuracy: Annotated[
         float | None,
@@ -94,15 +102,14 @@ def select_student(
     by_latency = max_latency_ms is not None or prefer == "latency"
     results: Sequence[TrialResult] = read(store)
     meta = store.meta
-    if by_latency:
-        results, note = in_quiet(store.directory, results)
-        if note:
-            say(note, err=True)
+    measured = in_quiet(store.directory, results) if by_latency else None
+    if measured is not None:
+        results = measured.results
     teacher = teacher_metrics(meta, results)
     choice = select(
         results, meta.objectives,
         max_params=max_params, max_macs=max_macs,
-        max_size_bytes=None if max_size_kb is None else 1000 * max_size_kb,
+        max_size_bytes=None if max_size_kb is None else bytes_of(max_size_kb),
         max_latency_ms=max_latency_ms, min_accuracy=min_accuracy,
         within=within, teacher_accuracy=(teacher or {}).get("accuracy"),
         constraints={} if ignore_constraints else meta.constraints, prefer=_preference(prefer),
@@ -111,6 +118,9 @@ def select_student(
         chosen = _with_weights_that_are_there(store, choice.chosen, tell=warn)
         others = (_with_weights_that_are_there(store, each) for each in choice.runners_up)
         choice = replace(choice, chosen=chosen, runners_up=tuple(others))
+    shown = [each for each in (choice.chosen, *choice.runners_up) if each is not None]
+    if measured is None and "latency_ms" in meta.objectives:
+        measured = Measured(results, None, of_which_latency(store.directory, results), False)
     registered = None
     facts = Facts(meta.objectives, teacher, validation_examples(meta, results))
     if register is not None and choice.chosen is not None:
@@ -119,11 +129,15 @@ def select_student(
         )
     if as_json:
         row = choice_row(choice, facts)
+        if measured is not None:
+            row["latency"] = {"note": measured.sentence, "shared": measured.shared(shown)}
         print_json({**row, "registered": registered} if registered else row)
     elif choice.chosen is not None:
-        _print_choice(store, choice, choice.chosen, facts)
+        _print_choice(
+            store, choice, choice.chosen, facts, [] if measured is None else measured.words(shown)
+        )
     else:
-        _print_advice(store, choice)
+        _print_advice(store, choice, measured)
     if choice.chosen is None:
         raise typer.Exit(1)
 
@@ -135,11 +149,15 @@ def _preference(given: str) -> Prefer:
     raise ResultError(f"--prefer {given!r} is not allowed (allowed: {', '.join(PREFERENCES)})")
 
 
-def _print_choice(store: RunStore, choice: Choice, chosen: TrialResult, facts: Facts) -> None:
+def _print_choice(
+    store: RunStore, choice: Choice, chosen: TrialResult, facts: Facts, latency: Sequence[str]
+) -> None:
     console = Console(highlight=False)
     table = trial_table([chosen], store.meta.objectives, title="Chosen", width=console.width)
     console.print(table)
     _print_fact("why", why(choice, facts))
+    _print_facts("limits", limits_met(choice))
+    _print_facts("latency", latency)
     if sentence := noise_sentence(choice, facts):
         _print_fact("noise", sentence)
     _print_block("Next best that fit", runner_up_lines(choice, facts))
@@ -154,7 +172,9 @@ def _print_choice(store: RunStore, choice: Choice, chosen: TrialResult, facts: F
         typer.echo("weights     none are kept; the trial file trains it again")
 
 
-def _print_advice(store: RunStore, choice: Choice) -> None:
+def _print_advice(store: RunStore, choice: Choice, measured: Measured | None) -> None:
+    for sentence in [] if measured is None else measured.words(()):
+        say("\n".join(wrapped_under(sentence)), err=True)
     say(f"no student of {store.meta.name} fits", err=True)
     for sentence in choice.advice:
         say("\n".join(wrapped_under(f"  {sentence}")), err=True)
@@ -162,6 +182,11 @@ def _print_advice(store: RunStore, choice: Choice) -> None:
 
 def _print_fact(name: str, text: str) -> None:
     say("\n".join(wrapped_under(f"{name:12}{text}", indent=12)))
+
+
+def _print_facts(name: str, sentences: Sequence[str]) -> None:
+    for number, sentence in enumerate(sentences):
+        _print_fact("" if number else name, sentence)
 
 
 def _print_block(title: str, lines: list[str]) -> None:

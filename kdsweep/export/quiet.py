@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -42,6 +42,8 @@ class Timed:
     params: int
     latency: Latency
     result: TrialResult | None = None
+    shared_with: str | None = None
+    """The trial whose student was timed in its place, where that is the same network."""
 
 
 def time_students(
@@ -74,7 +76,7 @@ def time_students(
         )
 
     found: list[Timed] = []
-    known: dict[str, Latency] = {}
+    known: dict[str, Timed] = {}
     first: Student | None = None
     problems: list[str] = []
     for result in results:
@@ -86,10 +88,15 @@ def time_students(
             continue
         first = first or student
         key = architecture_of(result.trial)
-        if key not in known:
+        same = known.get(key)
+        if same is None or same.result is None:
             tell(f"{result.label} ({result.trial_id})")
-            known[key] = measured(student.network, student.shape)
-        found.append(Timed(result.label, count_params(student.network), known[key], result))
+            latency = measured(student.network, student.shape)
+            known[key] = Timed(result.label, count_params(student.network), latency, result)
+            found.append(known[key])
+        else:
+            with_id = same.result.trial_id
+            found.append(replace(same, name=result.label, result=result, shared_with=with_id))
     if first is None:
         raise ResultError(problems or "there is no student to time", source=store.place)
     with_teacher = _teacher_of(store, first, warn)

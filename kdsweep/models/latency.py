@@ -50,11 +50,11 @@ QUIET = Patience(budget_s=10.0, block_s=0.1, agreeing=5, least_runs=10)
 """Where nothing else runs."""
 
 
-def spread(medians: Sequence[float]) -> float | None:
-    """From the least of the blocks' medians to the largest, relative to the one in the middle."""
-    if len(medians) < 2:
+def spread(of_blocks: Sequence[float]) -> float | None:
+    """From the least number of a block to the largest, relative to the one in the middle."""
+    if len(of_blocks) < 2:
         return None
-    return (max(medians) - min(medians)) / max(median(medians), 1e-12)
+    return (max(of_blocks) - min(of_blocks)) / max(median(of_blocks), 1e-12)
 
 
 def agree(medians: Sequence[float], patience: Patience) -> bool:
@@ -69,17 +69,22 @@ def summary(batch: int, blocks: Sequence[Sequence[float]], patience: Patience) -
     medians = [median(block) for block in blocks]
     stable = agree(medians, patience)
     counted = blocks[-patience.agreeing :] if stable else blocks
-    runs = sorted(taken for block in counted for taken in block)
+    runs = [taken for block in counted for taken in block]
     return BatchLatency(
         batch=batch,
         p50_ms=1e3 * median(runs),
-        # The nearest rank: a time that a run has really taken.
-        p95_ms=1e3 * runs[math.ceil(0.95 * len(runs)) - 1],
+        p95_ms=1e3 * p95(runs),
         spread=spread(medians[-len(counted) :]),
+        p95_spread=spread([p95(block) for block in counted]),
         stable=stable,
         blocks=len(counted),
         runs=len(runs),
     )
+
+
+def p95(runs: Sequence[float]) -> float:
+    """The 95th percentile by the nearest rank: a time that a run has really taken."""
+    return sorted(runs)[math.ceil(0.95 * len(runs)) - 1]
 
 
 def timed(

@@ -22,6 +22,7 @@ from kdsweep.report.pictures import PICTURES, Importance, SweepView
 from kdsweep.report.run_table import run_row
 from kdsweep.results.at_hand import run_at_hand
 from kdsweep.results.latencies import in_quiet
+from kdsweep.results.limits import bytes_of
 from kdsweep.results.meta import RunMeta, TeacherMeta
 from kdsweep.results.names import SWEEP_FILE
 from kdsweep.results.noise import validation_examples
@@ -183,17 +184,20 @@ class Sweep:
         check_asked(prefer, {"min_accuracy": min_accuracy, "within": within})
         meta, teacher = self.meta, teacher_metrics(self.meta, self._results)
         results: Sequence[TrialResult] = self._results
-        note = ""
+        measured = None
         if max_latency_ms is not None or prefer == "latency":
-            results, note = in_quiet(self._store.directory, results)
+            measured = in_quiet(self._store.directory, results)
+            results = measured.results
         choice = select(
             results, meta.objectives,
             max_params=max_params, max_macs=max_macs,
-            max_size_bytes=None if max_size_kb is None else 1000 * max_size_kb,
+            max_size_bytes=None if max_size_kb is None else bytes_of(max_size_kb),
             max_latency_ms=max_latency_ms, min_accuracy=min_accuracy,
             within=within, teacher_accuracy=(teacher or {}).get("accuracy"),
             constraints={} if ignore_constraints else meta.constraints, prefer=prefer,
         )  # fmt: skip
+        shown = [each for each in (choice.chosen, *choice.runners_up) if each is not None]
+        note = "" if measured is None else "; ".join(measured.words(shown))
         facts = Facts(meta.objectives, teacher, validation_examples(self.meta, self._results))
         return StudentChoice(choice, facts, place=self.place, tabled=self._tabled, note=note)
 

@@ -7,6 +7,7 @@ from kdsweep.report.axes import short
 from kdsweep.report.labels import strategy_label, student_label
 from kdsweep.report.table import metric_text, value_text
 from kdsweep.results.knee import knee_distances
+from kdsweep.results.limits import OF_LATENCY
 from kdsweep.results.noise import accuracy_noise
 from kdsweep.results.pareto import SIZE_LIKE, Objectives, size_and_quality
 from kdsweep.results.record import Metric, TrialResult
@@ -14,9 +15,11 @@ from kdsweep.results.select import Choice, preferred_metric
 
 SHOWN_REJECTED = 5
 _NAMES: dict[Metric, str] = {
-    "params": "parameters", "macs": "multiply-adds", "size_bytes": "bytes", "latency_ms": "latency"
+    "params": "parameters", "macs": "multiply-adds", "size_bytes": "size", "latency_ms": "latency"
 }  # fmt: skip
-_UNITS: dict[Metric, str] = {**_NAMES, "latency_ms": "ms"}
+_UNITS: dict[Metric, str] = {
+    **_NAMES, "size_bytes": "bytes", "latency_ms": f"ms ({OF_LATENCY})"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,31 @@ def runner_up_lines(choice: Choice, facts: Facts) -> list[str]:
     lines = []
     for other in choice.runners_up:
         metrics = dict.fromkeys(("accuracy", *_sizes_of_interest(choice, facts.objectives)))
-        values = (f"{metric_text(other, each)} {_UNITS.get(each, '')}".strip() for each in metrics)
+        values = (_valued(other, each, choice) for each in metrics)
         lines.append(f"{other.trial_id}  {label(other)}: {', '.join(values)}")
         lines.append(f"{'':{len(other.trial_id)}}  {against(other, choice, facts)}")
     return lines
+
+
+def limits_met(choice: Choice) -> list[str]:
+    """What the chosen one has of each limited metric, in the unit that was asked in."""
+    chosen = choice.chosen
+    assert chosen is not None
+    said = []
+    for limit in choice.limits:
+        of = f" ({OF_LATENCY})" if limit.metric == "latency_ms" else ""
+        far = "at least" if limit.is_lower else "at most"
+        value, bound = limit.said(chosen.metrics[limit.metric]), limit.said(limit.bound)
+        said.append(f"{limit.name} {value}{of}, asked {far} {bound}")
+    return said
+
+
+def _valued(result: TrialResult, metric: Metric, choice: Choice) -> str:
+    """A metric with its unit: of a size kB where the limit was given so."""
+    asked = next((each for each in choice.limits if each.metric == metric and each.is_in_kb), None)
+    if asked is not None and metric in result.metrics:
+        return asked.said(result.metrics[metric])
+    return f"{metric_text(result, metric)} {_UNITS.get(metric, '')}".strip()
 
 
 def _ranked_first(choice: Choice, chosen: TrialResult, facts: Facts) -> str:

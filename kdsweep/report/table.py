@@ -18,7 +18,7 @@ from kdsweep.results.replicates import PointResult, deviation
 
 _TITLES: dict[Metric, str] = {
     "accuracy": "accuracy", "loss": "loss", "params": "params",
-    "macs": "MACs", "size_bytes": "bytes", "latency_ms": "ms",
+    "macs": "MACs", "size_bytes": "bytes", "latency_ms": "p50 ms",
 }  # fmt: skip
 _OF_REPLICATES = (
     "mean ± standard deviation over n trials that differ in their seed; "

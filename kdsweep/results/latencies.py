@@ -33,6 +33,8 @@ class OnDevice(BaseModel):
     teacher: Latency | None = None
     students: dict[str, Latency] = Field(default_factory=dict)
     """By the id of the trial."""
+    shared_with: dict[str, str] = Field(default_factory=dict)
+    """Of trials whose numbers are those of another one, which has the same network: which one."""
 
 
 class Latencies(BaseModel):
@@ -61,20 +63,42 @@ class Latencies(BaseModel):
             teacher = found.teacher or old.teacher
             if found.teacher is not None and old.teacher is not None:
                 teacher = found.teacher.with_older(old.teacher)
+            shared = {k: v for k, v in old.shared_with.items() if k not in found.students}
             found = found.model_copy(
-                update={"students": {**old.students, **students}, "teacher": teacher}
+                update={
+                    "students": {**old.students, **students},
+                    "shared_with": {**shared, **found.shared_with},
+                    "teacher": teacher,
+                }
             )
         return self.model_copy(update={"devices": {**self.devices, name: found}})
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Results whose ``latency_ms`` was measured where nothing else ran, and what to say of it."""
+    """Results by whose ``latency_ms`` is chosen, and what to say of it."""
 
-    results: list[TrialResult]
+    results: Sequence[TrialResult]
     teacher_ms: float | None
     """One input of the teacher, on the same device."""
     sentence: str
+    is_quiet: bool = True
+    """Whether it is that of ``latency.json``, where a network has one number, and not the trials'
+    own."""
+
+    def shared(self, shown: Iterable[TrialResult]) -> list[tuple[str, ...]]:
+        """Of ``shown`` the ids of those whose latency is one measurement, not several."""
+        groups: dict[str, list[str]] = {}
+        for result in shown if self.is_quiet else ():
+            if "latency_ms" in result.metrics:
+                groups.setdefault(architecture_of(result.trial), []).append(result.trial_id)
+        return [tuple(ids) for ids in groups.values() if len(ids) > 1]
+
+    def words(self, shown: Iterable[TrialResult]) -> list[str]:
+        """What is to be said where the latencies of ``shown`` are read, a sentence each."""
+        teacher = [] if self.teacher_ms is None else [f"the teacher takes {self.teacher_ms:.4g} ms"]
+        same = [f"{', '.join(ids)}: one network, timed once" for ids in self.shared(shown)]
+        return [*([self.sentence] if self.sentence else []), *teacher, *same]
 
 
 def device_name(latency: Latency) -> str:
@@ -138,23 +162,29 @@ def with_quiet_latency(
         return None
     found = latencies.devices[name]
     known_ms = _by_architecture(results, found.students)
+    of_teacher = None if found.teacher is None else found.teacher.of(1)
+    teacher_ms = None if of_teacher is None else of_teacher.p50_ms
+    num_teachers = sum(result.role == "teacher" for result in results)
     changed = []
     for result in results:
-        taken = known_ms.get(architecture_of(result.trial))
+        # A teacher's trial has a student too. Which of several was timed its record does not say.
+        taken = (
+            known_ms.get(architecture_of(result.trial)) if result.role != "teacher"
+            else teacher_ms if num_teachers == 1 else None
+        )  # fmt: skip
         metrics = {key: value for key, value in result.metrics.items() if key != "latency_ms"}
         if taken is not None:
             metrics["latency_ms"] = taken
         changed.append(result.model_copy(update={"metrics": metrics}))
-    teacher = None if found.teacher is None else found.teacher.of(1)
     return Measured(
         changed,
-        None if teacher is None else teacher.p50_ms,
-        f"latency of one input as measured on {name}"
+        teacher_ms,
+        f"latency of one input (p50) as measured on {name}"
         + (", while other work ran" if any(each.busy for each in found.students.values()) else ""),
     )
 
 
-def in_quiet(directory: Path, results: Sequence[TrialResult]) -> tuple[Sequence[TrialResult], str]:
+def in_quiet(directory: Path, results: Sequence[TrialResult]) -> Measured:
     """The results of a run by whose latency is chosen, and what is to be said of that.
 
     It is that of ``latency.json``, where something was measured; else the trials' own.
@@ -164,13 +194,23 @@ def in_quiet(directory: Path, results: Sequence[TrialResult]) -> tuple[Sequence[
     """
     quiet = with_quiet_latency(results, read_latencies(directory))
     if quiet is not None:
-        return quiet.results, quiet.sentence
-    if any(result.latency is not None and result.latency.busy for result in results):
-        return results, (
-            "latency as trials measured it, while others trained; "
-            f"`kdsweep latency {name_of(directory)}` measures it alone"
-        )
-    return results, ""
+        return quiet
+    return Measured(results, None, beside_others(directory, results), is_quiet=False)
+
+
+def beside_others(directory: Path, results: Iterable[TrialResult]) -> str:
+    """That the trials' own latency was measured on a busy machine; empty where it was not."""
+    if not any(result.latency is not None and result.latency.busy for result in results):
+        return ""
+    return (
+        "latency of one input (p50) as trials measured it, while others trained; "
+        f"`kdsweep latency {name_of(directory)}` measures it alone"
+    )
+
+
+def of_which_latency(directory: Path, results: Sequence[TrialResult]) -> str:
+    """What a table of the trials' own latencies is to say of them."""
+    return beside_others(directory, results) or "latency of one input (p50) as trials measured it"
 
 
 def _by_architecture(

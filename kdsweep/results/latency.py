@@ -19,6 +19,8 @@ class BatchLatency(BaseModel):
     spread: float | None = None
     """Between the slowest and the fastest median of a block, relative to the one in the middle;
     none of a single block."""
+    p95_spread: float | None = None
+    """The same of the blocks' own 95th percentiles."""
     stable: bool = False
     blocks: int = Field(ge=1)
     runs: int = Field(ge=1)

@@ -9,6 +9,10 @@ from kdsweep.results.pareto import Limits
 from kdsweep.results.record import Metric, TrialResult
 
 OWN_CONSTRAINT = "the sweep's own constraint"
+OF_LATENCY = "p50, batch 1"
+"""What ``latency_ms`` is of: the median of runs with one input."""
+KB = 1000
+"""Bytes."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,29 @@ class Limit:
         if not math.isfinite(value):
             return f"{self.metric} was not measured"
         sign = "<" if self.is_lower else ">"
-        said = f"{self.metric} {number_words(value)} {sign} {number_words(self.bound)}"
+        said = f"{self.name} {self.said(value)} {sign} {self.said(self.bound)}"
+        if self.metric == "latency_ms":
+            said += f" ({OF_LATENCY})"
         return f"{said} ({self.source})" if self.source else said
+
+    @property
+    def is_in_kb(self) -> bool:
+        """Whether it was given in kB: a sweep file has bytes, whoever chooses says kB."""
+        return self.metric == "size_bytes" and not self.is_own
+
+    @property
+    def name(self) -> str:
+        """What is limited, as a word beside a number with its unit."""
+        return (
+            "size" if self.is_in_kb else "latency" if self.metric == "latency_ms" else self.metric
+        )
+
+    def said(self, value: float) -> str:
+        """A value of its metric in the unit that the limit was given in: ``9.256 kB``."""
+        if self.is_in_kb:
+            return f"{number_words(value / KB)} kB"
+        unit = " ms" if self.metric == "latency_ms" else ""
+        return f"{number_words(value)}{unit}"
 
     @property
     def source(self) -> str:
@@ -50,7 +75,7 @@ class Limit:
     @property
     def words(self) -> str:
         """``max params 2,000``."""
-        return f"{'min' if self.is_lower else 'max'} {self.metric} {number_words(self.bound)}"
+        return f"{'min' if self.is_lower else 'max'} {self.name} {self.said(self.bound)}"
 
 
 def given_limits(
@@ -93,6 +118,11 @@ def _own(constraints: Limits) -> Iterable[Limit]:
         for direction, bound in bounds.items():
             if bound is not None:
                 yield Limit(metric, bound, is_lower=direction == "min", is_own=True)
+
+
+def bytes_of(size_kb: float) -> float:
+    """A size in kB as bytes: of at most three decimals exactly what they say."""
+    return round(KB * size_kb, 6)
 
 
 def number_words(value: float) -> str:

@@ -108,11 +108,11 @@ def _words(limit: Limit, bound: float) -> str:
         return f"within {number_words(bound)} of the teacher (by {number_words(more)})"
     side = "min" if limit.is_lower else "max"
     more = abs(limit.bound - bound)
-    return f"{side} {limit.metric} {number_words(bound)} (by {number_words(more)})"
+    return f"{side} {limit.name} {limit.said(bound)} (by {limit.said(more)})"
 
 
 def _excess(limit: Limit, student: TrialResult) -> str:
-    return number_words(limit.excess(student))
+    return limit.said(limit.excess(student))
 
 
 def _named(student: TrialResult) -> str:

@@ -22,8 +22,10 @@ from kdsweep.tracking.entities import TAG_LENGTH
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]()#+\-.!~$]")
 # As characters they would begin HTML, a cell of a table or a link to elsewhere.
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "://": "&#58;//"}
+_ENDS_OF_LINES = re.compile("[\n\u2028\u2029]")
 _SPACE = "&nbsp;&nbsp;"
 _LONGEST_NAME, _LONGEST_TEXT = 60, 400
+_BESIDE = "latency\\_ms: one input, p50, measured while others trained. To measure alone:"
 _ROLES = {
     "control": "A control: what students reach without the search, to compare with.",
     "teacher": "The teacher: what students learn from. It is on no front.",
@@ -44,6 +46,7 @@ def sweep_note(
     """
     above = [_standing(meta, results, front), ""]
     below = [
+        *_latency_said(meta, results, place),
         "",
         *_compared(meta, results),
         "",
@@ -62,6 +65,10 @@ def trial_note(result: TrialResult, *, place: str) -> str:
     if result.role in _ROLES:
         lines += ["", _ROLES[result.role]]
     terms = dict(result.epochs[-1].train) if result.epochs else {}
+    if result.status == "complete" and result.latency is not None and result.latency.busy:
+        run = place.rstrip("/")
+        lines += ["", _BESIDE, "", _command("latency", run, result.trial_id)
+                  if result.role != "teacher" else _command("latency", run)]  # fmt: skip
     if result.weights_of_terms and result.role != "teacher":
         rows = [
             [plain(name), f"{weight:.4g}", f"{terms[name]:.4g}" if name in terms else "-"]
@@ -157,6 +164,13 @@ def _table(front: Sequence[TrialResult], objectives: Objectives, *, room: int) -
     return lines
 
 
+def _latency_said(meta: RunMeta, results: Sequence[TrialResult], place: str) -> list[str]:
+    """Where latency decides: what kind of number it is."""
+    decides = "latency_ms" in meta.objectives or "latency_ms" in meta.constraints
+    busy = any(result.latency is not None and result.latency.busy for result in results)
+    return ["", _BESIDE, "", _command("latency", place)] if decides and busy else []
+
+
 def _compared(meta: RunMeta, results: Sequence[TrialResult]) -> list[str]:
     """The teacher and the controls: what the numbers of the front are to be compared with."""
     lines = []
@@ -207,5 +221,9 @@ def _go_on(meta: RunMeta, front: Sequence[TrialResult], place: str) -> list[str]
 
 def _command(name: str, *arguments: str) -> str:
     """A line of code in Markdown: by its indent, which nothing in the line can end."""
-    quoted = (shlex.quote(printable(each).replace("\n", "\\n")) for each in arguments)
+    quoted = (shlex.quote(_ENDS_OF_LINES.sub(_spelled_out, printable(each))) for each in arguments)
     return f"    kdsweep {name} {' '.join(quoted)}"
+
+
+def _spelled_out(found: re.Match[str]) -> str:
+    return "\\n" if found[0] == "\n" else f"\\u{ord(found[0]):04x}"

@@ -48,10 +48,13 @@ def asked(monkeypatch):
             return Latency(
                 device="EPYC", kind=device.type, threads=torch.get_num_threads(), busy=busy,
                 batches=[BatchLatency(batch=b, p50_ms=b * ms, p95_ms=2 * b * ms, spread=0.0234,
-                                      stable=stable, blocks=5, runs=50) for b in batches],
+                                      p95_spread=0.3, stable=stable, blocks=5, runs=50)
+                         for b in batches],
             )  # fmt: skip
 
-        timed = [Timed(r.label, 100, took(r.number, r.number != 5), r) for r in results]
+        same = {"t6": "t2"}
+        timed = [Timed(r.label, 100, took(2 if r.trial_id in same else r.number, r.number != 5), r,
+                       same.get(r.trial_id)) for r in results]  # fmt: skip
         return [*timed, Timed("teacher", 9000, took(8.0))]
 
     monkeypatch.setattr(quiet, "time_students", time_students)
@@ -65,13 +68,14 @@ def test_the_front_the_controls_and_the_teacher_are_timed(store, asked):
     assert found.exit_code == 0, found.output
     assert asked == [(["t1", "t2", "t5"], "cpu", before + 1)]
     assert torch.get_num_threads() == before
-    lines = found.output.splitlines()
+    lines = found.stdout.splitlines()
+    assert found.stderr.splitlines()[0] == "loading PyTorch"
     assert lines[0] == f"digits: latency on EPYC, {before + 1} threads"
     assert max(map(len, lines[:-1])) <= 80
     (teacher,) = [line.split() for line in lines if line.strip().startswith("teacher")]
-    assert teacher == ["teacher", "9,000", "1", "8", "16", "2", "%", "1", "125"]
+    assert teacher == ["teacher", "9,000", "1", "8", "2", "%", "16", "30", "%", "1", "125"]
     first = next(line.split() for line in lines if "t1" in line)
-    assert first[-9:] == ["100", "1", "1", "2", "2", "%", "8", "1,000", "t1"]
+    assert first[-11:] == ["100", "1", "1", "2", "%", "2", "30", "%", "8", "1,000", "t1"]
     assert any("~2 %" in line for line in lines)
     assert "did not agree before the budget was spent" in found.output
 
@@ -94,8 +98,9 @@ def test_json_for_scripts(store, asked):
     assert (student["trial_id"], teacher["trial_id"]) == ("t2", None)
     (batch,) = student["batches"]
     assert batch == {
-        "batch": 4, "p50_ms": 8.0, "p95_ms": 16.0, "spread": 0.0234, "stable": True, "blocks": 5,
-        "runs": 50, "per_second": 500.0, "times_faster_than_teacher": 4.0,
+        "batch": 4, "p50_ms": 8.0, "p95_ms": 16.0, "spread": 0.0234, "p95_spread": 0.3,
+        "stable": True, "blocks": 5, "runs": 50, "per_second": 500.0,
+        "times_faster_than_teacher": 4.0,
     }  # fmt: skip
 
 
@@ -146,11 +151,42 @@ def test_select_takes_the_quiet_numbers_where_latency_decides(store, asked):
     assert told["chosen"]["latency_ms"] == 1.0
     reasons = {each["trial_id"]: each["reasons"] for each in told["rejected"]}
     assert reasons == {
-        "t2": ["latency_ms 2 > 1.5"], "t3": ["latency_ms was not measured"],
-        "t5": ["latency_ms 5 > 1.5"],
+        "t2": ["latency 2 ms > 1.5 ms (p50, batch 1)"], "t3": ["latency_ms was not measured"],
+        "t5": ["latency 5 ms > 1.5 ms (p50, batch 1)"],
     }  # fmt: skip
-    assert "latency of one input as measured on EPYC, 1 thread" in found.stderr
-    assert "latency as" not in run("select", store.directory, "--max-params", "5000").stderr
+    assert told["latency"] == {
+        "note": "latency of one input (p50) as measured on EPYC, 1 thread", "shared": []
+    }  # fmt: skip
+    assert "latency" not in run("select", store.directory, "--max-params", "5000").output
+
+
+def test_trials_of_one_network_are_marked_as_one_measurement(store, asked):
+    one = next(each for each in store.read() if each.trial_id == "t2")
+    other = trial(6, 0.94, 20_000).model_copy(update={"trial": one.trial})
+    store.write(other)
+    found = run("latency", store.directory, "2", "6", "--threads", "1", "--device", "cpu")
+    assert "t6: the same network as t2, timed once for all of them" in found.output
+    assert sum("t6" in line for line in found.output.splitlines()) == 1
+    kept = read_latencies(store.directory).devices["EPYC, 1 thread"]
+    assert kept.shared_with == {"t6": "t2"}
+    told = json.loads(
+        run("latency", store.directory, "2", "6", "--device", "cpu", "--json").stdout
+    )["networks"]
+    assert [each["shared_with"] for each in told] == [None, "t2", None]
+    lines = run("select", store.directory, "--max-latency-ms", "3").output
+    assert "t2, t6: one network, timed once" in lines
+    assert "the teacher takes 8 ms" in lines
+    assert "latency 2 ms (p50, batch 1), asked at most 3 ms" in lines
+
+
+def test_a_size_is_answered_in_kb_where_it_was_asked_in_kb(store):
+    one = trial(1, 0.80, 1_000)
+    store.write(one.model_copy(update={"metrics": {**one.metrics, "size_bytes": 9_256.0}}))
+    found = run("select", store.directory, "--max-size-kb", "9.256")
+    assert "size 9.256 kB, asked at most 9.256 kB" in found.output
+    none = run("select", store.directory, "--max-size-kb", "5")
+    assert none.exit_code == 1
+    assert "max size 9.256 kB (by 4.256 kB) lets trial 1" in none.output
 
 
 def test_without_them_it_says_whose_numbers_it_takes(store):
@@ -163,7 +199,26 @@ def test_without_them_it_says_whose_numbers_it_takes(store):
     store.write(one.model_copy(update={"metrics": metrics, "latency": busy}))
     found = run("select", store.directory, "--prefer", "latency")
     assert found.exit_code == 0, found.output
-    assert found.stderr.splitlines()[0] == (
-        "latency as trials measured it, while others trained; "
+    said = " ".join(found.stdout.split())
+    assert (
+        "latency of one input (p50) as trials measured it, while others trained; "
         f"`kdsweep latency {store.directory}` measures it alone"
-    )
+    ) in said
+    none = run("select", store.directory, "--max-latency-ms", "1")
+    assert "as trials measured it, while others trained" in " ".join(none.stderr.split())
+
+
+def test_a_front_by_latency_says_under_which_conditions_it_was_measured(store):
+    store.update_meta(objectives={"accuracy": "max", "latency_ms": "min"})
+    busy = Latency(
+        device="EPYC", busy=True, lanes=2,
+        batches=(BatchLatency(batch=1, p50_ms=3.0, p95_ms=4.0, blocks=3, runs=9),),
+    )  # fmt: skip
+    one = trial(1, 0.80, 1_000)
+    metrics = {**one.metrics, "latency_ms": 3.0}
+    store.write(one.model_copy(update={"metrics": metrics, "latency": busy}))
+    for command in ("front", "select"):
+        found = run(command, store.directory)
+        assert found.exit_code == 0, found.output
+        assert "p50 ms" in found.output
+        assert "(p50) as trials measured it, while others trained" in " ".join(found.output.split())

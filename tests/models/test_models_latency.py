@@ -77,6 +77,8 @@ def test_the_numbers_are_those_of_the_blocks_that_agree():
     # Medians 11, 11 and 12 ms; of six sorted times the 95th percentile is the sixth.
     assert (found.p50_ms, found.p95_ms) == (pytest.approx(11), pytest.approx(13))
     assert found.spread == pytest.approx(1 / 11)
+    # The slower of two runs is the 95th percentile of a block: 12, 11 and 13 ms.
+    assert found.p95_spread == pytest.approx(2 / 12)
     assert (found.stable, found.blocks, found.runs) == (True, 3, 6)
     assert found.per_second == pytest.approx(4000 / 11)
 
@@ -140,6 +142,7 @@ def test_without_a_budget_there_is_one_block():
     clock = Clock()
     found = timed(Answers(clock, 10), 1, Patience(budget_s=0, block_s=0), clock)
     assert (found.blocks, found.runs, found.spread, found.stable) == (1, 5, None, False)
+    assert found.p95_spread is None
 
 
 class Timed(nn.Module):

@@ -31,9 +31,18 @@ def test_the_fastest_is_that_of_the_quiet_measurement(store):
     sweep = kdsweep.load(store.directory)
     choice = sweep.select(prefer="latency")
     assert choice.trial.number == 0
-    assert choice.why.endswith("latency of one input as measured on EPYC")
+    assert choice.why.endswith("latency of one input (p50) as measured on EPYC")
     assert sweep.select(max_latency_ms=1.5).trial.number == 0
     assert "latency" not in sweep.select().why
+
+
+def test_students_of_one_network_are_said_to_share_a_measurement(tmp_path):
+    store = run_of([timed(0, 4, 9.0), timed(1, 4, 3.0)], home=tmp_path)
+    quiet = OnDevice(measured="2026-11-27", teacher=took(4.0), students={"00000": took(1.0)})
+    write_latencies(store.directory, Latencies(devices={"EPYC": quiet}))
+    choice = kdsweep.load(store.directory).select(prefer="latency")
+    assert "the teacher takes 4 ms" in choice.why
+    assert "one network, timed once" in choice.why
 
 
 def test_without_it_that_of_the_trials_counts_and_it_is_said(tmp_path):
@@ -41,4 +50,4 @@ def test_without_it_that_of_the_trials_counts_and_it_is_said(tmp_path):
     sweep = kdsweep.load(run_of(records, home=tmp_path).directory)
     choice = sweep.select(prefer="latency")
     assert choice.trial.number == 1
-    assert "latency as trials measured it, while others trained" in choice.why
+    assert "latency of one input (p50) as trials measured it, while others trained" in choice.why

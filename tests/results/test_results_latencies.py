@@ -6,6 +6,7 @@ from run_records import trial_result
 from kdsweep.errors import ResultError
 from kdsweep.results.latencies import (
     Latencies,
+    Measured,
     OnDevice,
     device_name,
     read_latencies,
@@ -97,11 +98,44 @@ def test_quiet_numbers_take_the_place_of_those_of_the_trials():
     # The third is the same network as the first; the second was measured beside others alone.
     assert [each.metrics.get("latency_ms") for each in found.results] == [2.0, None, 2.0]
     assert found.teacher_ms == 8.0
-    assert found.sentence == "latency of one input as measured on EPYC"
+    assert found.sentence == "latency of one input (p50) as measured on EPYC"
     busy = took(2.0).model_copy(update={"busy": True})
     beside = with_quiet_latency(results, Latencies(devices={"EPYC": on_device("1", t0001=busy)}))
-    assert beside.sentence == "latency of one input as measured on EPYC, while other work ran"
+    assert beside.sentence == "latency of one input (p50) as measured on EPYC, while other work ran"
     assert [each.metrics["latency_ms"] for each in results] == [77.0] * 3
+
+
+def test_a_teacher_has_its_own_quiet_number_and_not_that_of_the_student_in_its_trial():
+    teacher = student(0, 2).model_copy(update={"role": "teacher", "trial_id": "teacher-1"})
+    quiet = Latencies(devices={"EPYC": on_device("1", took(8.0), t0001=took(2.0))})
+    found = with_quiet_latency([student(1, 2), teacher], quiet)
+    assert [each.metrics["latency_ms"] for each in found.results] == [2.0, 8.0]
+    other = teacher.model_copy(update={"trial_id": "teacher-2"})
+    several = with_quiet_latency([student(1, 2), teacher, other], quiet)
+    assert [each.metrics.get("latency_ms") for each in several.results] == [2.0, None, None]
+
+
+def test_trials_of_one_network_share_one_measurement():
+    results = [student(1, 2), student(2, 4), student(3, 2)]
+    measured = with_quiet_latency(
+        results, Latencies(devices={"EPYC": on_device("1", t0001=took(2.0), t0002=took(3.0))})
+    )
+    ids = tuple(each.trial_id for each in results)
+    assert measured.shared(measured.results) == [(ids[0], ids[2])]
+    assert measured.shared(measured.results[:2]) == []
+    # In the sweep each of them was timed by its own lane.
+    assert Measured(results, None, "", is_quiet=False).shared(results) == []
+
+
+def test_who_shares_a_number_is_kept_until_it_is_timed_itself():
+    first = OnDevice(
+        measured="1", students={"t1": took(2.0), "t3": took(2.0)}, shared_with={"t3": "t1"}
+    )
+    latencies = Latencies().with_device("a", first)
+    latencies = latencies.with_device("a", on_device("2", t2=took(5.0)))
+    assert latencies.devices["a"].shared_with == {"t3": "t1"}
+    latencies = latencies.with_device("a", on_device("3", t3=took(4.0)))
+    assert latencies.devices["a"].shared_with == {}
 
 
 def test_the_device_that_was_measured_on_last_counts_if_none_is_named():

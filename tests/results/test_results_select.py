@@ -87,7 +87,7 @@ def test_following_the_advice_helps():
     )
     assert select(third, TWO, min_accuracy=0.6666).chosen is third[0]
     assert select(third, TWO, max_latency_ms=0.1).advice == (
-        "max latency_ms 0.334 (by 0.234) lets trial 0 (kd w0) fit",
+        "max latency 0.334 ms (by 0.234 ms) lets trial 0 (kd w0) fit",
     )
     assert select(third, TWO, max_latency_ms=0.334).chosen is third[0]
 

@@ -9,6 +9,7 @@ from run_records import trial_result
 
 from kdsweep.errors import ResultError
 from kdsweep.results.knee import knee_distances
+from kdsweep.results.limits import bytes_of
 from kdsweep.results.select import PREFERENCES, preferred_metric, select
 
 TWO = {"accuracy": "max", "params": "min"}
@@ -156,3 +157,21 @@ def test_relaxing_as_advised_lets_the_named_trial_fit(found, asked):
                 relaxed["within" if limit.teacher is not None else names[limit.metric]] = bound
         again = select(found, TWO, **relaxed)
         assert relaxation.trial in again.fitting
+
+
+@given(st.integers(1, 10**9))
+def test_the_kb_that_are_advised_let_the_trial_fit(num_bytes):
+    """Whoever types the number that was printed gets the student that was named."""
+    one = student(0, 0.9, 10, size_bytes=float(num_bytes))
+    (sentence,) = select([one], TWO, max_size_bytes=num_bytes / 2).advice
+    advised = sentence.removeprefix("max size ").partition(" kB")[0].replace(",", "")
+    assert select([one], TWO, max_size_bytes=bytes_of(float(advised))).chosen is one
+    assert float(advised) == num_bytes / 1000
+
+
+def test_a_constraint_of_the_file_stays_in_its_bytes():
+    one = student(0, 0.9, 10, size_bytes=9256.0)
+    own = select([one], TWO, constraints={"size_bytes": {"max": 5000}})
+    assert own.rejected[0][1] == ("size_bytes 9,256 > 5,000 (the sweep's own constraint)",)
+    given = select([one], TWO, max_size_bytes=5000)
+    assert given.rejected[0][1] == ("size 9.256 kB > 5 kB",)

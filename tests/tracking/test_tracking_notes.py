@@ -3,11 +3,12 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tracking_trials import epochs, trial
 
 from kdsweep.cli import app
+from kdsweep.results.latency import BatchLatency, Latency
 from kdsweep.results.meta import TeacherMeta
 from kdsweep.results.pareto import front
 from kdsweep.tracking import notes
@@ -19,6 +20,33 @@ def note(store, results, **meta):
     meta = store.meta.model_copy(update=meta)
     found = front(results, meta.objectives)
     return notes.sweep_note(meta, results, found, place="/runs/of mine", asked=ASKED)
+
+
+BUSY = Latency(
+    device="EPYC", busy=True, lanes=2,
+    batches=(BatchLatency(batch=1, p50_ms=3.0, p95_ms=4.0, blocks=3, runs=9),),
+)  # fmt: skip
+MEASURED = "latency\\_ms: one input, p50, measured while others trained"
+
+
+def test_a_latency_that_was_measured_beside_others_is_said_to_be_that(store):
+    one = trial(2).model_copy(update={"latency": BUSY})
+    said = notes.trial_note(one, place="/runs/of mine")
+    assert MEASURED in said
+    assert "    kdsweep latency '/runs/of mine' t2" in said
+    teacher = trial(9, role="teacher", count=1).model_copy(update={"latency": BUSY})
+    told = notes.trial_note(teacher, place="/runs/digits").splitlines()
+    assert told[-1] == "    kdsweep latency /runs/digits"
+    assert MEASURED not in note(store, [one])
+    decides = note(store, [one], objectives={"accuracy": "max", "latency_ms": "min"})
+    assert MEASURED in decides
+    assert "    kdsweep latency '/runs/of mine'" in decides
+    alone = BUSY.model_copy(update={"busy": False})
+    quiet = trial(2).model_copy(update={"latency": alone})
+    assert MEASURED not in notes.trial_note(quiet, place="/runs/digits")
+    # No weights are kept of it, so that it cannot be measured again.
+    pruned = one.model_copy(update={"status": "pruned"})
+    assert MEASURED not in notes.trial_note(pruned, place="/runs/digits")
 
 
 def test_a_sweep_in_words(store):
@@ -142,6 +170,7 @@ def test_no_text_breaks_out_of_its_line(text):
 
 
 @given(st.text(min_size=1))
+@example("a\u2028b\nc")
 def test_no_path_ends_its_command(place):
     said = notes.trial_note(trial(1), place=place)
     after = said.split("Train it again, alone:\n\n")[1]
