@@ -45,6 +45,14 @@ class DataInfo:
         return {modality(self.shape): self.shape, **self.also}
 
     @property
+    def sizes(self) -> dict[str, tuple[int, ...]]:
+        """Every input's shape in numbers: of images ``(D, H, W)``, of texts ``(S,)``."""
+        return {
+            name: (shape.length,) if isinstance(shape, Tokens) else shape
+            for name, shape in self.shapes.items()
+        }
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What batches follow from, in plain values: not whether there are training samples."""
         said = asdict(self)

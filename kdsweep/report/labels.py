@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from kdsweep.results.meta import RunMeta
@@ -10,6 +11,8 @@ from kdsweep.results.record import TrialResult
 
 SIZES = ("width", "depth", "layers", "stages", "hidden", "filters")
 _NOT_IN_A_NAME = ("data", "teacher", "teachers", "train", "seed")
+_PARTS = {"student", "strategy", *_NOT_IN_A_NAME}
+_MOST_DRAWN = 2
 _STRENGTHS = {"temperature": "T", "alpha": "a", "weight": "u"}
 
 
@@ -31,11 +34,18 @@ def student_label(result: TrialResult) -> str:
     return " ".join([str(student.get("model", name)), *_size_words(student)])
 
 
-def trial_name(trial: Mapping[str, Any], drawn: Mapping[str, Any] | None = None) -> str:
+def trial_name(
+    trial: Mapping[str, Any],
+    drawn: Mapping[str, Any] | None = None,
+    *,
+    varied: Collection[str] | None = None,
+) -> str:
     """A trial in a few words: ``kd w16 d1 T4.2 a0.31``.
 
-    Of what the search has ``drawn``, by the name of the dimension, all is in it that is not said
-    already and is of student or strategy: ``kd+transformer w32 T4 transformer.hidden_weight=0.3``.
+    Of what the search has ``drawn``, by the name of the dimension, two are in it that are not said
+    already and are of student or strategy: ``kd+transformer w32 T4 transformer.hidden_weight=0.3``.
+    ``varied`` are the dotted paths that the sweep varies: sizes that all its students have in
+    common are left out.
     """
     strategy = _component(trial.get("strategy"))
     strengths = [
@@ -43,11 +53,28 @@ def trial_name(trial: Mapping[str, Any], drawn: Mapping[str, Any] | None = None)
         for key, letter in _STRENGTHS.items()
         if isinstance(strategy.get(key), int | float)
     ]
-    sizes = _size_words(_component(trial.get("student")))
-    return " ".join([_strategy_words(trial), *sizes, *strengths, *_drawn_words(drawn or {})])
+    sizes = _size_words(_sized(_component(trial.get("student")), varied))
+    own_weight = "weight" in strategy or len(_extras(trial)) > 1
+    others = islice(_drawn_words(drawn or {}, own_weight=own_weight), _MOST_DRAWN)
+    return " ".join([_strategy_words(trial), *sizes, *strengths, *others])
 
 
-def _drawn_words(drawn: Mapping[str, Any]) -> Iterable[str]:
+def _sized(student: Mapping[str, Any], varied: Collection[str] | None) -> Mapping[str, Any]:
+    """The student without the sizes that are no question of its sweep."""
+    ways = {path.partition(".")[0] for path in varied or ()}
+    settings = {path.removeprefix("student.") for path in varied or ()}
+    # What a name of the sweep's own stands for, and another family, may set any size.
+    if not ways <= _PARTS or {"student", "name"} & settings or not settings & student.keys():
+        return student
+    return {key: value for key, value in student.items() if key in ("name", *settings)}
+
+
+def _extras(trial: Mapping[str, Any]) -> list[str]:
+    extra = _component(trial.get("strategy")).get("extra") or {}
+    return [name for name, given in extra.items() if given is not None]
+
+
+def _drawn_words(drawn: Mapping[str, Any], *, own_weight: bool) -> Iterable[str]:
     for name, value in drawn.items():
         path = re.sub(r"\[[^\]]*\]", "", name)
         above, _, key = path.rpartition(".")
@@ -56,15 +83,17 @@ def _drawn_words(drawn: Mapping[str, Any]) -> Iterable[str]:
         )
         # That an extra is there is said by the words for the strategy.
         said = said or "strategy.extra" in (path, above)
-        if not said and value is not None and path.partition(".")[0] not in _NOT_IN_A_NAME:
+        if said or value is None or path.partition(".")[0] in _NOT_IN_A_NAME:
+            continue
+        if above.startswith("strategy.extra.") and key == "weight" and not own_weight:
+            yield f"{_STRENGTHS[key]}{value:.2g}"
+        else:
             yield f"{setting_name(path)}={value_words(value)}"
 
 
 def _strategy_words(trial: Mapping[str, Any]) -> str:
     strategy = _component(trial.get("strategy"))
-    extra = strategy.get("extra") or {}
-    added = [name for name, given in extra.items() if given is not None]
-    names = [str(strategy.get("name", "-")), *added]
+    names = [str(strategy.get("name", "-")), *_extras(trial)]
     return "+".join(name.rpartition(":")[2] for name in names)
 
 

@@ -68,6 +68,11 @@ class RunMeta(BaseModel):
     data_fingerprint: str | None = None
     examples: dict[str, int] = Field(default_factory=dict)
     """How many the data have to train on, for validation and for test; once they were read."""
+    num_classes: int | None = None
+    """Of the data, once they were read."""
+    inputs: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    """The shape of one input as networks see it: ``images`` to ``[D, H, W]``, ``tokens`` to their
+    greatest number; once they were read."""
     tracking_uri: str | None = None
     mlflow_run_id: str | None = None
     wall_seconds: float = 0.0

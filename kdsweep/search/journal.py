@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,12 @@ class Journal:
         *,
         done: Sequence[TrialResult] = (),
         may_be_refused: bool = False,
+        varied: Collection[str] | None = None,
     ) -> None:
-        """Where the sweep ``may_be_refused`` nothing is written until ``begin_for_sure``."""
+        """Where the sweep ``may_be_refused`` nothing is written until ``begin_for_sure``; the
+        dotted paths ``varied`` are what its trials are called by."""
         self._store, self.progress, self._tracker = store, progress, tracker
-        self._lock = threading.RLock()
+        self._lock, self._varied = threading.RLock(), varied
         self._open: dict[str, TrialResult] = {}
         self._kept: dict[str, tuple[int, str]] = {}
         self._unsure, self._held_back = may_be_refused, dict[str, TrialResult]()
@@ -89,7 +91,7 @@ class Journal:
         result = TrialResult(
             trial_id=key, number=number, role=role, status="running",
             point=number // replicates, replicate=replicate, replicates=replicates,
-            name=trial_name(plain, params), trial=plain,
+            name=trial_name(plain, params, varied=self._varied), trial=plain,
             changes=dict(changes), params=dict(params), started=time.time(),
             epochs=self.epochs_before(key),
             interruptions=() if before is None else with_cut(before),
@@ -253,10 +255,11 @@ class Journal:
             self._left_open += self.trained(key)
             self.end(key, {"status": "stopped", "error": why})
 
-    def data(self, fingerprint: str, examples: Mapping[str, int]) -> None:
-        """The data that all trials share, once they were read."""
+    def data(self, outcome: Mapping[str, Any]) -> None:
+        """The data that all trials share, once they were read: see ``train.outcome.Outcome``."""
         if self._store.meta.data_fingerprint is None:
-            self._store.update_meta(data_fingerprint=fingerprint, examples=dict(examples))
+            known = {key: outcome[key] for key in ("examples", "num_classes", "inputs")}
+            self._store.update_meta(data_fingerprint=outcome["data"], **known)
 
     def teacher(self, card: Mapping[str, Any], trial: TrialSpec) -> None:
         """A teacher that the sweep's own trial names; the first of them goes into ``run.json``."""

@@ -136,7 +136,10 @@ def _recorded(
     if tracking.enabled:
         uri = uri_of(tracking, store.directory.parent)
         tracker = Tracker(uri, tracking.experiment, store, warn=progress.message)
-    journal = Journal(store, progress, tracker, done=done, may_be_refused=bool(expected))
+    varied = {dimension.path for dimension in sweep.space.dimensions()}
+    journal = Journal(
+        store, progress, tracker, done=done, may_be_refused=bool(expected), varied=varied
+    )
     spent = Spent(store.meta.wall_seconds, max(store.meta.student_epochs, epochs_in(done)))
     budget = Budget(
         sweep.spec.search.budget, cost_per_hour=sweep.spec.cluster.cost_per_hour,

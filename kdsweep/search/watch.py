@@ -239,7 +239,7 @@ class Watch:
         elif outcome["status"] == "complete":
             if self._may_be_refused:
                 self._on_up()
-            self._journal.data(outcome["data"], outcome["examples"])
+            self._journal.data(outcome)
             for card in outcome["teachers"]:
                 self._journal.teacher(card, self._trial)
                 how = "found" if card["reused"] else "ready"

@@ -38,6 +38,9 @@ class Outcome:
     """The fingerprint of the data, where a job only prepares them."""
     examples: dict[str, int] = field(default_factory=dict)
     """How many these have by split, of training only where that is read."""
+    num_classes: int | None = None
+    inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """The shape of one input of these, as ``run.json`` has it."""
     changed: tuple[str, ...] = ()
     """What is not as it was when the sweep began, a sentence each: then nothing was done."""
     error: str | None = None

@@ -245,6 +245,8 @@ class Session:
             teachers=told,
             data=splits.for_teachers,
             examples=splits.counts,
+            num_classes=splits.info.num_classes,
+            inputs=splits.info.sizes,
             device=device,
             seconds=time.perf_counter() - started,
         )

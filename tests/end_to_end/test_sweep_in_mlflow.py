@@ -1,5 +1,6 @@
 """The sweep as MLflow has it, against the records that it is made from."""
 
+import json
 import math
 
 import pytest
@@ -151,6 +152,9 @@ def test_the_data_are_an_input_of_the_sweep_and_of_each_trial(run, parent, child
         (found,) = each.inputs.dataset_inputs
         assert found.dataset.name == "digits"
         assert found.dataset.digest == run[0].data_fingerprint[:36]
+        said = json.loads(found.dataset.profile)
+        assert (said["classes"], said["images"]) == (10, "1x8x8")
+        assert said["train examples"] == run[0].examples["train"]
 
 
 def test_every_child_has_the_trial_file(client, home, run, children):

@@ -337,8 +337,7 @@ def test_what_the_search_drew_is_in_the_name_of_a_trial():
         "strategy[kd].extra.transformer": None, "strategy[kd].teachers": "[a, b]", "pair": "r110",
     }  # fmt: skip
     assert trial_name(trial, drawn) == (
-        "kd+transformer w8 T4 batch_norm=true transformer.hidden_weight=0.312 "
-        "teachers=[a, b] pair=r110"
+        "kd+transformer w8 T4 batch_norm=true transformer.hidden_weight=0.312"
     )
     assert trial_name(trial) == "kd+transformer w8 T4"
 
@@ -349,7 +348,40 @@ def test_which_extra_was_drawn_is_said_once():
         "strategy": {"name": "kd", "extra": {"fitnet": {"weight": 0.5}}},
     }
     drawn = {"strategy[kd].extra": "option 1", "strategy[kd].extra[option 1].fitnet.weight": 0.5}
-    assert trial_name(trial, drawn) == "kd+fitnet w8 fitnet.weight=0.5"
+    assert trial_name(trial, drawn) == "kd+fitnet w8 u0.5"
+
+
+def test_weights_of_several_terms_are_told_by_their_names():
+    path = "strategy[kd].extra.{}.weight"
+    drawn = {path.format("fitnet"): 0.5, path.format("attention_transfer"): 2.0}
+    extra = {"fitnet": {"weight": 0.5}, "attention_transfer": {"weight": 2.0}}
+    trial = {"student": {"name": "cnn"}, "strategy": {"name": "kd", "extra": extra}}
+    assert trial_name(trial, drawn) == (
+        "kd+fitnet+attention_transfer fitnet.weight=0.5 attention_transfer.weight=2"
+    )
+    own = {"name": "fitnet", "weight": 1.0, "extra": {"rkd": {"weight": 0.25}}}
+    assert trial_name({"strategy": own}, {path.format("rkd"): 0.25}) == (
+        "fitnet+rkd u1 rkd.weight=0.25"
+    )
+
+
+@pytest.mark.parametrize(
+    ("varied", "name"),
+    [
+        (None, "none w8 d1 s2"),
+        ({"student.width", "train.lr"}, "none w8"),
+        ({"student.stages", "student.width", "strategy"}, "none w8 s2"),
+        # Nothing of the student is a question: all is told, as of a trial alone.
+        ({"train.lr"}, "none w8 d1 s2"),
+        # Another family has other sizes, and a pair may set them.
+        ({"student", "student.width"}, "none w8 d1 s2"),
+        ({"student.name", "student.width"}, "none w8 d1 s2"),
+        ({"pair", "student.width"}, "none w8 d1 s2"),
+    ],
+)
+def test_sizes_that_all_students_have_are_in_no_name(varied, name):
+    trial = {"student": {"name": "cnn", "width": 8, "depth": 1, "stages": 2}, "strategy": "none"}
+    assert trial_name(trial, varied=varied) == name
 
 
 def test_the_sizes_of_text_networks_are_in_the_name_of_a_trial():

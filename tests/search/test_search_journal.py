@@ -263,10 +263,20 @@ def test_what_a_trial_says_of_its_teacher_does_not_hide_what_it_reaches_on_test_
 
 
 def test_the_data_are_noted_once(journal, store):
-    journal.data("fingerprint", {"train": 9})
-    journal.data("another", {"train": 8})
+    known = {"examples": {"train": 9}, "num_classes": 10, "inputs": {"images": (1, 8, 8)}}
+    journal.data({"data": "fingerprint", **known})
+    journal.data({"data": "another", **known, "num_classes": 3})
     meta = RunStore.open(store.directory).meta
     assert (meta.data_fingerprint, meta.examples) == ("fingerprint", {"train": 9})
+    assert (meta.num_classes, meta.inputs) == (10, {"images": (1, 8, 8)})
+
+
+def test_trials_are_called_by_what_the_sweep_varies(store, listener):
+    names = [
+        Journal(store, listener, None, varied=varied).begin("00000", 0, "trial", TRIAL, {}, {}).name
+        for varied in (None, {"student.width", "train.lr"})
+    ]
+    assert names == ["kd w4 d1 s2 T4 a0.25", "kd w4 T4 a0.25"]
 
 
 def test_running_trials_are_written_down_with_their_epochs_and_never_after_their_end(

@@ -1,14 +1,17 @@
 """What MLflow hears of a sweep as a whole while it runs."""
 
 import hashlib
+import json
 import time
 
 import pytest
+from mlflow.data.schema import TensorDatasetSchema
 from mlflow_runs import EXPERIMENT, artifacts, runs_of
 from tracking_trials import trial
 
 from kdsweep.results.pareto import front
 from kdsweep.tracking import Tracker, sync, tracker
+from kdsweep.tracking.inputs import data_input
 from kdsweep.tracking.recorder import Recorder
 
 SMALL = {"accuracy": 0.6, "params": 100.0}
@@ -183,7 +186,10 @@ def test_the_data_are_an_input_once_they_are_known(uri, store, client):
     recorder.write(early)
     assert not runs_of(client, store)[1]["t1"].inputs.dataset_inputs
     fingerprint = hashlib.sha256(b"digits").hexdigest()
-    store.update_meta(data_fingerprint=fingerprint)
+    store.update_meta(
+        data_fingerprint=fingerprint, examples={"train": 9, "validation": 3, "test": 4},
+        num_classes=10, inputs={"images": (1, 8, 8), "tokens": (64,)},
+    )  # fmt: skip
     drawn = trial(2, trial={**early.trial, "data": {**data, "limit": 9}}, changes={"data.limit": 9})
     for result in (early.model_copy(update={"status": "complete"}), drawn):
         store.write(result)
@@ -199,6 +205,21 @@ def test_the_data_are_an_input_once_they_are_known(uri, store, client):
         assert {tag.key: tag.value for tag in found.tags} == {
             "mlflow.data.context": "training, validation"
         }
+        assert json.loads(found.dataset.profile) == {
+            "train examples": 9, "validation examples": 3, "test examples": 4, "classes": 10,
+            "images": "1x8x8", "tokens": "64",
+        }  # fmt: skip
+        schema = TensorDatasetSchema.from_dict(json.loads(found.dataset.schema))
+        assert [(each.name, each.type.name, each.shape) for each in schema.features.inputs] == [
+            ("images", "float32", (-1, 1, 8, 8)), ("tokens", "int64", (-1, 64)),
+        ]  # fmt: skip
+        assert [each.shape for each in schema.targets.inputs] == [(-1,)]
+
+
+def test_of_data_of_which_no_more_is_known_there_is_no_profile(store):
+    store.update_meta(data_fingerprint="ab" * 32)
+    dataset = data_input(store.meta, trial(1, trial={"data": {"name": "digits"}})).dataset
+    assert (dataset.profile, dataset.schema) == (None, None)
 
 
 def test_what_trials_have_in_common_is_told_once_on_the_parent(uri, store, client):
