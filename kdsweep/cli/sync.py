@@ -41,7 +41,7 @@ def sync(
     if uri is None:
         refuse_silence(place)
     say(f"{store.place}: sending its records to MLflow at {redacted(place)}")
-    sent = send(store, place, experiment)
+    sent = send(store, place, experiment, warn=warn)
     for problem in store.problems:
         warn(problem)
     say(f"{store.place}: MLflow at {redacted(place)} has all {sent} records")

@@ -27,7 +27,13 @@ def serve_ui(
     Example:
       kdsweep ui --port 5001
     """
-    from kdsweep.tracking.server import Server, is_reached_by_others, runs_page, store_under
+    from kdsweep.tracking.server import (
+        Server,
+        is_reached_by_others,
+        runs_page,
+        store_under,
+        warning_of,
+    )
 
     uri = store_under(root_at_hand(runs_dir))
     # A polite kill must not leave the server behind.
@@ -41,6 +47,8 @@ def serve_ui(
                 "password: they can read, change and delete all that is tracked here",
                 err=True,
             )
+        if warning := warning_of(uri):
+            typer.echo(f"warning: {warning}", err=True)
         page = runs_page(uri, server.address)
         server.wait_until_up()
         typer.echo(f"open {page}   (Ctrl-C ends it)")

@@ -16,15 +16,15 @@ from typing import Any
 
 from kdsweep.report.labels import flatten, strategy_label, student_label
 from kdsweep.results.confirmation import OWN, Confirmation
-from kdsweep.results.confirms import Confirms
+from kdsweep.results.confirms import ConfirmedPoint, Confirms
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.record import ENDED, EpochMetrics, Status, TrialResult
 
 TRIAL_ID, SWEEP_ID, EPOCHS = "kdsweep.trial_id", "kdsweep.sweep_id", "kdsweep.epochs"
 ON_FRONT, ON_FRONT_BEFORE = "on_front", "kdsweep.on_front"
 """Whether a trial is on the front; and how that tag was called in layout 1."""
-LAYOUT, LAYOUT_NOW = "kdsweep.layout", "2"
-"""Which names a run has; one without it has those of layout 1, and is sent again."""
+LAYOUT, LAYOUT_NOW = "kdsweep.layout", "3"
+"""Which names a run has, without it those of layout 1; one of an earlier layout is sent again."""
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
 RUN_STATUS: dict[Status, str] = {
     "running": "RUNNING", "complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED",
@@ -39,15 +39,25 @@ Point = tuple[str, float, int, int]
 """Metric, value, time in ms, step."""
 
 
-def run_name(result: TrialResult) -> str:
+def run_name(result: TrialResult, confirms: Confirms | None = None) -> str:
     """A trial's run among the others: ``kd w16 T4.2``, ``control: none w16``, ``teacher: cnn w64``.
 
-    A further teacher of several has its own name: ``teacher large: cnn w64``.
+    A further teacher of several has its own name: ``teacher large: cnn w64``. What ``confirms`` is
+    told to do so: ``confirm: kd w16 (1/5)``, ``confirm own control: none w16 (1/5)``.
     """
     if result.role == "teacher":
         model = f" {_model_of_teacher(result).get('name', '')}"
         return f"{result.name.removesuffix(model)}: {student_label(result)}"
+    if confirms is not None:
+        kind = _point_of(confirms, result)
+        words = f"confirm {kind.kind.replace('_', ' ')}" if kind is not None else "confirm"
+        return f"{words.removesuffix(' student')}: {result.label}"
     return f"control: {result.label}" if result.role == "control" else result.label
+
+
+def names_before(result: TrialResult) -> set[str]:
+    """What earlier versions have called a trial's run."""
+    return {result.label, run_name(result)}
 
 
 def params_of(result: TrialResult) -> dict[str, str]:
@@ -99,7 +109,7 @@ def tags_of(result: TrialResult, meta: RunMeta) -> dict[str, str]:
         "computed": result.computed,
         "lane": result.lane,
         "term_weights": ", ".join(weights),
-        "error": result.error or "",
+        **_reason(result),
         # Its end says where it was.
         "traceback": result.traceback[-TAG_LENGTH:],
     }
@@ -196,12 +206,27 @@ def _role_in(result: TrialResult) -> str:
     return result.role if result.role == "teacher" else "confirm"
 
 
+def _point_of(confirms: Confirms, result: TrialResult) -> ConfirmedPoint | None:
+    if result.role == "teacher" or result.point >= len(confirms.points):
+        return None
+    return confirms.points[result.point]
+
+
 def _confirmed_of(confirms: Confirms, result: TrialResult) -> str:
     """The trials of the sweep that a trial confirms, or what it is a control of."""
-    if result.role == "teacher" or result.point >= len(confirms.points):
+    point = _point_of(confirms, result)
+    if point is None:
         return ""
-    point = confirms.points[result.point]
     return " ".join(point.trial_ids) or point.kind.replace("_", " ")
+
+
+def _reason(result: TrialResult) -> dict[str, str]:
+    """Why a trial ended early: an error is what it failed of alone, and a rung is an epoch."""
+    if result.status == "failed":
+        return {"error": result.error or ""}
+    last = max((epoch.epoch for epoch in result.epochs), default=None)
+    at = f"epoch {last}" if result.status == "pruned" and last is not None else ""
+    return {"why": result.error or "", "pruned_at": at}
 
 
 def start_ms(result: TrialResult) -> int:

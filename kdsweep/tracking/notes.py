@@ -18,6 +18,14 @@ from kdsweep.results.meta import RunMeta
 from kdsweep.results.pareto import Objectives
 from kdsweep.results.record import ENDED, Metric, TrialResult
 from kdsweep.tracking.entities import TAG_LENGTH
+from kdsweep.tracking.experiment import (
+    CONFIRMED,
+    FIRST_VIEW,
+    FRONTS,
+    TITLES,
+    TRIALS,
+    view_route,
+)
 
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]()#+\-.!~$]")
 # As characters they would begin HTML, a cell of a table or a link to elsewhere.
@@ -39,12 +47,14 @@ def sweep_note(
     *,
     place: str,
     asked: tuple[str, Sequence[str]],
+    experiment: str = "",
 ) -> str:
     """How a sweep stands: in a sentence, its front as a table, what was asked, how to go on.
 
-    ``place`` is what commands call the run, ``asked`` is of its file, see ``asked_in``.
+    ``place`` is what commands call the run, ``asked`` is of its file, see ``asked_in``;
+    ``experiment`` is the id of that whose views are linked to.
     """
-    above = [_standing(meta, results, front), ""]
+    above = [_standing(meta, results, front), "", *_links(experiment)]
     below = [
         *_latency_said(meta, results, place),
         "",
@@ -119,6 +129,14 @@ def _reached(result: TrialResult) -> list[str]:
 def _row(cells: Sequence[str]) -> str:
     """A line of a table; the UI draws tables without any space between columns."""
     return f"| {f'{_SPACE} | '.join(cells)} |"
+
+
+def _links(experiment: str) -> list[str]:
+    if not experiment:
+        return []
+    keys = (FIRST_VIEW, TRIALS, FRONTS, CONFIRMED)
+    views = [f"[{TITLES[key]}](#/{view_route(experiment, key)})" for key in keys]
+    return [f"See {', '.join(views)}.", ""]
 
 
 def _standing(meta: RunMeta, results: Sequence[TrialResult], front: Sequence[TrialResult]) -> str:

@@ -32,7 +32,7 @@ from kdsweep.tracking.experiment import open_experiment
 from kdsweep.tracking.files import Files
 from kdsweep.tracking.inputs import data_input
 from kdsweep.tracking.tracked import TrackedRun
-from kdsweep.tracking.where import only_one_creates, prepare_environment
+from kdsweep.tracking.where import artifacts_elsewhere, only_one_creates, prepare_environment
 
 # A call takes 1,000 entries in all, of these 100 params and 100 tags.
 _METRICS_PER_CALL, _PARAMS_PER_CALL = 800, 100
@@ -58,6 +58,8 @@ class Recorder:
         with only_one_creates(uri):
             self._client: Any = MlflowClient(tracking_uri=uri, registry_uri=uri)
             self._experiment = open_experiment(self._client, experiment, uri)
+        self.warning = artifacts_elsewhere(uri, [self._client.get_experiment(self._experiment)])
+        """What the person should know of the store, if anything."""
         # Who reads it is in no directory: a relative path would be of no use.
         at_address = address_of(store.directory) is not None
         self._place = store.place if at_address else str(store.directory.resolve())
@@ -90,14 +92,23 @@ class Recorder:
             child.run_id, points=points, params=entities.params_of(result) if is_new else {},
             tags=tags,
         )  # fmt: skip
-        if (name := entities.run_name(result)) != child.name_before == result.label:
-            self._client.update_run(child.run_id, name=name)  # which nobody had changed
-        child.name_before = None
+        if child.name_before is not None:
+            self._rename(child, result)
         if ended:
             self._client.set_terminated(child.run_id, status, entities.end_ms(result))
         elif status != child.status:
             self._client.update_run(child.run_id, status)
         child.epochs, child.status = len(result.epochs), status
+
+    def _rename(self, child: TrackedRun, result: TrialResult) -> None:
+        """Give a run that an earlier version has sent the names of this one."""
+        name = entities.run_name(result, self._store.meta.confirms)
+        # Unless somebody has called it otherwise.
+        if name != child.name_before and child.name_before in entities.names_before(result):
+            self._client.update_run(child.run_id, name=name)
+        if child.has_error_before and result.status != "failed":
+            self._client.delete_tag(child.run_id, "error")
+        child.name_before, child.has_error_before = None, False
 
     def show(
         self,
@@ -124,7 +135,9 @@ class Recorder:
                 self._client.delete_tag(child.run_id, ON_FRONT_BEFORE)
                 child.has_tag_before = False
         meta = self._store.meta.model_copy(update={"status": status})
-        note = notes.sweep_note(meta, results, front, place=self._place, asked=self._asked)
+        note = notes.sweep_note(
+            meta, results, front, place=self._place, asked=self._asked, experiment=self._experiment
+        )
         points = entities.sweep_points(meta, results, front)
         tags = {**entities.sweep_tags(meta), NOTE: note}
         self._send(self._parent.run_id, points=points, tags=tags)
@@ -213,7 +226,8 @@ class Recorder:
         is_on_front = result.trial_id in self._on_front  # where the front was told before it
         made = self._client.create_run(
             self._experiment, start_time=entities.start_ms(result),
-            tags={**tags, ON_FRONT: str(is_on_front).lower()}, run_name=entities.run_name(result),
+            tags={**tags, ON_FRONT: str(is_on_front).lower()},
+            run_name=entities.run_name(result, self._store.meta.confirms),
         )  # fmt: skip
         child = self._children[result.trial_id] = TrackedRun(made.info.run_id, on_front=is_on_front)
         return child

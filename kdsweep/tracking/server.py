@@ -11,11 +11,14 @@ import urllib.request
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from kdsweep.errors import ResultError
 from kdsweep.tracking.experiment import runs_route
+from kdsweep.tracking.first_visit import APP, STORE
 from kdsweep.tracking.where import (
     artifact_location,
+    artifacts_elsewhere,
     default_uri,
     prepare_environment,
     sqlite_file,
@@ -48,18 +51,31 @@ def runs_page(uri: str, address: str) -> str:
     Raises:
         ResultError: the store cannot be read.
     """
+    found = _experiments(uri)
+    if len(found) == 1:
+        return f"{address}/#/{runs_route(found[0])}"
+    return f"{address}/#/experiments"
+
+
+def warning_of(uri: str) -> str | None:
+    """What the person should know of the store before they look at it, if anything.
+
+    Raises:
+        ResultError: the store cannot be read.
+    """
+    return artifacts_elsewhere(uri, _experiments(uri))
+
+
+def _experiments(uri: str) -> list[Any]:
     prepare_environment()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     try:
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        found = [e for e in client.search_experiments() if e.name != "Default"]
+        return [each for each in client.search_experiments() if each.name != "Default"]
     except MlflowException as error:
         raise ResultError(f"MLflow cannot read its store: {error}", source=uri) from error
-    if len(found) == 1:
-        return f"{address}/#/{runs_route(found[0])}"
-    return f"{address}/#/experiments"
 
 
 def is_reached_by_others(host: str) -> bool:
@@ -87,7 +103,7 @@ class Server:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command(uri, host=host, port=port),
-                env=_environment(),
+                env=_environment(uri),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 # A group of its own: Ctrl-C reaches this process, which ends all of the group.
@@ -124,7 +140,8 @@ class Server:
 
 def command(uri: str, *, host: str, port: int) -> list[str]:
     """What starts the server: it reads the artifacts where the driver has put them."""
-    given = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    given = [sys.executable, "-m", "mlflow", "server", "--app-name", APP]
+    given += ["--backend-store-uri", uri]
     root = artifact_location(uri)
     given += ["--default-artifact-root", root] if root else []
     return [
@@ -132,10 +149,10 @@ def command(uri: str, *, host: str, port: int) -> list[str]:
     ]  # fmt: skip
 
 
-def _environment() -> dict[str, str]:
+def _environment(uri: str) -> dict[str, str]:
     prepare_environment()
     # Jobs and pickles would let whoever reaches the port run code here.
-    return {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    return {**os.environ, STORE: uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 def _check_free(host: str, port: int) -> None:

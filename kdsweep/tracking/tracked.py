@@ -20,6 +20,8 @@ class TrackedRun:
     name_before: str | None = None
     """Of a run of an earlier layout, until it has the names of this one."""
     has_tag_before: bool = False
+    has_error_before: bool = False
+    """Of a run of an earlier layout: also a pruned trial had the tag ``error``."""
 
     @classmethod
     def of(cls, run: Any) -> "TrackedRun":
@@ -33,4 +35,5 @@ class TrackedRun:
         )  # fmt: skip
         if tags.get(LAYOUT) != LAYOUT_NOW:
             found.epochs, found.name_before = -1, str(run.info.run_name)
+            found.has_error_before = "error" in tags
         return found

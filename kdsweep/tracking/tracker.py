@@ -110,7 +110,7 @@ class Tracker:
         recorder: Recorder | None = None
         while self._has_work(to_open=recorder is None):
             try:
-                recorder = recorder or Recorder(self._uri, self._experiment, self._store)
+                recorder = recorder or self._opened()
                 self._send(recorder)
             # Whatever goes wrong in MLflow, its database or the network must not end a sweep
             # whose records are complete without it: it is told, and tried again.
@@ -118,6 +118,12 @@ class Tracker:
                 self._tell(error)
                 if not self._pause():
                     return
+
+    def _opened(self) -> Recorder:
+        recorder = Recorder(self._uri, self._experiment, self._store)
+        if recorder.warning:
+            self._warn(recorder.warning)
+        return recorder
 
     def _has_work(self, *, to_open: bool) -> bool:
         """Wait for something to send; false when there is nothing left and no more will come."""
@@ -218,14 +224,20 @@ def import_mlflow() -> None:
     import mlflow.tracking  # noqa: F401
 
 
-def sync(store: RunStore, uri: str, experiment: str) -> int:
+def sync(
+    store: RunStore, uri: str, experiment: str, *, warn: Callable[[str], object] = lambda said: None
+) -> int:
     """Bring MLflow up to the records of a run; how many records there are.
+
+    ``warn`` is told before anything is sent.
 
     Raises:
         ResultError: MLflow cannot be reached or refuses.
     """
     try:
         recorder = Recorder(uri, experiment, store)
+        if recorder.warning:
+            warn(recorder.warning)
         results = store.read()
         found = front_of(results, store.meta.objectives, constraints=store.meta.constraints)
         write_pictures(store, results, found, None)

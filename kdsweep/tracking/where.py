@@ -3,10 +3,11 @@
 import os
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from filelock import FileLock
@@ -81,6 +82,34 @@ def artifact_location(uri: str) -> str | None:
     """Where a local store's artifacts go: beside it. A server decides for itself."""
     path = sqlite_file(uri)
     return None if path is None else (path.parent / "mlartifacts").resolve().as_uri()
+
+
+def artifacts_elsewhere(uri: str, experiments: Iterable[Any]) -> str | None:
+    """What to say where a local store was copied or moved without what its experiments refer to.
+
+    The store has the place of an experiment's artifacts as a whole path, so that those of a copy
+    are read from, and written to, where the original is.
+    """
+    path = sqlite_file(uri)
+    if path is None:
+        return None
+    here = path.parent.resolve()
+    for experiment in experiments:
+        place = _local_path(experiment.artifact_location)
+        # MLflow itself makes one called Default, in whatever directory it is started.
+        if experiment.name == "Default" or place is None or place.resolve().is_relative_to(here):
+            continue
+        return (
+            f"{path} was copied or moved: the files and pictures of its experiment "
+            f"{experiment.name!r} are kept at {place}, not here; remove {path} and "
+            "run `kdsweep sync RUN` for each run, which makes it anew with all of them here"
+        )
+    return None
+
+
+def _local_path(location: str) -> Path | None:
+    parts = urlsplit(location)
+    return Path(unquote(parts.path)) if parts.scheme in ("", "file") else None
 
 
 def prepare_environment() -> None:

@@ -92,6 +92,12 @@ def row_of(page, name):
     return page.locator(f'.ag-row[row-index="{row.first.get_attribute("row-index")}"]')
 
 
+def has_menu_of_training(page):
+    """Whether the menu on the left is that of models to train, not that of language models."""
+    page.get_by_role("link", name="Models", exact=True).wait_for()
+    return page.get_by_text("Evaluation runs", exact=True).count() == 0
+
+
 def test_trials_lie_below_their_sweep_and_the_columns_are_those_to_choose_by(opened, watched):
     page = watched.page
     page.goto(opened)
@@ -124,9 +130,46 @@ def test_the_menu_of_views_has_the_front(opened, watched):
     page.goto(opened)
     page.get_by_role("link", name="digits", exact=True).wait_for()
     page.get_by_role("button", name="Sweeps and their trials").click()
-    page.get_by_text("Students on the fronts").click()
+    page.get_by_role("menuitem", name="Students on the fronts").click()
     page.get_by_role("link", name="kd w16 T4.2 a0.31", exact=True).wait_for()
     assert names(page) == ["kd w2 T2 a0.5", "control: none w8", "kd w16 T4.2 a0.31"]
+    # The address has lost the menu by now.
+    assert "workflowType" not in page.url
+    assert has_menu_of_training(page)
+    page.get_by_role("link", name="kd w16 T4.2 a0.31", exact=True).click()
+    page.get_by_text("accuracy 97.00%, 9,000 parameters").wait_for()
+    assert has_menu_of_training(page)
+    assert watched.errors_but(*NOT_OURS) == []
+
+
+def test_without_a_view_the_runs_have_the_columns_to_choose_by_too(opened, watched):
+    page = watched.page
+    page.goto(opened.partition("#")[0])
+    page.goto(f"{opened.partition('#')[0]}#/experiments")
+    page.get_by_role("link", name="kdsweep", exact=True).click()
+    page.get_by_role("link", name="digits", exact=True).wait_for()
+    assert "viewStateShareKey" not in page.url
+    for header in ("accuracy", "params", "latency_ms", "strategy"):
+        assert page.locator(".ag-header-cell", has_text=header).first.is_visible(), header
+    assert has_menu_of_training(page)
+    # What a person has chosen is theirs: a page that is loaded again does not undo it.
+    page.get_by_role("radio", name="GenAI").or_(page.get_by_text("GenAI", exact=True)).last.click()
+    page.get_by_text("Evaluation runs", exact=True).wait_for()
+    page.goto(opened.partition("#")[0])
+    page.goto(f"{opened.partition('#')[0]}#/experiments/1/runs")
+    page.get_by_text("Evaluation runs", exact=True).wait_for()
+    assert watched.errors_but(*NOT_OURS) == []
+
+
+def test_the_description_of_a_sweep_opens_a_view(opened, watched):
+    page = watched.page
+    page.goto(opened)
+    page.get_by_role("link", name="digits", exact=True).click()
+    link = page.get_by_role("link", name="Trials, most accurate first")
+    link.wait_for()
+    page.goto(f"{opened.partition('#')[0]}{link.get_attribute('href')}")
+    page.get_by_role("link", name=BY_ACCURACY[1], exact=True).wait_for()
+    assert names(page)[0] == BY_ACCURACY[1]
     assert watched.errors_but(*NOT_OURS) == []
 
 

@@ -1,4 +1,5 @@
 import os
+import socket
 import uuid
 
 import pytest
@@ -54,3 +55,10 @@ def client(uri):
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+@pytest.fixture
+def spare_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

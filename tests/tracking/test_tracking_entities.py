@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from confirmed_runs import confirms
 from tracking_trials import epochs, trial
 
 from kdsweep.results.meta import RunMeta
@@ -134,6 +135,36 @@ def test_tags_are_short_and_never_empty(store):
     assert tags["term_weights"] == "kd=0.7"
     assert (tags["strategy"], tags["student"], tags["status"]) == ("kd", "cnn w8", "failed")
     assert (tags["git_commit"], tags["version.torch"]) == ("abc123", "2.15.0")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"status": "failed", "error": "no memory"}, {"error": "no memory"}),
+        ({"status": "stopped", "error": "two hours"}, {"why": "two hours"}),
+        ({"status": "pruned", "error": "ended at epoch 3 of 20", "count": 3},
+         {"why": "ended at epoch 3 of 20", "pruned_at": "epoch 3"}),
+        ({"status": "complete"}, {}),
+    ],
+)  # fmt: skip
+def test_what_ended_early_says_why_and_only_a_failure_is_an_error(store, more, said):
+    tags = entities.tags_of(trial(1, **more), store.meta)
+    assert {key: tags[key] for key in ("error", "why", "pruned_at") if key in tags} == said
+
+
+@pytest.mark.parametrize(
+    ("point", "role", "name"),
+    [
+        (0, "trial", "confirm: kd w4 (1/2)"),
+        (2, "control", "confirm control: kd w4 (1/2)"),
+        (3, "control", "confirm own control: kd w4 (1/2)"),
+        (9, "trial", "confirm: kd w4 (1/2)"),
+        (0, "teacher", "kd w4: -"),
+    ],
+)
+def test_what_confirms_a_student_is_called_so(point, role, name):
+    result = trial(1, name="kd w4", role=role, replicates=2, point=point, replicate=0)
+    assert entities.run_name(result, confirms()) == name
 
 
 def test_a_replicate_says_of_which_point_it_is(store):

@@ -4,13 +4,24 @@ import json
 import uuid
 
 import pytest
+from confirmed_runs import confirmation_in, sweep_in
 from mlflow_runs import EXPERIMENT, runs_of
 from tracking_trials import trial
 
-from kdsweep.tracking.experiment import open_experiment, runs_route
+from kdsweep.tracking import sync
+from kdsweep.tracking.experiment import open_experiment, runs_route, view_route
 from kdsweep.tracking.recorder import Recorder
 
 VIEW = "mlflow.sharedViewState."
+NOTE_BEFORE = """\
+Sweeps of kdsweep: each is a run, its trials and its teacher are the runs below it (+ opens them).
+
+- **Views**, top right, has the trials by accuracy, the fronts, and the controls and teachers.
+- Tags to search for: `tags.on_front = 'true'`, `tags.strategy = 'kd'`, \
+`tags.role = 'control'` (or `trial`, `teacher`, `confirm`, `sweep`), `tags.status = 'complete'` \
+(or `pruned`, `failed`, `stopped`, `running`).
+- The page of a sweep has its front as a table, and pictures among its artifacts.
+"""
 
 
 def views(experiment):
@@ -62,6 +73,50 @@ def test_each_view_finds_what_its_title_says(uri, store, client):
     assert set(found["Controls and teachers"]) == {"t2", "t3"}
     assert found["Confirmed students"] == []
     assert set(found["Sweeps and their trials"]) == {"sweep", "t1", "t2", "t3", "t4"}
+
+
+def test_trials_of_a_confirmation_are_in_a_view_of_their_own(tmp_path, uri, client, another):
+    sweep, confirmed = sweep_in(tmp_path), confirmation_in(tmp_path)
+    sweep.write(trial(1))
+    sync(sweep, uri, another)
+    sync(confirmed, uri, another)
+    experiment = client.get_experiment_by_name(another)
+    found = {
+        title: client.search_runs([experiment.experiment_id], state["searchFilter"])
+        for title, state in views(experiment).items()
+    }
+    roles = [run.data.tags["role"] for run in found["Sweeps and their trials"]]
+    assert sorted(roles) == ["sweep", "teacher", "trial"]
+    names = {run.info.run_name for run in found["Confirmed students"]}
+    assert {"confirm: kd w8 (1/2)", "confirm control: none w8 (2/2)"} <= names
+    assert len(names) == 8
+
+
+def test_the_description_links_to_every_view_with_the_menu_of_training(uri, client, another):
+    number = open_experiment(client, another, uri)
+    experiment = client.get_experiment(number)
+    said = experiment.tags["mlflow.note.content"]
+    for key in experiment.tags:
+        if key.startswith(VIEW):
+            route = view_route(number, key.removeprefix(VIEW))
+            assert "workflowType=machine_learning" in route
+            assert f"](#/{route})" in said
+
+
+def test_what_an_earlier_version_wrote_becomes_that_of_this_one(uri, client, another):
+    before = {"name": "Sweeps and their trials", "state": "{}"}
+    untouched, saved = f"{VIEW}kdsweep-sweeps", f"{VIEW}kdsweep-trials"
+    tags = {
+        untouched: json.dumps({**before, "createdAt": 5, "updatedAt": 5}),
+        saved: json.dumps({**before, "createdAt": 4, "updatedAt": 1_795_255_210_000}),
+        "mlflow.note.content": NOTE_BEFORE,
+    }
+    number = client.create_experiment(another, tags=tags)
+    open_experiment(client, another, uri)
+    now = client.get_experiment(number).tags
+    assert "role != 'confirm'" in now[untouched]
+    assert now[saved] == tags[saved]
+    assert "[Trials, most accurate first](#/experiments/" in now["mlflow.note.content"]
 
 
 def test_what_somebody_has_written_there_stays(uri, client, another):
@@ -120,3 +175,26 @@ def test_runs_of_an_earlier_version_get_the_names_of_this_one(sent_before, uri, 
     history = client.get_metric_history(one.info.run_id, "accuracy")
     assert sorted(point.step for point in history) == [1, 2, 3]
     assert one.info.status == "FINISHED"
+
+
+def test_a_pruned_trial_that_an_earlier_version_sent_has_no_error_any_more(uri, store, client):
+    pruned, failed = (
+        trial(n, status=status, error="behind") for n, status in ((1, "pruned"), (2, "failed"))
+    )
+    recorder = Recorder(uri, EXPERIMENT, store)
+    for each in (pruned, failed):
+        recorder.write(each)
+        run = runs_of(client, store)[1][each.trial_id].info.run_id
+        client.set_tag(run, "kdsweep.layout", "2")
+        client.set_tag(run, "error", "behind")
+    named = runs_of(client, store)[1]["t2"].info.run_id
+    client.update_run(named, name="my own name")
+    recorder = Recorder(uri, EXPERIMENT, store)
+    for each in (pruned, failed):
+        recorder.write(each)
+    _, children = runs_of(client, store)
+    tags = children["t1"].data.tags
+    assert (tags.get("error"), tags["why"], tags["pruned_at"]) == (None, "behind", "epoch 3")
+    assert children["t2"].data.tags["error"] == "behind"
+    assert children["t2"].info.run_name == "my own name"
+    assert {run.data.tags["kdsweep.layout"] for run in children.values()} == {"3"}

@@ -335,7 +335,7 @@ def test_the_ui_opens_at_the_runs(uri, store, client, runs_root):
         "&viewStateShareKey=kdsweep-sweeps"
     )
     assert command(uri, host="127.0.0.1", port=5001)[1:] == [
-        "-m", "mlflow", "server", "--backend-store-uri", uri,
+        "-m", "mlflow", "server", "--app-name", "kdsweep", "--backend-store-uri", uri,
         "--default-artifact-root", f"{(runs_root / 'mlartifacts').as_uri()}",
         "--no-serve-artifacts", "--host", "127.0.0.1", "--port", "5001", "--workers", "1",
     ]  # fmt: skip

@@ -198,3 +198,18 @@ def test_every_command_that_a_note_names_is_there(store):
     named = set(re.findall(r"^    kdsweep (\w+) ", said, re.MULTILINE))
     assert named >= {"status", "stop", "resume", "front", "select", "trial"}
     assert named <= known | coming
+
+
+def test_a_sweep_links_to_views_with_the_menu_of_training(store):
+    results = [trial(1)]
+    said = notes.sweep_note(
+        store.meta, results, results, place="x", asked=ASKED, experiment="7"
+    ).splitlines()
+    at = "#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey="
+    assert said[2] == (
+        f"See [Sweeps and their trials]({at}kdsweep-sweeps), "
+        f"[Trials, most accurate first]({at}kdsweep-trials), "
+        f"[Students on the fronts]({at}kdsweep-fronts), "
+        f"[Confirmed students]({at}kdsweep-confirmed)."
+    )
+    assert said[4].startswith("| student")
