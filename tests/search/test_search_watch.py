@@ -89,8 +89,8 @@ class Heard:
     def warn(self, sentences):
         self.messages += [f"warning: {sentence}" for sentence in sentences]
 
-    def data(self, fingerprint, examples):
-        self.fingerprints.append(fingerprint)
+    def data(self, outcome):
+        self.fingerprints.append(outcome["data"])
 
     def teacher(self, card, trial):
         self.teachers.append((card, trial))
