@@ -44,6 +44,7 @@ def print_front(store: "RunStore", results: "list[TrialResult]") -> None:
     from rich.console import Console
 
     from kdsweep.report.table import trial_table
+    from kdsweep.results.noise import validation_examples
     from kdsweep.results.pareto import front
 
     meta = store.meta
@@ -54,9 +55,10 @@ def print_front(store: "RunStore", results: "list[TrialResult]") -> None:
         why = "no complete trial meets the constraints" if some else "no trial is complete"
         say(f"{store.place}: {why}, so there is no front")
         return
-    console.print(
-        trial_table(found, meta.objectives, title=f"{meta.name}: the front", width=console.width)
-    )
+    console.print(trial_table(
+        found, meta.objectives, title=f"{meta.name}: the front", width=console.width,
+        examples=validation_examples(meta, results),
+    ))  # fmt: skip
     console.print(
         f"{store.place}: the records; {browsing(meta, store.directory.parent)}"
         f"kdsweep select {store.place} --help: choose",

@@ -11,11 +11,12 @@ from kdsweep.cli.wrapped import wrapped_under
 from kdsweep.errors import ResultError
 from kdsweep.report.axes import teacher_metrics
 from kdsweep.report.front_plot import key_lines, large_plot
-from kdsweep.report.rows import completed, csv_text, rows
+from kdsweep.report.rows import completed, csv_text, rows_with_intervals
 from kdsweep.report.run_table import run_row
 from kdsweep.report.table import trial_table
 from kdsweep.report.text_plot import text_plot
 from kdsweep.results.latencies import of_which_latency
+from kdsweep.results.noise import validation_examples
 from kdsweep.results.pareto import front as front_of
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
@@ -46,20 +47,25 @@ def show_front(
     results = read(store)
     meta = store.meta
     front = front_of(results, meta.objectives, constraints=meta.constraints)
+    examples = validation_examples(meta, results)
     if as_json:
-        print_json({**run_row(store, results, front), "front": rows(front)})
+        print_json(
+            {**run_row(store, results, front), "front": rows_with_intervals(front, examples)}
+        )
     elif as_csv:
-        say(csv_text(front), nl=False)
+        say(csv_text(front, examples), nl=False)
     elif not front:
         some = front_of(results, meta.objectives)
         missing = "that meets the constraints" if some else "yet"
         say(f"{meta.name}: no {_unit(results)} {missing} ({len(results)} recorded)")
     elif as_plot:
-        _draw(store, results, front)
+        _draw(store, results, front, examples)
     else:
         console = Console(highlight=False)
         title = f"{meta.name}: {len(front)} on the front of {completed(results, 'complete')}"
-        console.print(trial_table(front, meta.objectives, title=title, width=console.width))
+        console.print(trial_table(
+            front, meta.objectives, title=title, width=console.width, examples=examples
+        ))  # fmt: skip
         if "latency_ms" in meta.objectives:
             say("\n".join(wrapped_under(of_which_latency(store.directory, results))))
         plot = text_plot(
@@ -69,10 +75,13 @@ def show_front(
         typer.echo(plot)
 
 
-def _draw(store: RunStore, results: list[TrialResult], front: list[TrialResult]) -> None:
+def _draw(
+    store: RunStore, results: list[TrialResult], front: list[TrialResult], examples: int | None
+) -> None:
     """As large as the terminal; where there is none, as large as one of 80 by 24."""
     console, meta = Console(highlight=False), store.meta
-    key = [line for each in key_lines(front, meta.objectives) for line in wrapped_under(each, 5)]
+    lines = key_lines(front, meta.objectives, examples)
+    key = [line for each in lines for line in wrapped_under(each, 5)]
     height = max(16, min(console.height - len(key) - 4, 40)) if console.is_terminal else 24
     say(f"{meta.name}: {len(front)} on the front of {completed(results, 'complete')}\n")
     say(large_plot(

@@ -153,8 +153,10 @@ def _print_choice(
     store: RunStore, choice: Choice, chosen: TrialResult, facts: Facts, latency: Sequence[str]
 ) -> None:
     console = Console(highlight=False)
-    table = trial_table([chosen], store.meta.objectives, title="Chosen", width=console.width)
-    console.print(table)
+    console.print(trial_table(
+        [chosen], store.meta.objectives,
+        title="Chosen", width=console.width, examples=facts.examples,
+    ))  # fmt: skip
     _print_fact("why", why(choice, facts))
     _print_facts("limits", limits_met(choice))
     _print_facts("latency", latency)

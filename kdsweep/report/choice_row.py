@@ -3,7 +3,7 @@
 from typing import Any
 
 from kdsweep.report.choice import Facts, against, noise_sentence, why
-from kdsweep.report.rows import finite_or_none, rows
+from kdsweep.report.rows import finite_or_none, rows_with_intervals
 from kdsweep.results.limits import Limit
 from kdsweep.results.noise import accuracy_noise
 from kdsweep.results.record import TrialResult
@@ -18,7 +18,9 @@ def choice_row(choice: Choice, facts: Facts) -> dict[str, Any]:
     (0..1, see ``accuracy_noise``); none where that is not known.
     """
     chosen = choice.chosen
-    described = rows([*([] if chosen is None else [chosen]), *choice.runners_up])
+    described = rows_with_intervals(
+        [*([] if chosen is None else [chosen]), *choice.runners_up], facts.examples
+    )
     others = zip(described[1:], choice.runners_up, strict=True) if chosen is not None else ()
     return {
         "chosen": None if chosen is None else described[0],

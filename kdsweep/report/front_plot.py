@@ -5,8 +5,9 @@ from string import ascii_letters
 
 from kdsweep.report.axes import axes_of
 from kdsweep.report.choice import label
-from kdsweep.report.table import metric_text
+from kdsweep.report.table import interval_note, interval_text, metric_text
 from kdsweep.report.text_plot import text_plot
+from kdsweep.results.noise import accuracy_interval
 from kdsweep.results.pareto import Objectives
 from kdsweep.results.record import TrialResult
 
@@ -27,20 +28,35 @@ def large_plot(
     )  # fmt: skip
 
 
-def key_lines(front: Sequence[TrialResult], objectives: Objectives) -> list[str]:
-    """``  a  00031    538  86.91%  cnn w2, kd`` for each student that has a letter."""
+def key_lines(
+    front: Sequence[TrialResult], objectives: Objectives, examples: int | None = None
+) -> list[str]:
+    """``  a  00031    538  86.91% (83.0-90.0)  cnn w2, kd`` for each student that has a letter.
+
+    In brackets is the interval of its accuracy, where that is an axis and ``examples`` are known
+    or there are replicates, see ``noise.accuracy_interval``.
+    """
     axes = axes_of(objectives)
     letters = _letters(front)
     shown = [result for result in front if result.trial_id in letters]
     columns = [[result.trial_id for result in shown]]
     columns += [[metric_text(result, metric) for result in shown] for metric in (axes.x, axes.y)]
+    if axes.y == "accuracy":
+        columns[-1] = [_with_interval(text, accuracy_interval(result, examples))
+                       for text, result in zip(columns[-1], shown, strict=True)]  # fmt: skip
     widths = [max(map(len, column), default=0) for column in columns]
     lines = []
     for number, result in enumerate(shown):
         cells = (f"{each[number]:>{width}}" for each, width in zip(columns, widths, strict=True))
         lines.append(f"  {letters[result.trial_id]}  {'  '.join(cells)}  {label(result)}")
     left = len(front) - len(shown)
-    return [*lines, f"  and {left} more"] if left > 0 else lines
+    lines += [f"  and {left} more"] if left > 0 else []
+    note = interval_note(shown, examples) if axes.y == "accuracy" else ""
+    return [*lines, f"  {note}"] if note else lines
+
+
+def _with_interval(text: str, interval: tuple[float, float] | None) -> str:
+    return text if interval is None else f"{text} ({interval_text(interval)})"
 
 
 def _letters(front: Sequence[TrialResult]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from kdsweep.report.html import picture_page
 from kdsweep.report.pictures import PICTURES, Drawn, Importance, SweepView, draw
 from kdsweep.report.rows import csv_text
 from kdsweep.results.names import PICTURES as FOLDER
+from kdsweep.results.noise import validation_examples
 from kdsweep.results.places import read_own, refuse_link
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
@@ -77,7 +78,8 @@ def write_front_table(store: RunStore, front: Sequence[TrialResult]) -> None:
     Raises:
         OSError: the directory cannot be written to.
     """
-    _write(store, "", {"front.csv": csv_text(front).encode()})
+    examples = validation_examples(store.meta, front)
+    _write(store, "", {"front.csv": csv_text(front, examples).encode()})
 
 
 def view_of(

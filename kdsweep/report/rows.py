@@ -8,6 +8,7 @@ from typing import Any
 
 from kdsweep.report.labels import strategy_label, student_label
 from kdsweep.report.varied import settings_of
+from kdsweep.results.noise import accuracy_interval
 from kdsweep.results.record import TrialResult
 from kdsweep.results.replicates import PointResult, by_point
 
@@ -15,6 +16,12 @@ VARYING = ("accuracy", "loss", "latency_ms")
 """The metrics that differ from one replicate to the next."""
 
 METRICS = ("accuracy", "loss", "params", "macs", "size_bytes", "latency_ms")
+
+_COLUMNS = (
+    "number", "trial_id", "name", "role", "status", "student", "strategy",
+    "accuracy", "accuracy_low", "accuracy_high", *METRICS[1:], "seconds", "device", "weights",
+)  # fmt: skip
+"""Of every table of trials, in their order."""
 
 
 def rows(results: Sequence[TrialResult]) -> list[dict[str, Any]]:
@@ -26,6 +33,23 @@ def rows(results: Sequence[TrialResult]) -> list[dict[str, Any]]:
     """
     settings = settings_of(results)
     return [_row(result, own) for result, own in zip(results, settings, strict=True)]
+
+
+def rows_with_intervals(
+    results: Sequence[TrialResult], examples: int | None
+) -> list[dict[str, Any]]:
+    """The same with ``accuracy_low`` and ``accuracy_high``, see ``noise.accuracy_interval``.
+
+    ``examples`` is how many validation examples there are, if that is known.
+    """
+    found = []
+    for result, flat in zip(results, rows(results), strict=True):
+        low, high = accuracy_interval(result, examples) or (None, None)
+        ends = {"accuracy_low": low, "accuracy_high": high}
+        at = list(flat).index("accuracy") + 1
+        items = list(flat.items())
+        found.append(dict([*items[:at], *ends.items(), *items[at:]]))
+    return found
 
 
 def _row(result: TrialResult, settings: dict[str, Any]) -> dict[str, Any]:
@@ -57,16 +81,20 @@ def _of_point(result: PointResult) -> dict[str, Any]:
     return {**spread, **of}
 
 
-def csv_text(results: Sequence[TrialResult]) -> str:
-    """Rows as CSV, a column for each setting that varied, empty where a trial has no such one."""
+def csv_text(results: Sequence[TrialResult], examples: int | None = None) -> str:
+    """Rows as CSV, a column for each setting that varied, empty where a trial has no such one.
+
+    Of no results it is the header alone, of the columns that every table has.
+    """
     flat_rows = []
-    for flat in rows(results):
+    for flat in rows_with_intervals(results, examples):
         settings = flat.pop("settings")
         del flat["changes"]
         if "trial_ids" in flat:
             flat["trial_ids"] = " ".join(flat["trial_ids"])
         flat_rows.append({**flat, **settings})
-    columns: dict[str, None] = dict.fromkeys(name for flat in flat_rows for name in flat)
+    names = (name for flat in flat_rows for name in flat)
+    columns: dict[str, None] = dict.fromkeys((*_COLUMNS, *names))
     text = StringIO()
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()

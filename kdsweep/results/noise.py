@@ -1,8 +1,10 @@
-"""How sure a difference of two accuracies is, from what the records hold."""
+"""How sure an accuracy is, and a difference of two, from what the records hold."""
 
 import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from statistics import NormalDist
+from typing import Final
 
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.record import TrialResult
@@ -12,6 +14,38 @@ _MOST_EXAMPLES = 1_000_000
 _ENOUGH = 200
 """Accuracies that differ: so many counts have no common divisor left."""
 _95_PERCENT = 1.96
+_Z: Final = NormalDist().inv_cdf(0.975)
+
+
+def wilson(share: float, num: int) -> tuple[float, float]:
+    """Where the accuracy on all such data lies, when it is ``share`` of ``num`` examples.
+
+    Wilson's score interval (Journal of the American Statistical Association 22, 1927), 95 %.
+    """
+    middle = (share + _Z**2 / (2 * num)) / (1 + _Z**2 / num)
+    root = math.sqrt(share * (1 - share) / num + _Z**2 / (4 * num**2))
+    half = _Z * root / (1 + _Z**2 / num)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def accuracy_interval(result: TrialResult, examples: int | None) -> tuple[float, float] | None:
+    """Where the accuracy of a result lies, 0..1, at 95 % confidence.
+
+    Of replicates it is Student's t for their mean, over the luck of seeds; of one trial Wilson's
+    for the validation ``examples``, in which the luck of its seed is not. None where neither is
+    known.
+    """
+    accuracy, spread = result.metrics.get("accuracy", math.nan), _of_the_mean(result)
+    if not math.isfinite(accuracy):
+        return None
+    if spread is not None and len(result.trial_ids) > 1:
+        # Late: NumPy and SciPy take half a second, and most sweeps have no replicates.
+        from kdsweep.results.intervals import CONFIDENCE, t_quantile
+
+        half = t_quantile((1 + CONFIDENCE) / 2, len(result.trial_ids) - 1) * spread
+        return max(0.0, accuracy - half), min(1.0, accuracy + half)
+    # What is no share at all, as in a record that somebody wrote, is at the edge.
+    return wilson(min(max(accuracy, 0.0), 1.0), examples) if examples else None
 
 
 def validation_examples(meta: RunMeta, results: Sequence[TrialResult]) -> int | None:

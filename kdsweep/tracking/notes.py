@@ -13,8 +13,9 @@ from typing import Any
 
 from kdsweep.errors import SpecError, printable, redacted
 from kdsweep.report.labels import strategy_label, student_label
-from kdsweep.report.table import metric_text, value_text
+from kdsweep.report.table import interval_text, metric_text, value_text
 from kdsweep.results.meta import RunMeta
+from kdsweep.results.noise import accuracy_interval, validation_examples
 from kdsweep.results.pareto import Objectives
 from kdsweep.results.record import ENDED, Metric, TrialResult
 from kdsweep.tracking.entities import TAG_LENGTH
@@ -65,7 +66,9 @@ def sweep_note(
         *_go_on(meta, front, place),
     ]
     room = TAG_LENGTH - len("\n".join([*above, *below])) - 1
-    return "\n".join([*above, *_table(front, meta.objectives, room=room), *below])[:TAG_LENGTH]
+    examples = validation_examples(meta, results)
+    table = _table(front, meta.objectives, examples, room=room)
+    return "\n".join([*above, *table, *below])[:TAG_LENGTH]
 
 
 def trial_note(result: TrialResult, *, place: str) -> str:
@@ -158,23 +161,28 @@ def _standing(meta: RunMeta, results: Sequence[TrialResult], front: Sequence[Tri
     )
 
 
-def _table(front: Sequence[TrialResult], objectives: Objectives, *, room: int) -> list[str]:
+def _table(
+    front: Sequence[TrialResult], objectives: Objectives, examples: int | None, *, room: int
+) -> list[str]:
     """The front, smallest first, as many rows as there is room for."""
     if not front:
         return []
     metrics = list(dict.fromkeys(("params", "accuracy", *objectives)))
-    header = ["student", "strategy", *metrics, "trial"]
-    lines = [
-        _row([plain(each) for each in header]),
-        f"|---|---|{'---:|' * len(metrics)}---|",
-    ]
+    intervals = [accuracy_interval(result, examples) for result in front]
+    # Beside the accuracy, where it is known of any.
+    at = metrics.index("accuracy") + 1 if any(intervals) else None
+    numbers = metrics if at is None else [*metrics[:at], "95% interval", *metrics[at:]]
+    header = ["student", "strategy", *(plain(each) for each in numbers), "trial"]
+    lines = [_row(header), f"|---|---|{'---:|' * len(numbers)}---|"]
     more = "and {:,} more: `front.csv` among the artifacts"
     used = sum(len(line) + 1 for line in lines) + len(more) + 10
     for number, result in enumerate(front):
         who = (student_label(result), strategy_label(result), result.trial_id)
         student, strategy, trial = map(plain, who)
-        cells = [student, strategy, *(metric_text(result, each) for each in metrics), trial]
-        line = _row(cells)
+        values = [metric_text(result, each) for each in metrics]
+        if at is not None:
+            values.insert(at, _percent(intervals[number]))
+        line = _row([student, strategy, *values, trial])
         used += len(line) + 1
         if used > room:
             return [*lines, "", more.format(len(front) - number)]
@@ -187,6 +195,10 @@ def _latency_said(meta: RunMeta, results: Sequence[TrialResult], place: str) -> 
     decides = "latency_ms" in meta.objectives or "latency_ms" in meta.constraints
     busy = any(result.latency is not None and result.latency.busy for result in results)
     return ["", _BESIDE, "", _command("latency", place)] if decides and busy else []
+
+
+def _percent(interval: tuple[float, float] | None) -> str:
+    return "-" if interval is None else f"{interval_text(interval, ' to ')}%"
 
 
 def _compared(meta: RunMeta, results: Sequence[TrialResult]) -> list[str]:

@@ -66,7 +66,9 @@ def test_front_as_a_table_and_a_plot(runs):
     assert result.exit_code == 0
     assert "digits: 2 on the front of 3 complete trials" in result.stdout
     rows = [line.split() for line in result.stdout.splitlines()]
-    assert ["cnn", "w8", "kd", "1,000", "64k", "80.00%", "4", "t1"] in rows
+    # Wilson's interval of 80 of 100.
+    assert ["cnn", "w8", "kd", "1,000", "64k", "80.00%", "71.1-86.7", "4", "t1"] in rows
+    assert "95 %, of 100 validation examples" in " ".join(result.stdout.split())
     assert "★ teacher" in result.stdout
     assert max(len(line) for line in result.stdout.splitlines()) <= 80
     assert "\x1b" not in result.stdout
@@ -81,6 +83,8 @@ def test_front_as_json(runs):
     assert (found["complete"], found["failed"], found["planned"]) == (3, 1, 5)
     assert found["front"][0]["changes"] == {"student.width": 8, "strategy.temperature": 4.0}
     assert found["front"][0]["settings"] == {"student.width": 8, "strategy.temperature": 4.0}
+    ends = (found["front"][0]["accuracy_low"], found["front"][0]["accuracy_high"])
+    assert ends == pytest.approx((0.7112, 0.8666), abs=5e-5)  # 0..1, for scripts
 
 
 def test_front_as_csv(runs):
@@ -95,13 +99,14 @@ def test_front_as_csv(runs):
 def test_front_as_a_large_plot_alone(runs):
     lines = run("front", runs / "digits", "--plot").stdout.splitlines()
     assert lines[0] == "digits: 2 on the front of 3 complete trials"
-    assert lines[-2:] == [
-        "  a  t1   1,000  80.00%  cnn w8, kd",
-        "  b  t2  20,000  95.00%  cnn w8, kd",
+    assert lines[-4:-2] == [
+        "  a  t1   1,000  80.00% (71.1-86.7)  cnn w8, kd",
+        "  b  t2  20,000  95.00% (88.8-97.8)  cnn w8, kd",
     ]
+    assert lines[-2].startswith("  interval: where the accuracy in percent lies at 95 %")
     # 24 lines of a picture, above and below it an empty one.
-    assert len(lines) == 1 + 1 + 24 + 1 + 2
-    assert "a-b front ◆ control · other ★ teacher" in lines[-4]
+    assert len(lines) == 1 + 1 + 24 + 1 + 4
+    assert "a-b front ◆ control · other ★ teacher" in lines[-6]
     assert max(map(len, lines)) <= 80
 
 

@@ -7,15 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdsweep.report.answers import sureness
+from kdsweep.results import noise
 
 shares = st.integers(0, 50).map(lambda right: right / 50)
 
 
 def test_wilson_as_published():
     # Newcombe (Statistics in Medicine 17, 857-872), table I, method 3: 81/263 and 15/148.
-    assert sureness.wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert sureness.wilson(15 / 148, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
-    assert sureness.wilson(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
+    assert noise.wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert noise.wilson(15 / 148, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert noise.wilson(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
 
 
 def test_difference_as_published():

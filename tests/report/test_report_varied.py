@@ -150,7 +150,10 @@ def test_numbers_of_a_class_of_ones_own_are_in_its_label():
 
 def test_no_trials_vary_in_nothing():
     assert varied([]) == []
-    assert csv_text([]) == "\n"
+    assert csv_text([]) == (
+        "number,trial_id,name,role,status,student,strategy,accuracy,accuracy_low,accuracy_high,"
+        "loss,params,macs,size_bytes,latency_ms,seconds,device,weights\n"
+    )
 
 
 def test_files_have_a_column_for_each_setting_also_in_trials_that_did_not_draw_it():

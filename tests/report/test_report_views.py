@@ -2,15 +2,18 @@ import csv
 import io
 import json
 import math
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from kdsweep.report.axes import Axes, axes_of, focus, short, teacher_metrics
 from kdsweep.report.labels import flatten, strategy_label, student_label, trial_name
 from kdsweep.report.rows import completed, csv_text, rows
 from kdsweep.report.run_table import run_row, run_table
-from kdsweep.report.table import trial_table, value_text
+from kdsweep.report.table import folded, trial_table, value_text
 from kdsweep.report.text_plot import text_plot
 from kdsweep.results.meta import RunMeta, TeacherMeta
 from kdsweep.results.pareto import front
@@ -107,7 +110,6 @@ def test_csv_has_a_column_for_every_changed_setting():
     assert [r["number"] for r in rows] == ["0", "1", "3"]
     assert [r["strategy.temperature"] for r in rows] == ["4.25", "", "4.25"]
     assert rows[2]["strategy.extra.fitnet.weight"] == "1"
-    assert csv_text([]) == "\n"
 
 
 def test_the_front_fits_eighty_columns():
@@ -120,6 +122,44 @@ def test_the_front_fits_eighty_columns():
     assert max(len(line) for line in wide.splitlines()) <= 80
     assert "MACs" not in wide
     assert "…" not in wide
+
+
+def test_no_name_of_the_front_is_broken_within_a_word_at_eighty_columns():
+    path = "strategy[kd].extra.attention_transfer.weight"
+    long = [
+        student(
+            number, 0.8 + number / 100, 1_000 * number, **KD,
+            extra={"attention_transfer": {"weight": number / 7}},
+        ).model_copy(update={"params": {path: number / 7, "train.a_schedule_of_mine": number}})
+        for number in (1, 2)
+    ]  # fmt: skip
+    lines = [line.rstrip() for line in printed(trial_table(long, TWO, examples=100)).splitlines()]
+    assert max(map(len, lines)) <= 80
+    words = {word.partition("=")[0] for line in lines for word in line.split()}
+    assert {"attention_transfer.weight", "a_schedule_of_mine", "kd+attention_transfer"} <= words
+    # Below the table each trial has its settings in a line of its own.
+    below = [line.split()[0] for line in lines if "a_schedule_of_mine=" in line]
+    assert below == ["t1", "t2"]
+
+
+@pytest.mark.parametrize(("text", "width", "lines"), [
+    ("kd+attention_transfer", 20, ["kd+", "attention_transfer"]),
+    ("kd+attention_transfer", 21, ["kd+attention_transfer"]),
+    ("cnn w2 d1 s2 h16", 10, ["cnn w2 d1", "s2 h16"]),
+    ("kd+attention_transfer", 12, ["kd+", "attention_", "transfer"]),
+    ("a_name.of=parts", 7, ["a_name.", "of=", "parts"]),
+    ("none", 2, ["none"]),
+])  # fmt: skip
+def test_labels_are_broken_between_words(text, width, lines):
+    assert folded(text, width).split("\n") == lines
+
+
+@given(st.text("ab+_. =-", max_size=40), st.integers(1, 30))
+def test_a_broken_label_says_the_same(text, width):
+    lines = folded(text, width).split("\n")
+    assert "".join("".join(lines).split()) == "".join(text.split())
+    words = re.split(r"[\s+._=-]", text)
+    assert max(map(len, lines)) <= max(width, *(len(word) + 1 for word in words))
 
 
 def test_settings_that_nobody_has_get_no_column():
@@ -297,10 +337,11 @@ def test_csv_of_points():
 def test_the_table_of_points_shows_the_deviation_and_fits_eighty_columns():
     text = printed(trial_table(POINT_FRONT, TWO, title="Front"))
     lines = [line.split() for line in text.splitlines()]
-    assert ["cnn", "w8", "d2", "kd", "1,000", "64k", "80.00%", "±7.07", "2", "4.25", "0.3",
-            "t0"] in lines  # fmt: skip
+    # Student's t of one degree is 12.706: 80 ±63.5 points, of which none lie above 100.
+    assert ["cnn", "w8", "d2", "kd", "1,000", "80.00%", "±7.07", "16.5-100.0", "2", "t0"] in lines
+    assert ["t0", "T=4.25", "alpha=0.3"] in lines
     control = next(line for line in text.splitlines() if "(control)" in line)
-    assert control.split()[5:] == ["10,000", "640k", "90.00%", "2", "t2"]
+    assert control.split()[5:] == ["10,000", "90.00%", "90.0-90.0", "2", "t2"]
     assert "mean ± standard deviation over n trials" in text
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "standard deviation" not in printed(trial_table(FRONT, TWO))

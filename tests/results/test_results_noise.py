@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_records import run_meta, trial_result
 
-from kdsweep.results.noise import accuracy_noise, validation_examples, validation_size
+from kdsweep.results.noise import (
+    accuracy_interval,
+    accuracy_noise,
+    validation_examples,
+    validation_size,
+    wilson,
+)
 from kdsweep.results.replicates import merged
 
 
@@ -79,3 +85,30 @@ def test_noise_of_replicates_by_hand():
     assert accuracy_noise(*pairs, 98) == pytest.approx(1.96 * math.sqrt(0.025))
     # Of one trial alone nothing is known but by the number of examples.
     assert accuracy_noise(pairs[0], student(9, 0.5), None) is None
+
+
+def test_the_interval_of_one_trial_is_of_examples_and_that_of_replicates_of_seeds():
+    # Wilson's interval of 81 of 263, Newcombe (Statistics in Medicine 17, 857-872), table I.
+    assert accuracy_interval(student(0, 81 / 263), 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    several = [student(i, share, replicate=i, replicates=3, point=0)
+               for i, share in enumerate((0.90, 0.91, 0.92))]  # fmt: skip
+    # 0.91 -+ 4.302653 * 0.01 / sqrt(3), whatever the number of examples.
+    expected = (0.91 - 0.024841, 0.91 + 0.024841)
+    for examples in (None, 100):
+        assert accuracy_interval(merged(several), examples) == pytest.approx(expected, abs=1e-6)
+
+
+def test_no_interval_of_what_is_not_known():
+    assert accuracy_interval(student(0, 0.9), None) is None
+    assert accuracy_interval(student(0, math.nan), 100) is None
+    assert accuracy_interval(trial_result(0, metrics={}), 100) is None
+
+
+@given(st.integers(0, 200), st.integers(1, 200))
+def test_an_interval_holds_its_accuracy_and_shrinks_with_more_examples(right, examples):
+    share = min(right, examples) / examples
+    low, high = accuracy_interval(student(0, share), examples)
+    assert 0 <= low <= share + 1e-12
+    assert share - 1e-12 <= high <= 1
+    more_low, more_high = wilson(share, 4 * examples)
+    assert more_high - more_low < high - low

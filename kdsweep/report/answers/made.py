@@ -5,11 +5,10 @@ from collections.abc import Iterable
 
 from kdsweep.errors import redacted
 from kdsweep.report.answers.section import Section, Table, cells, percent
-from kdsweep.report.answers.sureness import wilson
 from kdsweep.report.labels import strategy_label, student_label
 from kdsweep.report.pictures.view import SweepView
 from kdsweep.report.table import metric_text
-from kdsweep.results.noise import validation_examples
+from kdsweep.results.noise import accuracy_interval, validation_examples, wilson
 from kdsweep.results.replicates import deviation
 
 
@@ -20,7 +19,7 @@ def controls(view: SweepView) -> Section:
     for result in (point for point in view.points if point.role == "control"):
         accuracy = result.metrics.get("accuracy")
         spread = deviation(result, "accuracy")
-        sure = None if accuracy is None or examples is None else wilson(accuracy, examples)
+        sure = accuracy_interval(result, examples)
         text = metric_text(result, "params")
         rows.append(
             cells(strategy_label(result), student_label(result), text, result.status,
@@ -39,7 +38,12 @@ def controls(view: SweepView) -> Section:
         numbers.append({"strategy": "(teacher)", "accuracy": accuracy, "interval": sure})
     header = ("strategy", "student", "params", "status", "accuracy", "95% interval", "trial")
     of = "unknown" if examples is None else f"of {examples:,} validation examples (Wilson's)"
-    note = f"Intervals {of}; the luck of a single seed is not in them."
+    note = (
+        f"Intervals of the teacher are {of}, and those of the controls of the mean over their "
+        f"{view.meta.replicates} seeds (Student's t)."
+        if view.meta.replicates > 1
+        else f"Intervals {of}; the luck of a single seed is not in them."
+    )
     said = (
         "Trained at the sweep's own settings: the student without a teacher, and with plain kd at "
         "its defaults."

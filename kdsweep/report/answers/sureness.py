@@ -6,20 +6,10 @@ from statistics import NormalDist
 from typing import Final
 
 from kdsweep.results.intervals import CONFIDENCE, Summary, t_quantile
+from kdsweep.results.noise import wilson
 
 Interval = tuple[float, float]
 _Z: Final = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-
-
-def wilson(share: float, num: int) -> Interval:
-    """Where the accuracy on all such data lies, when it is ``share`` of ``num`` examples.
-
-    Wilson's score interval (Journal of the American Statistical Association 22, 1927), 95 %.
-    """
-    middle = (share + _Z**2 / (2 * num)) / (1 + _Z**2 / num)
-    root = math.sqrt(share * (1 - share) / num + _Z**2 / (4 * num**2))
-    half = _Z * root / (1 + _Z**2 / num)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def newcombe(one: float, other: float, num: int) -> Interval:
