@@ -6,6 +6,7 @@ What records say is escaped: a name in them may come from anybody.
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 from kdsweep.errors import printable
 from kdsweep.report.labels import strategy_label, student_label
@@ -41,6 +42,19 @@ def table_html(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
         f"<tr>{''.join(f'<td>{_plain(text)}</td>' for text in row)}</tr>" for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def sweep_words(row: Mapping[str, Any], num_on_front: int) -> str:
+    """How a sweep stands, from its row of ``kdsweep list``."""
+    planned = f" of {row['planned']}" if row["planned"] else ""
+    best = row["best_accuracy"]
+    said = [
+        row["status"],
+        f"{row['complete']}{planned} trials complete",
+        f"{num_on_front} on the front",
+        *([] if best is None else [f"best accuracy {100 * best:.2f}%"]),
+    ]
+    return ", ".join(said)
 
 
 def title_html(name: str, words: str) -> str:

@@ -12,7 +12,13 @@ from kdsweep.notebook.choice import StudentChoice, check_asked
 from kdsweep.notebook.confirmed import confirmation_table
 from kdsweep.notebook.files import export_to_folder, write_report
 from kdsweep.notebook.finding import find_trial
-from kdsweep.notebook.html import details_html, picture_html, students_html, title_html
+from kdsweep.notebook.html import (
+    details_html,
+    picture_html,
+    students_html,
+    sweep_words,
+    title_html,
+)
 from kdsweep.notebook.plots import Plots
 from kdsweep.notebook.tables import epoch_table, importance_table, trial_table, warn_of
 from kdsweep.report.axes import teacher_metrics
@@ -266,16 +272,7 @@ class Sweep:
         return trial_table(results, on_front=self._ids_on_front)
 
     def _in_words(self) -> str:
-        row = self._row
-        planned = f" of {row['planned']}" if row["planned"] else ""
-        best = row["best_accuracy"]
-        said = [
-            row["status"],
-            f"{row['complete']}{planned} trials complete",
-            f"{len(self._front)} on the front",
-            *([] if best is None else [f"best accuracy {100 * best:.2f}%"]),
-        ]
-        return ", ".join(said)
+        return sweep_words(self._row, len(self._front))
 
     def __repr__(self) -> str:
         return printable(f"Sweep {self.name}: {self._in_words()} ({self.place})")

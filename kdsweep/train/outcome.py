@@ -12,6 +12,7 @@ from kdsweep.results.record import Status
 from kdsweep.spec import TrialSpec
 from kdsweep.storage.atomic import NO_ROOM
 from kdsweep.sweep_file.components import components
+from kdsweep.train.teacher_store import TeacherCard
 
 _NO_MEMORY = "DefaultCPUAllocator: "
 """With this torch begins to say that the host has no memory, in an error of no type of its own."""
@@ -57,6 +58,11 @@ class Outcome:
     def plain(self) -> dict[str, Any]:
         """As a dictionary of JSON types."""
         return asdict(self)
+
+
+def told_of(card: TeacherCard, name: str) -> dict[str, Any]:
+    """A card as an outcome has it, with the teacher's name in the trial."""
+    return {**asdict(card), "teacher": name}
 
 
 def ended_by(error: Exception, trial: TrialSpec, device: str, started: float) -> Outcome:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -27,7 +27,7 @@ from kdsweep.train.kept_splits import KeptSplits
 from kdsweep.train.loop import Report, Trained, Verdict, train
 from kdsweep.train.measure import measured, timed_teacher
 from kdsweep.train.needs import teachers_of
-from kdsweep.train.outcome import Outcome, ended_by
+from kdsweep.train.outcome import Outcome, ended_by, told_of
 from kdsweep.train.output_store import OutputStore
 from kdsweep.train.ranks import ALONE, Ranks
 from kdsweep.train.teacher import Source, Teacher
@@ -238,7 +238,7 @@ class Session:
         except Exception as error:  # noqa: BLE001  # a trial fails alone: the lane lives on
             self._let_through(error)
             return ended_by(error, trial, device, started)
-        told = tuple({**_told(card, n), **tests.get(n, {}), **timed.get(n, {})}
+        told = tuple({**told_of(card, n), **tests.get(n, {}), **timed.get(n, {})}
                      for n, (_, card) in made.items())  # fmt: skip
         return Outcome(
             "complete",
@@ -294,9 +294,4 @@ class Session:
         """The cards that no outcome has told of: thousands of trials share a teacher."""
         new = {name: card for name, card in cards.items() if card.digest not in self._told}
         self._told |= {card.digest for card in new.values()}
-        return tuple(_told(card, name) for name, card in new.items())
-
-
-def _told(card: TeacherCard, name: str) -> dict[str, Any]:
-    """A card as an outcome has it, with the teacher's name in the trial."""
-    return {**asdict(card), "teacher": name}
+        return tuple(told_of(card, name) for name, card in new.items())
