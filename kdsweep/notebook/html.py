@@ -44,6 +44,24 @@ def table_html(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def sweep_html(
+    name: str,
+    words: str,
+    front: Sequence[TrialResult],
+    objectives: Objectives,
+    *,
+    front_png: bytes | None,
+    place: str,
+) -> str:
+    """A sweep: how it stands, its front as table and picture where there is one, its place."""
+    parts = [title_html(name, words)]
+    if front:
+        parts.append(students_html(front, objectives))
+    if front_png:
+        parts.append(picture_html(front_png, f"the front of {name}"))
+    return "".join([*parts, details_html({"run": place})])
+
+
 def sweep_words(row: Mapping[str, Any], num_on_front: int) -> str:
     """How a sweep stands, from its row of ``kdsweep list``."""
     planned = f" of {row['planned']}" if row["planned"] else ""

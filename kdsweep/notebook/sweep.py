@@ -12,13 +12,7 @@ from kdsweep.notebook.choice import StudentChoice, check_asked
 from kdsweep.notebook.confirmed import confirmation_table
 from kdsweep.notebook.files import export_to_folder, write_report
 from kdsweep.notebook.finding import find_trial
-from kdsweep.notebook.html import (
-    details_html,
-    picture_html,
-    students_html,
-    sweep_words,
-    title_html,
-)
+from kdsweep.notebook.html import sweep_html, sweep_words
 from kdsweep.notebook.plots import Plots
 from kdsweep.notebook.tables import epoch_table, importance_table, trial_table, warn_of
 from kdsweep.report.axes import teacher_metrics
@@ -278,13 +272,11 @@ class Sweep:
         return printable(f"Sweep {self.name}: {self._in_words()} ({self.place})")
 
     def _repr_html_(self) -> str:
-        title = title_html(self.name, self._in_words())
-        if not self._front:
-            return title + details_html({"run": self.place})
-        png = PICTURES["front"].png(self._view("front"))
-        picture = picture_html(png, f"the front of {self.name}") if png else ""
-        table = students_html(self._front, self.meta.objectives)
-        return title + table + picture + details_html({"run": self.place})
+        png = PICTURES["front"].png(self._view("front")) if self._front else None
+        return sweep_html(
+            self.name, self._in_words(), self._front, self.meta.objectives,
+            front_png=png, place=self.place,
+        )  # fmt: skip
 
     def _view(self, picture: str) -> SweepView:
         importance = self._importance() if picture == "importance" else None
