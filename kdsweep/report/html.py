@@ -8,6 +8,7 @@ import base64
 import gzip
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -48,16 +49,32 @@ def text_of(name: str) -> str:
     return (PAGES / name).read_text(encoding="utf-8")
 
 
+def breakable(text: str, longest: int = 20) -> Any:
+    """Escaped text that may be broken before a letter after ``+``, ``.``, ``=`` and ``/`` too.
+
+    Of parts above the ``longest`` also after ``_``.
+    """
+    from markupsafe import Markup, escape
+
+    found: list[str] = []
+    for part in re.split(r"(?<=[+.=/])(?=[^\W\d])", text):
+        is_long = max(map(len, part.split()), default=0) > longest
+        found += re.split(r"(?<=_)(?=[^\W_])", part) if is_long else [part]
+    return Markup("<wbr>").join(escape(part) for part in found)
+
+
 @cache
 def _templates() -> Any:
     from jinja2 import DictLoader, Environment, StrictUndefined
 
     pages = {each.name: each.read_text(encoding="utf-8")
              for each in PAGES.iterdir() if each.name.endswith((".html", ".css"))}  # fmt: skip
-    return Environment(
+    environment = Environment(
         loader=DictLoader(pages), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
+    environment.filters["breakable"] = breakable
+    return environment
 
 
 @cache

@@ -15,8 +15,9 @@ from kdsweep.report.answers.section import Section, Table, plain
 from kdsweep.report.answers.strategies import strategies
 from kdsweep.report.html import figures_json, render
 from kdsweep.report.pictures import Drawn, SweepView
-from kdsweep.report.rows import completed, rows
-from kdsweep.report.trial_sheet import trial_sheet
+from kdsweep.report.rows import completed, rows_with_intervals
+from kdsweep.report.trial_sheet import front_table, trial_sheet
+from kdsweep.results.noise import validation_examples
 
 
 def sections(view: SweepView, place: str, *, confirmation: Told | None = None) -> list[Section]:
@@ -52,7 +53,7 @@ def report_page(
         ),
         sections=found, pictures=shown,
         figures=figures_json({name: drawn[name].figure for name in names}),
-        trials=trial_sheet(view, view.points), scripts=("draw.js", "table.js"),
+        trials=trial_sheet(view, view.points), scripts=("draw.js", "table.js", "scroll.js"),
         footer=printable(f"kdsweep {meta.version}. All accuracies are on validation data."),
     )  # fmt: skip
 
@@ -71,8 +72,7 @@ def _front(view: SweepView) -> Section:
             f"{len(view.front)} of {completed(view.results, 'complete')} are on the front: no "
             "other is as good in every objective and better in one."
         )
-        table = trial_sheet(view, view.front)
-        tables: tuple[Table, ...] = (Table(table.header, table.rows),)
+        tables: tuple[Table, ...] = (front_table(view),)
     else:
         said, tables = "No trial is on the front yet.", ()
     optimism = (
@@ -81,7 +81,9 @@ def _front(view: SweepView) -> Section:
     )
     return Section(
         "front", "The front", (said, optimism) if view.front else (said,), tables, ("front",),
-        numbers={"front": rows(view.front)},
+        numbers={"front": rows_with_intervals(
+            view.front, validation_examples(view.meta, view.results)
+        )},
     )  # fmt: skip
 
 

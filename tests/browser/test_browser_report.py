@@ -93,6 +93,37 @@ def test_all_trials_are_sorted_and_searched(opened, report):
     assert page.locator("#all-trials-shown").inner_text() == "1 of 9"
 
 
+@pytest.mark.parametrize("width", [1280, 800, 375])
+def test_a_table_fits_or_says_that_it_scrolls_and_the_keyboard_reaches_it(opened, report, width):
+    page = opened(report, drawn=False, viewport={"width": width, "height": 900})
+    boxes, wide = page.locator(".scrolls"), 0
+    for at in range(boxes.count()):
+        box, table = boxes.nth(at), boxes.nth(at).locator(".wide")
+        hidden = table.evaluate("e => e.scrollWidth - e.clientWidth")
+        hint = box.locator("xpath=following-sibling::*[1]")
+        assert hint.is_visible() == (hidden > 1)
+        if hidden <= 1:
+            assert "more-right" not in box.get_attribute("class")
+            continue
+        wide += 1
+        shade = "e => getComputedStyle(e, '::after').opacity"
+        page.wait_for_function("e => getComputedStyle(e, '::after').opacity === '1'",
+                               arg=box.element_handle())  # fmt: skip
+        table.focus()
+        assert table.evaluate("e => document.activeElement === e")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("e => e.scrollLeft > 0", arg=table.element_handle())
+        table.evaluate("e => e.scrollTo({left: e.scrollWidth, behavior: 'instant'})")
+        page.wait_for_function("e => e.classList.contains('more-left')", arg=box.element_handle())
+        page.wait_for_function("e => !e.classList.contains('more-right')", arg=box.element_handle())
+        page.wait_for_function(f"e => ({shade})(e) === '0'", arg=box.element_handle())
+    front = page.locator("#front .wide")
+    if width == 1280:
+        assert front.evaluate("e => e.scrollWidth <= e.clientWidth")
+    if width == 375:
+        assert wide > 0
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_needs_no_scrolling_to_the_side(opened, report, scheme):
     page = opened(report, viewport={"width": 375, "height": 800}, color_scheme=scheme)

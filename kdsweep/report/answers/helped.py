@@ -18,6 +18,7 @@ from kdsweep.report.answers.sureness import (
 from kdsweep.report.labels import strategy_label
 from kdsweep.report.pictures.view import SweepView
 from kdsweep.report.size_classes import size_classes
+from kdsweep.results.noise import accuracy_interval
 from kdsweep.results.record import TrialResult
 from kdsweep.results.replicates import deviation
 
@@ -31,9 +32,11 @@ class AtSize:
 
     sizes: str
     distilled: float
+    distilled_interval: Interval | None
     strategy: str
     num_distilled: int
     undistilled: float
+    undistilled_interval: Interval | None
     num_undistilled: int
     difference: float
     interval: Interval | None
@@ -97,8 +100,11 @@ def by_size(view: SweepView, examples: int | None) -> list[AtSize]:
         ]
         found.append(
             AtSize(
-                sizes=group.words, distilled=_accuracy(best), strategy=strategy_label(best),
-                num_distilled=len(ours), undistilled=_accuracy(control),
+                sizes=group.words, distilled=_accuracy(best),
+                distilled_interval=accuracy_interval(best, examples),
+                strategy=strategy_label(best), num_distilled=len(ours),
+                undistilled=_accuracy(control),
+                undistilled_interval=accuracy_interval(control, examples),
                 num_undistilled=len(theirs), difference=_accuracy(best) - _accuracy(control),
                 interval=interval_of(best, control, examples), by_luck=luck[0] - luck[1],
                 over_seeds=_has_spread(best) and _has_spread(control),

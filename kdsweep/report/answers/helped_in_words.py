@@ -12,7 +12,7 @@ from kdsweep.report.answers.section import (
     between,
     cells,
     counted,
-    percent,
+    percent_with,
     points,
     spread,
 )
@@ -42,9 +42,9 @@ def helped(view: SweepView, confirmation: Told | None = None) -> Section:
     tables = []
     if sizes:
         rows = [
-            cells(s.sizes, percent(s.undistilled), s.num_undistilled, percent(s.distilled),
-                  s.strategy, s.num_distilled, points(s.difference), between(s.interval),
-                  points(s.by_luck), s.verdict)
+            cells(s.sizes, percent_with(s.undistilled, s.undistilled_interval), s.num_undistilled,
+                  percent_with(s.distilled, s.distilled_interval), s.strategy, s.num_distilled,
+                  points(s.difference), between(s.interval), points(s.by_luck), s.verdict)
             for s in sizes
         ]  # fmt: skip
         header = (str(view.axes.x), "best without", "n", "best distilled", "strategy", "n",
@@ -161,7 +161,8 @@ def _note(view: SweepView, examples: int | None) -> str:
         else ""
     )
     return (
-        f"n students of each kind; differences in percentage points; intervals {of}{luck}. "
+        "n students of each kind, and below the accuracy of the best its 95% interval; differences "
+        f"in percentage points, their intervals {of}{luck}. "
         "A verdict is given where the interval, less what luck explains, does not hold zero; of "
         "twenty such intervals one misses."
     )

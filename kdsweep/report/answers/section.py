@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kdsweep.report.table import interval_text
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -65,6 +67,14 @@ def percent(share: float | None) -> Cell:
     if share is None or not math.isfinite(share):
         return Cell("-")
     return Cell(f"{100 * share:.2f}%", share)
+
+
+def percent_with(share: float | None, interval: Sequence[float] | None) -> Cell:
+    """A share as percent, and below it where it lies at 95 % confidence."""
+    cell = percent(share)
+    if interval is None or cell.value is None:
+        return cell
+    return Cell(f"{cell.text}\n{interval_text(interval)}", cell.value)
 
 
 def points(share: float | None) -> Cell:

@@ -12,6 +12,7 @@ from kdsweep.report.answers.section import (
     between,
     cells,
     percent,
+    percent_with,
     points,
     spread,
 )
@@ -19,7 +20,7 @@ from kdsweep.report.answers.sureness import Interval, mean_and_deviation
 from kdsweep.report.labels import strategy_label
 from kdsweep.report.pictures.view import SweepView
 from kdsweep.report.size_classes import SizeClass, size_classes
-from kdsweep.results.noise import validation_examples
+from kdsweep.results.noise import accuracy_interval, validation_examples
 from kdsweep.results.record import TrialResult
 
 
@@ -33,6 +34,7 @@ class OfStrategy:
     strategy: str
     num: int
     best: float
+    best_interval: Interval | None
     median: float
     mean: float
     deviation: float | None
@@ -67,6 +69,7 @@ def _at(place: int, group: SizeClass, examples: int | None) -> Iterable[OfStrate
         is_first = name == order[0]
         yield OfStrategy(
             size_class=place, sizes=group.words, strategy=name, num=len(values), best=max(values),
+            best_interval=accuracy_interval(bests[name], examples),
             median=float(np.median(values)), mean=mean, deviation=deviation, is_first=is_first,
             behind=_accuracy(first) - max(values),
             interval=None if is_first else interval_of(first, bests[name], examples),
@@ -81,7 +84,8 @@ def strategies(view: SweepView) -> Section:
     """The answer in words, and a table of sizes and strategies."""
     found = compared(view)
     rows = [
-        cells(each.sizes, each.strategy, each.num, percent(each.best), percent(each.median),
+        cells(each.sizes, each.strategy, each.num, percent_with(each.best, each.best_interval),
+              percent(each.median),
               percent(each.mean), spread(each.deviation),
               "best" if each.is_first else points(each.behind),
               "" if each.is_first else between(each.interval))
@@ -90,7 +94,8 @@ def strategies(view: SweepView) -> Section:
     header = (view.axes.x, "strategy", "n", "best", "median", "mean", "deviation", "behind",
               "95% interval")  # fmt: skip
     note = (
-        "n complete students; the deviation is over students, which differ in their settings. "
+        "n complete students; below the best is its 95% interval; the deviation is over students, "
+        "which differ in their settings. "
         "The search gives more trials to what does well, so that its best had more tries."
     )
     return Section(
