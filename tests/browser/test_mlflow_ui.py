@@ -182,7 +182,9 @@ def test_a_sweep_has_a_description_and_pictures(opened, watched):
     page.get_by_text("5 of 5 trials have ended (4 complete, 1 pruned)").wait_for()
     page.get_by_text("Show more").click()
     table = page.get_by_role("row")
-    assert "700 85.00% t0002" in " ".join(table.filter(has_text="85.00%").inner_text().split())
+    assert "700 85.00% 81.2 to 88.2% t0002" in " ".join(
+        table.filter(has_text="85.00%").inner_text().split()
+    )
     assert page.get_by_text("Small ones.").is_visible()
     assert page.get_by_text(re.compile(r"^kdsweep select .*/digits --help$", re.M)).is_visible()
     assert page.get_by_text("digits (5eed5eed").first.is_visible(), "the data set"
