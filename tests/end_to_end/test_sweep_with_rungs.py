@@ -113,7 +113,8 @@ def test_mlflow_has_them_as_finished_with_their_status(home, run):
             each = found[trial.trial_id]
             assert each.info.status == "FINISHED"
             assert each.data.tags["status"] == "pruned"
-            assert each.data.tags["error"] == trial.error
+            assert each.data.tags["why"] == trial.error
+            assert "error" not in each.data.tags
     parent = client.get_run(meta.mlflow_run_id)
     assert parent.data.metrics["trials.pruned"] == sum(t.status == "pruned" for t in trials)
     assert parent.data.params["trials"] == "as the budget allows"

@@ -2,7 +2,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sweep_views import KD, NONE, student, view
 
@@ -99,6 +99,7 @@ def test_one_at_chance_level_does_not_squeeze_the_others():
 positive = st.floats(1e-6, 1e6)
 
 
+@example([1.0, 1.0], 1.0000000000000002e-06, 1e-06, True)
 @given(st.lists(positive, min_size=2, max_size=20), positive, positive, st.booleans())
 def test_every_line_is_within_the_picture_and_ticks_can_be_read(values, one, other, logarithmic):
     low, high = sorted((one, other))

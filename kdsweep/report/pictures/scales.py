@@ -135,7 +135,9 @@ def _ticks(scale: Scale, values: Sequence[float], *, whole: bool) -> list[float]
     between = _round_numbers(scale)
     if whole and len(distinct) <= 5:
         between = list(map(float, distinct))
-    ends = [scale.low, scale.high] if scale.high > scale.low else [scale.low]
+    # Of ends that differ in the last digit the logarithms may be the same.
+    is_wide = scale.place(scale.high) > scale.place(scale.low)
+    ends = [scale.low, scale.high] if is_wide else [scale.low]
     kept = list(ends)
     for value in between:
         if whole and value != round(value):
