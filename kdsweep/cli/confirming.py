@@ -84,7 +84,7 @@ def made_ready(
     _refuse_another_file(store, path)
     checking(name_of(path))
     # Of torch, which takes seconds.
-    from kdsweep.report.confirmed import opened_before_words
+    from kdsweep.report.confirmed_sentences import opened_before_words
     from kdsweep.search.provenance import (
         ONLY_WHAT_WAS_SWEPT,
         describe_run,

@@ -17,6 +17,10 @@ LABELS: dict[Metric, str] = {
     "size_bytes": "size of the weights [bytes]",
     "latency_ms": "latency [ms]",
 }
+UNITS: dict[Metric, str] = {
+    "params": "parameters", "macs": "multiply-adds", "size_bytes": "bytes", "latency_ms": "ms"
+}  # fmt: skip
+"""What sizes are counted in, for sentences."""
 
 
 @dataclass(frozen=True)

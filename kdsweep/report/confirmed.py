@@ -1,20 +1,24 @@
-"""A confirmation as rows for scripts, as tables for the terminal, and in sentences."""
+"""A confirmation as rows for scripts, and as tables with sentences for the terminal."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from kdsweep.errors import printable
+from kdsweep.report.confirmed_sentences import sentences, with_sign
 from kdsweep.report.labels import strategy_label, student_label
 from kdsweep.report.rows import finite_or_none
 from kdsweep.report.table import cell, plain_table
 from kdsweep.results.confirmation import OWN, Confirmation, Confirmed
-from kdsweep.results.confirms import Opening
-from kdsweep.results.intervals import CONFIDENCE, Summary
+from kdsweep.results.intervals import Summary
 
+_ON_FRONT = "P(front)"
+_OF_FRONT = (
+    "P(front): how probably it is on the front of all these on test data, from 0 to 1, by the "
+    "bootstrap over seeds"
+)
 _OF_WHAT = {"student": "", "control": " (control)", "own_control": " (own control)"}
 
 
@@ -91,6 +95,8 @@ def confirmation_view(found: Confirmation) -> RenderableType:
     also = ", trained on validation data as well" if confirms.with_validation else ""
     title = f"{found.meta.name}: {confirms.run} with {num} fresh seeds{also}; accuracy in percent"
     parts: list[RenderableType] = [Text(printable(title), style="bold"), _accuracies(found)]
+    if any(each.on_front is not None for each in found.points):
+        parts.append(Text(_OF_FRONT, style="dim"))
     if any(each.minus for each in found.points):
         above = "Test accuracy minus that of the controls, seed by seed, with 95 % intervals"
         parts += [Text(above, style="bold"), _differences(found)]
@@ -102,7 +108,7 @@ def _accuracies(found: Confirmation) -> RenderableType:
     table.add_column("trial", overflow="fold", style="dim")
     table.add_column("student", overflow="fold")
     table.add_column("strategy", overflow="fold")
-    shown = ["params", "sweep", "validation", "test", "front"]
+    shown = ["params", "sweep", "validation", "test", _ON_FRONT]
     if found.confirms.with_validation:
         shown.remove("validation")
     for title in shown:
@@ -113,7 +119,7 @@ def _accuracies(found: Confirmation) -> RenderableType:
             "sweep": "" if each.swept is None else f"{100 * each.swept:.2f}",
             "validation": _percent(each.validation),
             "test": _percent(each.test),
-            "front": "" if each.on_front is None else f"{each.on_front:.2f}",
+            _ON_FRONT: "" if each.on_front is None else f"{each.on_front:.2f}",
         }
         first = [" ".join(each.point.trial_ids), *_labels(each)]
         table.add_row(*map(cell, [*first, *(cells[title] for title in shown)]))
@@ -163,11 +169,7 @@ def _params(each: Confirmed) -> str:
 def _percent(summary: Summary | None) -> str:
     if summary is None:
         return ""
-    return f"{100 * summary.mean:.2f} {_with_sign(summary.deviation)}".rstrip()
-
-
-def _with_sign(deviation: float) -> str:
-    return "" if math.isnan(deviation) else f"±{100 * deviation:.2f}"
+    return f"{100 * summary.mean:.2f} {with_sign(summary.deviation)}".rstrip()
 
 
 def _difference(minus: Summary | None) -> str:
@@ -177,97 +179,3 @@ def _difference(minus: Summary | None) -> str:
         return f"{100 * minus.mean:+.2f}"
     low, high = minus.interval
     return f"{100 * minus.mean:+.2f} [{100 * low:+.2f} {100 * high:+.2f}]"
-
-
-def sentences(found: Confirmation) -> list[str]:
-    """What follows from the numbers, in words, each with its spread."""
-    said = []
-    confirms = found.confirms
-    if found.num_ended < confirms.num_trials:
-        said.append(
-            f"{found.num_ended} of {confirms.num_trials} trainings have ended: these are the "
-            "numbers so far."
-        )
-    failed = sum(each.num_failed for each in found.points)
-    if failed:
-        said.append(f"{failed} training{'s' * (failed != 1)} failed: see kdsweep logs.")
-    said += _on_optimism(found)
-    said += on_distillation(found)
-    said += opened_before_words(found.confirms.opened_before)
-    return said
-
-
-def _on_optimism(found: Confirmation) -> list[str]:
-    said = []
-    if found.optimism is not None:
-        said.append(
-            f"The sweep's accuracies were {_above(found.optimism)} those of fresh seeds on the "
-            f"same validation data{_how_surely_optimistic(found.optimism)}."
-        )
-    if found.optimism_on_test is not None:
-        learned = ", the students having learned from the validation data as well"
-        also = learned if found.confirms.with_validation else ""
-        said.append(
-            f"The sweep's accuracies were {_above(found.optimism_on_test)} those on test data{also}"
-            "."
-        )
-        if found.of_controls_on_test is not None:
-            said.append(
-                "So far apart are the two sets of data: those of the controls, which nobody chose, "
-                f"were {_above(found.of_controls_on_test, 'control')} those on test data."
-            )
-    return said
-
-
-def _above(summary: Summary, what: str = "student") -> str:
-    """``1.20 ±0.40 points (mean and deviation of 5 students) above``, or below."""
-    num, mean = len(summary.values), 100 * summary.mean
-    of = f"mean and deviation of {num} {what}s" if num > 1 else f"of one {what}"
-    number = f"{abs(mean):.2f} {_with_sign(summary.deviation)}".rstrip()
-    return f"{number} points ({of}) {'below' if mean < 0 else 'above'}"
-
-
-def _how_surely_optimistic(optimism: Summary) -> str:
-    if math.isnan(optimism.half):
-        return ": of one student nobody can say whether that is chance"
-    low, high = optimism.interval
-    ends = f" [{100 * low:+.2f} {100 * high:+.2f}]"
-    if low > 0:
-        return f"{ends}: so much too high did choosing the best make them"
-    return f"{ends}: that cannot be told from chance" if high >= 0 else ends
-
-
-def on_distillation(found: Confirmation) -> list[str]:
-    """Whether distillation helped: each student against itself without a teacher."""
-    against = {
-        " ".join(each.point.trial_ids): each.minus[OWN]
-        for each in found.students if OWN in each.minus
-    }  # fmt: skip
-    known = {name: minus for name, minus in against.items() if not math.isnan(minus.half)}
-    if not known:
-        return []
-    groups: dict[str, list[str]] = {"helped": [], "harmed": [], "cannot be told from none": []}
-    for name, minus in known.items():
-        low, high = minus.interval
-        words = "helped" if low > 0 else "harmed" if high < 0 else "cannot be told from none"
-        groups[words].append(name)
-    told = "; ".join(f"{words}: {', '.join(names)}" for words, names in groups.items() if names)
-    num = sum(len(each.minus) for each in found.points)
-    return [
-        f"Distillation, against the same student without it: {told}.",
-        f"Of {num} intervals {(1 - CONFIDENCE) * num:.1f} would exclude zero by chance alone.",
-    ]
-
-
-def opened_before_words(before: Sequence[Opening]) -> list[str]:
-    """The warning that the test data are no longer untouched, if they are not."""
-    if not before:
-        return []
-    runs = ", ".join(
-        f"{each.run} ({each.when}{'' if each.same_sweep else ', another sweep on the same data'})"
-        for each in before
-    )
-    return [
-        f"The test data have been opened before, by {runs}: what was chosen since then may have "
-        "been chosen by them, and these numbers are no longer those of untouched data."
-    ]

@@ -8,8 +8,9 @@ from kdsweep.errors import printable
 from kdsweep.report.answers.confirmed import Told, confirmed
 from kdsweep.report.answers.cost import cost
 from kdsweep.report.answers.failures import failures
+from kdsweep.report.answers.going_on import go_on
 from kdsweep.report.answers.helped_in_words import helped
-from kdsweep.report.answers.made import controls, go_on, made
+from kdsweep.report.answers.made import controls, made
 from kdsweep.report.answers.mattered import mattered
 from kdsweep.report.answers.section import Section, Table, plain
 from kdsweep.report.answers.strategies import strategies

@@ -3,8 +3,9 @@ from sweep_views import KD, NONE, RUN, replicated, shares, student, view
 
 from kdsweep.report.answers import cost, failures, helped, mattered, strategies
 from kdsweep.report.answers.confirmed import Told, confirmed
+from kdsweep.report.answers.going_on import go_on
 from kdsweep.report.answers.helped_in_words import helped as in_words
-from kdsweep.report.answers.made import controls, go_on, made
+from kdsweep.report.answers.made import controls, made
 from kdsweep.report.answers.section import Table, cells, counted, plain
 from kdsweep.report.answers.sureness import luck_of_the_best, newcombe
 from kdsweep.report.importance import ObjectiveImportance
@@ -52,7 +53,7 @@ def test_replicates_are_compared_by_their_spread():
     assert (pair.strategy, pair.num_pairs, pair.verdict) == ("kd", 3, "helped")
     assert pair.difference == pytest.approx(0.1)
     section = in_words(view(results, replicates=3))
-    assert section.sentences[0].endswith("at 1 size: distillation helped at 1.")
+    assert section.sentences[0].startswith("At 1k parameters distillation helped: the only one ")
     assert not any("trained once" in sentence for sentence in section.sentences)
 
 
@@ -71,16 +72,15 @@ def test_pairs_differ_in_their_strategy_alone():
 
 def test_a_sweep_that_cannot_tell_says_so():
     alone = in_words(view([student(0, 0.8, 1_000)]))
-    assert alone.sentences[0] == (
-        "This sweep cannot tell: it has no complete student with and one without a teacher of "
-        "like size."
-    )
+    assert alone.sentences[0].startswith("This sweep cannot tell whether distillation helped")
     results = [
         student(0, 0.81, 1_000, epochs=(0.11, 0.37, 0.81)), student(1, 0.8, 1_000, strategy=NONE)
     ]  # fmt: skip
     section = in_words(view(results))
     assert section.numbers["validation_examples"] == 100
-    assert section.sentences[0].startswith("This sweep cannot tell. It has students with and")
+    assert section.sentences[0].startswith(
+        "This sweep cannot tell whether distillation helped. It has"
+    )
     assert "+1.00 percentage points" in section.sentences[0]
     assert any("trained once" in sentence for sentence in section.sentences)
 
@@ -98,8 +98,9 @@ def test_strategies_at_a_size_by_hand():
     assert second.interval == pytest.approx(newcombe(0.9, 0.84, 100))
     (said,) = strategies.strategies(view(results)).sentences
     assert said == (
-        "At 1k: kd, 90.00% (best of 2, median 85.00%); next is none, 6.00 percentage points "
-        "behind (-3.50 to +15.54). Not told from it: none."
+        "At 1k parameters kd is first, with 90.00% (95% interval 82.6 to 94.5; the best of 2, "
+        "whose median is 85.00%). Next is no teacher, 6.00 percentage points behind (95% interval "
+        "-3.50 to +15.54). It cannot be told from no teacher."
     )
 
 
@@ -234,12 +235,19 @@ def test_how_it_was_made_and_how_to_go_on():
         "runs/my digits", "tpe, seed 3", "complete"
     )  # fmt: skip
     assert "secret" not in told["MLflow"]
-    commands = go_on(found, "runs/my digits").commands
+    told = go_on(found, "runs/my digits")
+    commands = told.numbers["commands"]
     assert commands[0] == "kdsweep front 'runs/my digits'"
     assert "kdsweep export 'runs/my digits' t1 --format onnx" in commands
-    assert any(
-        c.startswith("kdsweep resume") for c in go_on(view(RUN, status="stopped"), "r").commands
-    )
+    # Each is told with what it is for, in a sentence.
+    assert [each.line for each in told.commands] == commands
+    purposes = [each.purpose for each in told.commands]
+    assert len(set(purposes)) == len(purposes)
+    assert all(words[0].isupper() and words.endswith(".") for words in purposes)
+    assert purposes[1].startswith("Choose the most accurate student with at most 10,000 parameters")
+    stopped = go_on(view(RUN, status="stopped"), "r").commands
+    (resume,) = (each for each in stopped if each.line.startswith("kdsweep resume"))
+    assert resume.purpose == "Go on with the sweep where it ended; the trials that it has count."
 
 
 def test_the_place_of_a_confirmation():
@@ -257,7 +265,7 @@ def test_what_was_confirmed_is_the_answer_and_what_the_sweep_says_comes_after():
     again = [sentence for sentence in alone if "(kdsweep confirm)" in sentence]
     assert len(again) == 1
     assert list(both[2:]) == [sentence for sentence in alone if sentence not in again]
-    commands = go_on(view(RUN), "runs/digits", is_confirmed=True).commands
+    commands = go_on(view(RUN), "runs/digits", is_confirmed=True).numbers["commands"]
     assert "kdsweep confirm runs/digits --show" in commands
 
 

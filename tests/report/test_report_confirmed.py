@@ -4,7 +4,8 @@ import pytest
 from confirmed_runs import all_records, confirmation_in, confirms, record
 from rich.console import Console
 
-from kdsweep.report.confirmed import confirmation_row, confirmation_view, sentences
+from kdsweep.report.confirmed import confirmation_row, confirmation_view
+from kdsweep.report.confirmed_sentences import sentences
 from kdsweep.results.confirmation import confirmation
 from kdsweep.results.confirms import Opening
 
@@ -21,6 +22,10 @@ def test_the_numbers_stand_side_by_side(tmp_path):
     (row,) = (line for line in text.splitlines() if line.strip().startswith("00005  cnn"))
     assert row.split() == ["00005", "cnn", "w4", "kd", "100", "80.00", "77.00", "±1.41", "76.00",
                            "±2.83", "1.00"]  # fmt: skip
+    # A probability is named as one, and a line says of what.
+    (head,) = (line for line in text.splitlines() if line.strip().startswith("trial  student"))
+    assert head.split()[-1] == "P(front)"
+    assert "P(front): how probably it is on the front of all these on test data" in text
     assert "teacher" in text
     assert "94.00" in text
     # 2 points, and half of it is 12.7062 times one point.
@@ -37,8 +42,11 @@ def test_the_sentences_say_by_how_much(tmp_path):
         "those on test data.",
         "So far apart are the two sets of data: those of the controls, which nobody chose, were "
         "1.00 points (of one control) below those on test data.",
-        "Distillation, against the same student without it: cannot be told from none: 00005.",
-        "Of 3 intervals 0.2 would exclude zero by chance alone.",
+        "It cannot be told whether distillation helped 00005 (+2.00 percentage points, 95% "
+        "interval -10.71 to +14.71): the difference on test data to the same student trained "
+        "without a teacher is within chance.",
+        "Of all 3 intervals of differences 0.2 would leave zero out by chance alone, if no "
+        "strategy made any difference.",
     ]
 
 
@@ -49,7 +57,11 @@ def test_what_helped_is_told_from_what_did_harm(tmp_path):
         records[6 + replicate] = record(3, replicate, metrics=metrics)
     records[0] = record(0, 0, metrics={**records[0].metrics, "test_accuracy": 0.779})
     said = sentences(confirmation(confirmation_in(tmp_path, records)))
-    assert "Distillation, against the same student without it: helped: 00005." in said
+    # Both differences are 17.9 points.
+    assert (
+        "Distillation helped 00005 (+17.90 percentage points, 95% interval +17.90 to +17.90): so "
+        "much more accurate on test data than the same student trained without a teacher."
+    ) in said
 
 
 def test_one_that_runs_on_says_how_far_it_is(tmp_path):

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 from kdsweep.report.answers.section import Cell, Section, Table, cells, percent
-from kdsweep.report.confirmed import on_distillation
-from kdsweep.report.confirmed import sentences as in_words
+from kdsweep.report.confirmed_sentences import on_distillation
+from kdsweep.report.confirmed_sentences import sentences as in_words
 from kdsweep.report.labels import strategy_label, student_label
 from kdsweep.results.confirmation import OWN, Confirmation, Confirmed
 from kdsweep.results.intervals import Summary
@@ -34,13 +34,13 @@ def told(found: Confirmation) -> Told:
     """A row for each student and control of a confirmation, and what follows in words."""
     header = (
         "trial", "student", "strategy", "sweep", "fresh seeds", "test", "minus its control",
-        "95% interval", "on the front",
+        "95% interval", "P(front)",
     )  # fmt: skip
     note = (
         f"{found.place}: {len(found.confirms.seeds)} fresh seeds, mean and standard deviation; "
         "sweep and fresh seeds on validation data. The differences are in test accuracy, paired by "
-        "seed, to a student of the same size without a teacher. On the front: how probably, by "
-        "the bootstrap."
+        "seed, to a student of the same size without a teacher. P(front): how probably it is on "
+        "the front of all these on test data, from 0 to 1, by the bootstrap over seeds."
     )
     table = Table(header, tuple(map(_row, found.points)), note)
     return Told(table, tuple(in_words(found)), tuple(on_distillation(found)))
@@ -59,7 +59,7 @@ def _row(each: Confirmed) -> tuple[Cell, ...]:
         _mean(each.test),
         None if minus is None else Cell(f"{100 * minus.mean:+.2f}", minus.mean),
         None if ends is None else f"{100 * ends[0]:+.2f} to {100 * ends[1]:+.2f}",
-        None if each.on_front is None else Cell(f"{100 * each.on_front:.0f}%", each.on_front),
+        None if each.on_front is None else Cell(f"{each.on_front:.2f}", each.on_front),
     )
 
 

@@ -1,17 +1,17 @@
 """Did distillation help against the control, by how much and how surely."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from kdsweep.report.answers.confirmed import Told
-from kdsweep.report.answers.helped import AtSize, Paired, Verdict, by_size, paired
+from kdsweep.report.answers.helped import AtSize, Paired, by_size, paired
+from kdsweep.report.answers.helped_sentences import headline, pair_sentences, size_sentences
+from kdsweep.report.answers.kd_control import ControlPair, control_pairs, control_sentence
 from kdsweep.report.answers.section import (
     Section,
     Table,
     between,
     cells,
-    counted,
     percent_with,
     points,
     spread,
@@ -19,26 +19,12 @@ from kdsweep.report.answers.section import (
 from kdsweep.report.pictures.view import SweepView
 from kdsweep.results.noise import validation_examples
 
-_WORDS: dict[Verdict, str] = {
-    "helped": "helped",
-    "hurt": "hurt",
-    "ahead, one seed": "is ahead, with one seed each",
-    "behind, one seed": "is behind, with one seed each",
-    "cannot tell": "cannot be told from none",
-}
-_COUNTED: dict[Verdict, str] = {
-    "helped": "distillation helped at {}",
-    "hurt": "hurt at {}",
-    "ahead, one seed": "it is ahead at {} with one seed each",
-    "behind, one seed": "behind at {} with one seed each",
-    "cannot tell": "not told apart at {}",
-}
-
 
 def helped(view: SweepView, confirmation: Told | None = None) -> Section:
     """The answer in words, a table by size, and one of pairs; what was confirmed comes first."""
     examples = validation_examples(view.meta, view.results)
     sizes, pairs = by_size(view, examples), paired(view.results, examples)
+    control = control_pairs(view.results, examples)
     tables = []
     if sizes:
         rows = [
@@ -72,11 +58,12 @@ def helped(view: SweepView, confirmation: Told | None = None) -> Section:
     return Section(
         key="helped", title="Did distillation help?", tables=tuple(tables),
         sentences=(*_confirmed(confirmation),
-                   *_sentences(view, sizes, pairs, examples, confirmation)),
+                   *_sentences(view, sizes, pairs, control, examples, confirmation)),
         numbers={
             "validation_examples": examples, "replicates": view.meta.replicates,
             "by_size": [{**asdict(s), "verdict": s.verdict} for s in sizes],
             "paired": [{**asdict(p), "verdict": p.verdict} for p in pairs],
+            "controls": [{**asdict(c), "verdict": c.verdict} for c in control],
         },
     )  # fmt: skip
 
@@ -95,30 +82,18 @@ def _sentences(
     view: SweepView,
     sizes: Sequence[AtSize],
     pairs: Sequence[Paired],
+    control: Sequence[ControlPair],
     examples: int | None,
     confirmation: Told | None,
 ) -> Iterable[str]:
-    if not sizes:
-        lacking = "no complete student with and one without a teacher of like size"
-        yield f"This sweep cannot tell: it has {lacking}."
-    else:
-        yield verdicts_in_words(sizes)
-        for each in sizes:
-            if each.verdict != "cannot tell":
-                yield (
-                    f"At {each.sizes} {each.strategy} {_WORDS[each.verdict]}: "
-                    f"{100 * each.difference:+.2f} percentage points "
-                    f"({between(each.interval)}; {100 * each.by_luck:+.2f} of it is expected by "
-                    f"luck, as the best of {each.num_distilled} against the best of "
-                    f"{each.num_undistilled})."
-                )
-    sure = [pair for pair in pairs if pair.verdict != "cannot tell"]
-    for pair in sure:
-        yield (
-            f"At the same settings but for the strategy, {pair.strategy} {_WORDS[pair.verdict]}: "
-            f"{100 * pair.difference:+.2f} percentage points ({between(pair.interval)}, "
-            f"{counted(pair.num_pairs, 'pair')})."
-        )
+    yield headline(view, sizes, examples)
+    yield from (control_sentence(pair, examples) for pair in control)
+    yield from size_sentences(view, sizes)
+    # What the controls say is said already.
+    said = {(pair.strategy, pair.num_seeds, pair.difference) for pair in control}
+    yield from pair_sentences(
+        pair for pair in pairs if (pair.strategy, pair.num_pairs, pair.difference) not in said
+    )
     if view.meta.replicates == 1 and confirmation is None:
         yield (
             "Each student was trained once, so that the luck of its seed is in no interval here. "
@@ -130,22 +105,6 @@ def _sentences(
             "How many validation examples there are does not follow from the accuracies, so that "
             "no interval can be given."
         )
-
-
-def verdicts_in_words(sizes: Sequence[AtSize]) -> str:
-    """How many sizes say what."""
-    num = Counter(each.verdict for each in sizes)
-    at = f"{len(sizes)} size{'s' * (len(sizes) != 1)}"
-    if num["cannot tell"] == len(sizes):
-        best = max(sizes, key=lambda each: each.difference)
-        return (
-            f"This sweep cannot tell. It has students with and without a teacher at {at}; nowhere "
-            "is the best of the one kind farther from the best of the other than chance and choice "
-            f"explain. The largest difference is {100 * best.difference:+.2f} percentage points "
-            f"({between(best.interval)}), at {best.sizes}."
-        )
-    said = ", ".join(words.format(num[v]) for v, words in _COUNTED.items() if num[v])
-    return f"The best student with a teacher against the best without, at {at}: {said}."
 
 
 def _note(view: SweepView, examples: int | None) -> str:

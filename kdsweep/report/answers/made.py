@@ -1,7 +1,4 @@
-"""The controls, how the sweep was made, and the commands to go on with."""
-
-import shlex
-from collections.abc import Iterable
+"""The controls, and how the sweep was made."""
 
 from kdsweep.errors import redacted
 from kdsweep.report.answers.section import Section, Table, cells, percent
@@ -97,28 +94,3 @@ def _examples(view: SweepView) -> str:
         return "not known"
     told = "" if found == view.meta.examples.get("validation") else " (as the accuracies tell)"
     return f"{found:,}{told}"
-
-
-def go_on(view: SweepView, place: str, *, is_confirmed: bool = False) -> Section:
-    """Commands that a person may want next."""
-    commands = tuple(_commands(view, shlex.quote(place), is_confirmed))
-    return Section("go_on", "To go on", sentences=(), commands=commands,
-                   numbers={"commands": list(commands)})  # fmt: skip
-
-
-def _commands(view: SweepView, place: str, is_confirmed: bool) -> Iterable[str]:
-    yield f"kdsweep front {place}"
-    if view.front:
-        middle = view.front[len(view.front) // 2]
-        most = middle.metrics.get("params")
-        limit = "" if most is None else f" --max-params {most:.0f}"
-        yield f"kdsweep select {place}{limit}"
-        more = "--show" if is_confirmed else f"--top {min(5, len(view.front))} --seeds 5"
-        yield f"kdsweep confirm {place} {more}"
-        yield f"kdsweep export {place} {middle.trial_id} --format onnx"
-        yield f"kdsweep trial {place}/trials/{middle.trial_id}/trial.yaml"
-    if view.meta.status in ("stopped", "failed"):
-        yield f"kdsweep resume {place}"
-    elif view.meta.status == "complete":
-        yield f"kdsweep extend {place} --trials {max(10, len(view.points) // 2)}"
-    yield f"kdsweep status {place}" if view.meta.status == "running" else "kdsweep ui"

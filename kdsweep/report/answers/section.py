@@ -32,6 +32,14 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Command:
+    """What a person may want to do next, as a sentence and as the line to type."""
+
+    purpose: str
+    line: str
+
+
+@dataclass(frozen=True)
 class Section:
     """A question and its answer.
 
@@ -43,7 +51,7 @@ class Section:
     sentences: tuple[str, ...]
     tables: tuple[Table, ...] = ()
     pictures: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()
     numbers: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from kdsweep.report.answers.helped import interval_of
+from kdsweep.report.answers.helped import NONE, interval_of
 from kdsweep.report.answers.section import (
     Section,
     Table,
@@ -17,9 +17,11 @@ from kdsweep.report.answers.section import (
     spread,
 )
 from kdsweep.report.answers.sureness import Interval, mean_and_deviation
+from kdsweep.report.axes import UNITS
 from kdsweep.report.labels import strategy_label
 from kdsweep.report.pictures.view import SweepView
 from kdsweep.report.size_classes import SizeClass, size_classes
+from kdsweep.report.table import interval_text
 from kdsweep.results.noise import accuracy_interval, validation_examples
 from kdsweep.results.record import TrialResult
 
@@ -100,25 +102,38 @@ def strategies(view: SweepView) -> Section:
     )
     return Section(
         key="strategies", title="Which strategy is best at which size?",
-        sentences=tuple(_sentences(found)) or ("No trial is complete yet.",),
+        sentences=tuple(_sentences(found, UNITS.get(view.axes.x, "")))
+        or ("No trial is complete yet.",),
         tables=(Table(header, tuple(rows), note),) if found else (), pictures=("strategies",),
         numbers={"by_size": [asdict(each) for each in found]},
     )  # fmt: skip
 
 
-def _sentences(found: Sequence[OfStrategy]) -> Iterable[str]:
+def _sentences(found: Sequence[OfStrategy], unit: str) -> Iterable[str]:
     for first in (each for each in found if each.is_first):
         alike = [each for each in found if each.size_class == first.size_class]
         others = [each for each in alike if not each.is_first]
-        tried = f"{100 * first.best:.2f}% (best of {first.num}, median {100 * first.median:.2f}%)"
+        of = "one student" if first.num == 1 else (
+            f"the best of {first.num}, whose median is {100 * first.median:.2f}%"
+        )  # fmt: skip
+        sure = "unknown" if first.best_interval is None else (
+            interval_text(first.best_interval, " to ")
+        )  # fmt: skip
+        reached = f"{100 * first.best:.2f}% (95% interval {sure}; {of})"
+        at = f"At {first.sizes} {unit}"
         if not others:
-            yield f"At {first.sizes} {first.strategy} alone has complete students: {tried}."
+            yield f"{at} {_words(first)} alone has complete students: {reached}."
             continue
-        like = [other for other in others if other.interval is None or other.interval[0] <= 0]
+        like = [_words(other) for other in others
+                if other.interval is None or other.interval[0] <= 0]  # fmt: skip
         behind = min(others, key=lambda other: other.behind)
         said = (
-            f"At {first.sizes}: {first.strategy}, {tried}; next is {behind.strategy}, "
-            f"{100 * behind.behind:.2f} percentage points behind ({between(behind.interval)})"
+            f"{at} {_words(first)} is first, with {reached}. Next is {_words(behind)}, "
+            f"{100 * behind.behind:.2f} percentage points behind (95% interval "
+            f"{between(behind.interval)})."
         )
-        names = ", ".join(other.strategy for other in like)
-        yield f"{said}. Not told from it: {names}." if like else f"{said}."
+        yield f"{said} It cannot be told from {' and '.join(like)}." if like else said
+
+
+def _words(each: OfStrategy) -> str:
+    return "no teacher" if each.strategy == NONE else each.strategy
