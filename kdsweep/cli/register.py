@@ -6,6 +6,7 @@ from kdsweep.cli.saying import say
 from kdsweep.cli.wrapped import wrapped_under
 from kdsweep.errors import ResultError, redacted
 from kdsweep.report.labels import strategy_label, student_label
+from kdsweep.results.limits import Limit, number_words
 from kdsweep.results.record import TrialResult
 from kdsweep.results.replicates import deviation
 from kdsweep.results.select import Choice
@@ -83,7 +84,7 @@ def tags_of(store: RunStore, choice: Choice, chosen: TrialResult) -> dict[str, s
         "role": chosen.role,
         "on_front": str(chosen.trial_id in choice.front_ids).lower(),
         "prefer": choice.prefer,
-        "constraints": ", ".join(limit.words for limit in choice.limits) or "none",
+        "constraints": ", ".join(map(_as_given, choice.limits)) or "none",
     }
     for metric in ("accuracy", "params", "latency_ms"):
         if metric in chosen.metrics:
@@ -91,12 +92,19 @@ def tags_of(store: RunStore, choice: Choice, chosen: TrialResult) -> dict[str, s
     return tags
 
 
+def _as_given(limit: Limit) -> str:
+    """A limit for a filter: an accuracy from 0 to 1, as MLflow has all of them."""
+    if limit.metric != "accuracy":
+        return limit.words
+    return f"{'min' if limit.is_lower else 'max'} accuracy {number_words(limit.bound)}"
+
+
 def described(store: RunStore, choice: Choice, chosen: TrialResult) -> str:
     """The description of a version, for people."""
     accuracy = chosen.metrics.get("accuracy")
     spread = deviation(chosen, "accuracy")
-    of = "" if spread is None else f" ± {spread:.4f} over {len(chosen.trial_ids)} trainings"
-    good = "" if accuracy is None else f"Validation accuracy {accuracy:.4f}{of}. "
+    of = "" if spread is None else f" ±{100 * spread:.2f} over {len(chosen.trial_ids)} trainings"
+    good = "" if accuracy is None else f"Validation accuracy {100 * accuracy:.2f}%{of}. "
     limits = " and ".join(limit.words for limit in choice.limits)
     return (
         f"{chosen.label}: trial {chosen.number} of the sweep {store.meta.name}. {good}"

@@ -40,7 +40,10 @@ class Limit:
         if not math.isfinite(value):
             return f"{self.metric} was not measured"
         sign = "<" if self.is_lower else ">"
-        said = f"{self.name} {self.said(value)} {sign} {self.said(self.bound)}"
+        found, bound = self.said(value), self.said(self.bound)
+        if self.metric == "accuracy":
+            found, bound = accuracies_words(value, self.bound)
+        said = f"{self.name} {found} {sign} {bound}"
         if self.metric == "latency_ms":
             said += f" ({OF_LATENCY})"
         return f"{said} ({self.source})" if self.source else said
@@ -58,18 +61,27 @@ class Limit:
         )
 
     def said(self, value: float) -> str:
-        """A value of its metric in the unit that the limit was given in: ``9.256 kB``."""
+        """A value of its metric in the unit that the limit was given in: ``9.256 kB``.
+
+        An accuracy is in percent, as wherever people read one.
+        """
+        if self.metric == "accuracy":
+            return accuracies_words(value)[0]
         if self.is_in_kb:
             return f"{number_words(value / KB)} kB"
         unit = " ms" if self.metric == "latency_ms" else ""
         return f"{number_words(value)}{unit}"
 
+    def said_apart(self, distance: float) -> str:
+        """How far two values of its metric are apart: accuracies in percentage points."""
+        return points_words(distance) if self.metric == "accuracy" else self.said(distance)
+
     @property
     def source(self) -> str:
         """Where the bound comes from, unless it was given as it stands."""
         if self.teacher is not None:
-            distance = number_words(round(self.teacher - self.bound, 9))
-            return f"within {distance} of the teacher's {number_words(self.teacher)}"
+            distance = points_words(round(self.teacher - self.bound, 9))
+            return f"within {distance} of the teacher's {self.said(self.teacher)}"
         return OWN_CONSTRAINT if self.is_own else ""
 
     @property
@@ -123,6 +135,21 @@ def _own(constraints: Limits) -> Iterable[Limit]:
 def bytes_of(size_kb: float) -> float:
     """A size in kB as bytes: of at most three decimals exactly what they say."""
     return round(KB * size_kb, 6)
+
+
+def accuracies_words(*shares: float) -> list[str]:
+    """Accuracies in percent, with two decimals, or with as many as tell them apart."""
+    for decimals in range(2, 8):
+        words = [f"{100 * share:.{decimals}f}%" for share in shares]
+        if len(set(words)) == len(set(shares)):
+            break
+    return words
+
+
+def points_words(distance: float) -> str:
+    """A difference of accuracies in percentage points, never as nothing where it is something."""
+    points = 100 * distance
+    return f"{points:.2f} points" if abs(points) >= 0.005 or points == 0 else f"{points:.2g} points"
 
 
 def number_words(value: float) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kdsweep.results.limits import Limit, number_words
+from kdsweep.results.limits import Limit, number_words, points_words
 from kdsweep.results.record import Metric, TrialResult
 
 
@@ -17,7 +17,7 @@ class Relaxation:
 
     @property
     def words(self) -> str:
-        """``max params 40,000 (by 38,000) and min accuracy 0.8 (by 0.1)``."""
+        """``max params 40,000 (by 38,000) and min accuracy 80.00% (--min-accuracy 0.8, ...)``."""
         given = [_words(limit, bound) for limit, bound in self.bounds if not limit.is_own]
         own = [limit for limit, _ in self.bounds if limit.is_own]
         if own:
@@ -105,14 +105,19 @@ def _above(value: float, steps: float) -> float:
 def _words(limit: Limit, bound: float) -> str:
     if limit.teacher is not None:
         more = round(bound - (limit.teacher - limit.bound), 9)
-        return f"within {number_words(bound)} of the teacher (by {number_words(more)})"
+        return (
+            f"within {points_words(bound)} of the teacher (--within {number_words(bound)}, by "
+            f"{points_words(more)})"
+        )
     side = "min" if limit.is_lower else "max"
-    more = abs(limit.bound - bound)
-    return f"{side} {limit.name} {limit.said(bound)} (by {limit.said(more)})"
+    # The option takes a share, as the files do.
+    option = f"--min-accuracy {number_words(bound)}, " if limit.metric == "accuracy" else ""
+    apart = limit.said_apart(abs(limit.bound - bound))
+    return f"{side} {limit.name} {limit.said(bound)} ({option}by {apart})"
 
 
 def _excess(limit: Limit, student: TrialResult) -> str:
-    return limit.said(limit.excess(student))
+    return limit.said_apart(limit.excess(student))
 
 
 def _named(student: TrialResult) -> str:

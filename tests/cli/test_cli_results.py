@@ -238,7 +238,8 @@ def test_select_without_a_fit_says_what_to_relax_and_exits_with_one(runs):
     assert result.stderr.splitlines() == [
         "no student of digits fits",
         "  max params 20,000 (by 15,000) lets trial 2 (kd w2) fit",
-        "  min accuracy 0.8 (by 0.1) lets trial 1 (kd w1) fit",
+        "  min accuracy 80.00% (--min-accuracy 0.8, by 10.00 points) lets trial 1 (kd w1)",
+        "    fit",
     ]
     as_json = run(*arguments, "--json")
     assert as_json.exit_code == 1
@@ -368,7 +369,7 @@ def test_select_within_a_distance_of_the_teacher(runs):
     refused = run("select", runs / "digits", "--within", 0.01)
     assert refused.exit_code == 1
     assert refused.stderr.splitlines()[1] == (
-        "  within 0.04 of the teacher (by 0.03) lets trial 2 (kd w2) fit"
+        "  within 4.00 points of the teacher (--within 0.04, by 3.00 points) lets trial 2"
     )
     (runs / "digits" / "trials" / "t0" / "result.json").unlink()
     assert "which this run does not know: give --min-accuracy" in refusal(

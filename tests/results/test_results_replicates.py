@@ -196,7 +196,7 @@ def test_select_chooses_among_points():
     assert (choice.chosen.point, choice.chosen.trial_id) == (0, "t1")
     assert [r.point for r in choice.runners_up] == [4, 1]
     assert select(RUN, TWO, min_accuracy=0.95).advice == (
-        "min accuracy 0.91 (by 0.04) lets trial 1 (kd w0) fit",
+        "min accuracy 91.00% (--min-accuracy 0.91, by 4.00 points) lets trial 1 (kd w0) fit",
     )
     rejected = select(RUN, TWO, max_params=60).rejected
     assert [(r.point, why) for r, why in rejected] == [

@@ -56,9 +56,9 @@ def test_a_trial_off_the_front_is_found_by_another_limit():
 def test_every_reason_is_named():
     choice = select(RUN, TWO, max_params=2_000, min_accuracy=0.95)
     assert {r.number: why for r, why in choice.rejected} == {
-        0: ("accuracy 0.8 < 0.95",),
-        1: ("params 5,000 > 2,000", "accuracy 0.9 < 0.95"),
-        2: ("params 4,000 > 2,000", "accuracy 0.9 < 0.95"),
+        0: ("accuracy 80.00% < 95.00%",),
+        1: ("params 5,000 > 2,000", "accuracy 90.00% < 95.00%"),
+        2: ("params 4,000 > 2,000", "accuracy 90.00% < 95.00%"),
         3: ("params 40,000 > 2,000",),
     }
 
@@ -68,7 +68,7 @@ def test_advice_names_each_limit_that_is_enough_alone():
     assert choice.chosen is None
     assert choice.advice == (
         "max params 40,000 (by 38,000) lets trial 3 (kd w3) fit",
-        "min accuracy 0.8 (by 0.15) lets trial 0 (kd w0) fit",
+        "min accuracy 80.00% (--min-accuracy 0.8, by 15.00 points) lets trial 0 (kd w0) fit",
     )
 
 
@@ -76,14 +76,14 @@ def test_advice_when_only_two_limits_together_help():
     choice = select(RUN, TWO, max_params=500, min_accuracy=0.985)
     assert choice.advice == (
         "no single limit is enough; together max params 1,000 (by 500) and "
-        "min accuracy 0.8 (by 0.185) let trial 0 (kd w0) fit",
+        "min accuracy 80.00% (--min-accuracy 0.8, by 18.50 points) let trial 0 (kd w0) fit",
     )
 
 
 def test_following_the_advice_helps():
     third = [student(0, 2 / 3, 1_000, latency_ms=1 / 3)]
     assert select(third, TWO, min_accuracy=0.7).advice == (
-        "min accuracy 0.6666 (by 0.0334) lets trial 0 (kd w0) fit",
+        "min accuracy 66.66% (--min-accuracy 0.6666, by 3.34 points) lets trial 0 (kd w0) fit",
     )
     assert select(third, TWO, min_accuracy=0.6666).chosen is third[0]
     assert select(third, TWO, max_latency_ms=0.1).advice == (

@@ -9,7 +9,7 @@ from run_records import trial_result
 
 from kdsweep.errors import ResultError
 from kdsweep.results.knee import knee_distances
-from kdsweep.results.limits import bytes_of
+from kdsweep.results.limits import accuracies_words, bytes_of, points_words
 from kdsweep.results.select import PREFERENCES, preferred_metric, select
 
 TWO = {"accuracy": "max", "params": "min"}
@@ -27,7 +27,7 @@ def test_within_is_a_distance_from_the_teacher():
     choice = select(RUN, TWO, within=0.08, teacher_accuracy=0.98, prefer="params")
     assert choice.chosen is RUN[1]
     assert choice.rejected == (
-        (RUN[0], ("accuracy 0.8 < 0.9 (within 0.08 of the teacher's 0.98)",)),
+        (RUN[0], ("accuracy 80.00% < 90.00% (within 8.00 points of the teacher's 98.00%)",)),
     )
 
 
@@ -50,7 +50,10 @@ def test_within_needs_a_teacher_of_known_accuracy():
 
 def test_advice_for_a_distance_is_a_distance():
     choice = select(RUN, TWO, within=0.01, teacher_accuracy=0.9801)
-    assert choice.advice == ("within 0.0101 of the teacher (by 0.0001) lets trial 2 (kd w2) fit",)
+    assert choice.advice == (
+        "within 1.01 points of the teacher (--within 0.0101, by 0.01 points) lets trial 2 (kd w2) "
+        "fit",
+    )
     assert select(RUN, TWO, within=0.0101, teacher_accuracy=0.9801).chosen is RUN[2]
 
 
@@ -71,7 +74,7 @@ def test_advice_about_a_constraint_names_the_option_that_lifts_them():
     own = {"params": {"max": 2_000}}
     choice = select(RUN, TWO, min_accuracy=0.85, constraints=own)
     assert choice.advice == (
-        "min accuracy 0.8 (by 0.05) lets trial 0 (kd w0) fit",
+        "min accuracy 80.00% (--min-accuracy 0.8, by 5.00 points) lets trial 0 (kd w0) fit",
         "--ignore-constraints (it misses the sweep's own max params 2,000 by 3,000) lets trial 1 "
         "(kd w1) fit",
     )
@@ -175,3 +178,20 @@ def test_a_constraint_of_the_file_stays_in_its_bytes():
     assert own.rejected[0][1] == ("size_bytes 9,256 > 5,000 (the sweep's own constraint)",)
     given = select([one], TWO, max_size_bytes=5000)
     assert given.rejected[0][1] == ("size 9.256 kB > 5 kB",)
+
+
+@pytest.mark.parametrize(("shares", "words"), [
+    ((0.8, 0.95), ["80.00%", "95.00%"]),
+    ((0.976071, 0.976072), ["97.6071%", "97.6072%"]),  # what differs is told apart
+    ((0.976, 0.976), ["97.60%", "97.60%"]),
+])  # fmt: skip
+def test_accuracies_are_in_percent_and_told_apart(shares, words):
+    assert accuracies_words(*shares) == words
+
+
+@pytest.mark.parametrize(
+    ("distance", "words"),
+    [(0.15, "15.00 points"), (0, "0.00 points"), (0.00002, "0.002 points")],
+)
+def test_distances_are_in_points_and_never_nothing(distance, words):
+    assert points_words(distance) == words
