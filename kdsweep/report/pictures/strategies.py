@@ -1,5 +1,6 @@
 """Ways of teaching compared among students of like size, with their spread."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from kdsweep.report.axes import LABELS, focus
 from kdsweep.report.labels import strategy_label
 from kdsweep.report.pictures.canvas import (
+    QUIET,
     SERIES,
     dress,
     label,
@@ -22,7 +24,10 @@ from kdsweep.report.pictures.canvas import (
 from kdsweep.report.pictures.front import hover
 from kdsweep.report.pictures.picture import Picture
 from kdsweep.report.pictures.view import SweepView
-from kdsweep.report.size_classes import size_classes
+from kdsweep.report.size_classes import SizeClass, size_classes
+from kdsweep.results.noise import accuracy_interval
+
+_CONTROLS = "controls, 95% interval"
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,20 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class ControlMark:
+    """A control that has replicates: its mean accuracy in percent, and where that lies at 95 %."""
+
+    strategy: str
+    place: int
+    mean: float
+    low: float
+    high: float
+    hover: str
+
+
+@dataclass(frozen=True)
 class StrategiesData:
-    """Classes of sizes in words, and for each strategy its cells."""
+    """Classes of sizes in words, for each strategy its cells, and the controls with replicates."""
 
     name: str
     size: str
@@ -49,6 +66,7 @@ class StrategiesData:
     cells: dict[str, tuple[Cell, ...]]
     low: float
     high: float
+    controls: tuple[ControlMark, ...] = ()
 
     @property
     def outside(self) -> str:
@@ -79,12 +97,30 @@ def gather(view: SweepView) -> StrategiesData | None:
             cell = Cell(place, tuple(values), hovers, median, lower, upper)
             cells.setdefault(strategy, []).append(cell)
     ordered = {name: tuple(cells[name]) for name in sorted(cells, key=lambda n: (n != "none", n))}
+    controls = _controls(classes) if axes.y == "accuracy" else ()
+    ends = [end for control in controls for end in (control.low, control.high)]
     every = [value for row in ordered.values() for cell in row for value in cell.values]
-    low, high = focus(_of_the_best(ordered, best_is_high=axes.y == "accuracy"), every)
+    wanted = [*_of_the_best(ordered, best_is_high=axes.y == "accuracy"), *ends]
+    low, high = focus(wanted, [*every, *ends])
     return StrategiesData(
         name=view.meta.name, size=LABELS[axes.x], quality=LABELS[axes.y], low=low, high=high,
-        classes=tuple(group.words for group in classes), cells=ordered,
+        classes=tuple(group.words for group in classes), cells=ordered, controls=controls,
     )  # fmt: skip
+
+
+def _controls(classes: Sequence[SizeClass]) -> tuple[ControlMark, ...]:
+    """Those of single seeds are among the students: of one training there is no spread."""
+    found = []
+    for place, group in enumerate(classes):
+        for result in group.results:
+            interval = accuracy_interval(result, None)
+            if result.role == "control" and interval is not None:
+                low, high = (100 * end for end in interval)
+                said = f"{hover(result)}<br>control: 95% interval {low:.2f} to {high:.2f}"
+                found.append(ControlMark(
+                    strategy_label(result), place, 100 * result.metrics["accuracy"], low, high, said
+                ))  # fmt: skip
+    return tuple(found)
 
 
 def _of_the_best(cells: dict[str, tuple[Cell, ...]], *, best_is_high: bool) -> list[float]:
@@ -97,7 +133,13 @@ def _of_the_best(cells: dict[str, tuple[Cell, ...]], *, best_is_high: bool) -> l
     return [median for medians in halves for median in medians[: (len(medians) + 1) // 2]]
 
 
-def _place(data: StrategiesData, strategy: int, cell: Cell) -> float:
+def _beside(data: StrategiesData, control: ControlMark) -> float:
+    """A control stands to the right of its strategy's students."""
+    at = list(data.cells).index(control.strategy)
+    return _place(data, at, control) + 0.24 / len(data.cells)
+
+
+def _place(data: StrategiesData, strategy: int, cell: Cell | ControlMark) -> float:
     """Strategies of a class stand side by side."""
     return cell.place - 0.36 + 0.72 * (strategy + 0.5) / len(data.cells)
 
@@ -126,6 +168,16 @@ def draw_figure(data: StrategiesData) -> Any:
             mode="markers", marker={"size": 11, "color": colour, "symbol": "line-ew-open",
                                     "line": {"width": 3}}, **shared,
         )  # fmt: skip
+    if data.controls:
+        figure.add_scatter(
+            x=[_beside(data, each) for each in data.controls],
+            y=[each.mean for each in data.controls],
+            error_y={"array": [each.high - each.mean for each in data.controls],
+                     "arrayminus": [each.mean - each.low for each in data.controls], "width": 3},
+            hovertext=[each.hover for each in data.controls], hoverinfo="text", mode="markers",
+            name=_CONTROLS, marker={"size": 9, "color": QUIET, "symbol": "diamond-open",
+                                    "line": {"width": 2}},
+        )  # fmt: skip
     note_above(figure, data.outside)
     return figure
 
@@ -152,6 +204,12 @@ def draw_png(data: StrategiesData) -> bytes:
         above = [cell.upper - cell.median for cell in cells]
         plot.errorbar(places, medians, yerr=(below, above), fmt="_", ms=9, mew=2, c=colour,
                       lw=1.2, label=label(strategy), zorder=4)  # fmt: skip
+    if data.controls:
+        means = [each.mean for each in data.controls]
+        ends = [[each.mean - each.low for each in data.controls],
+                [each.high - each.mean for each in data.controls]]  # fmt: skip
+        plot.errorbar([_beside(data, each) for each in data.controls], means, yerr=ends, fmt="D",
+                      ms=6, mfc="none", c=QUIET, lw=1.2, label=_CONTROLS, zorder=5)  # fmt: skip
     plot.set_xticks(range(len(data.classes)), data.classes)
     plot.set_xlim(-0.5, len(data.classes) - 0.5)
     plot.set_ylim(data.low, data.high)
@@ -167,7 +225,9 @@ PICTURE = Picture(
     caption=(
         "Among students of like size: each dot is a student, the dash its strategy's median, the "
         "bar reaches from the lower to the upper quartile. The search gives more trials to what "
-        "does well, so that the groups differ in number and in their other settings."
+        "does well, so that the groups differ in number and in their other settings. A diamond "
+        "is a control with replicates and the 95% interval of its mean: two controls whose bars "
+        "lie apart differ by more than the luck of seeds."
     ),
     gather=gather,
     draw_figure=draw_figure,
