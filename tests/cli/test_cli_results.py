@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -93,6 +94,17 @@ def test_front_as_csv(runs):
     assert [line.split(",")[0] for line in lines[1:]] == ["1", "2"]
     assert refusal("front", runs / "digits", "--csv", "--json") == (
         "give one of --json, --csv and --plot"
+    )
+
+
+def test_front_of_a_run_without_students_is_a_header_as_csv(runs):
+    for record in (runs / "digits" / "trials").iterdir():
+        shutil.rmtree(record)
+    said = run("front", runs / "digits", "--csv")
+    assert said.exit_code == 0
+    (line,) = said.stdout.splitlines()
+    assert line.startswith(
+        "number,trial_id,name,role,status,student,strategy,accuracy,accuracy_low"
     )
 
 
