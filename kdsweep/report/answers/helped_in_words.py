@@ -74,7 +74,7 @@ def _confirmed(confirmation: Told | None) -> Iterable[str]:
         if confirmation.helped:
             yield (
                 "That is of fresh seeds and test data, and is the answer. What follows is what the "
-                "sweep alone would say, of single seeds by which its best were chosen."
+                "sweep alone would say, of the seeds by which its best were chosen."
             )
 
 
