@@ -206,7 +206,8 @@ def test_of_several_data_sets_all_are_counted(file):
     assert (plan.num_bytes, plan.stored) == (most, "logits")
     assert short.spec.trial.teacher.stored == "none"
     assert as_text(fits.outputs) == [
-        "  outputs     5 + 4 + 2 views x 1,079 samples x values x 2 bytes:",
+        "  outputs     5 + 4 + 2 views x 1,079 samples x values x 2 bytes; a view is the",
+        "              data in one augmentation:",
         "                     10 values       231.8 KiB  logits",
         "              stored: 231.8 KiB for 3 data sets or teachers, of at most 231.8",
         "              KiB",
@@ -329,8 +330,8 @@ def test_samples_that_only_their_files_tell_are_not_counted(tmp_path):
     assert plan.parts[0].num_samples is None
     assert (plan.num_bytes, plan.stored, plan.live) == (None, "logits", {})
     assert as_text(sweep.outputs) == [
-        "  outputs     views x samples x values x 2 bytes; the samples are not counted",
-        "              yet",
+        "  outputs     views x samples x values x 2 bytes; a view is the data in one",
+        "              augmentation; the samples are not counted yet",
         "                      2 values    4 bytes each  logits",
         "                    256 values  512 bytes each  stages.0",
         "                    258 values  516 bytes each  together",
@@ -344,7 +345,8 @@ def test_check_shows_the_arithmetic(file, capsys):
     assert run("check", path.name) == 0
     out = capsys.readouterr().out
     assert (
-        "  outputs     5 views x 1,079 samples x values x 2 bytes:\n"
+        "  outputs     5 views x 1,079 samples x values x 2 bytes; a view is the data in\n"
+        "              one augmentation:\n"
         "                     10 values       105.4 KiB  logits\n"
         "                    256 values         2.6 MiB  stages.0\n"
         "              stored: 2.7 MiB of at most 4.0 GiB\n"

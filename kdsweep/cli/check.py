@@ -10,8 +10,8 @@ import typer
 from kdsweep.cli import check_computing, check_stored, check_students, check_warm_start
 from kdsweep.cli.own_code import own_code_lines
 from kdsweep.cli.place import results_at, taken
-from kdsweep.cli.saying import say
-from kdsweep.cli.wrapped import wrapped
+from kdsweep.cli.saying import meanwhile, say
+from kdsweep.cli.wrapped import wrapped, wrapped_beside
 from kdsweep.results.at_hand import file_at_hand
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kdsweep.sweep_file.plan import Resources
 
 _SHOWN_CLASHES = 4
+_LANE = "a lane trains one trial at a time"
 _NEXT_LINE = "\n" + " " * 14
 
 
@@ -54,6 +55,7 @@ def check(
       kdsweep check search_spaces/digits.yaml --json
       kdsweep check search_spaces/cifar100.yaml --elsewhere
     """
+    meanwhile("loading PyTorch")
     from kdsweep.cli import check_trial
     from kdsweep.sweep_file import check_trial_file, load, load_for_elsewhere, plan
 
@@ -102,10 +104,11 @@ def as_data(sweep: "Sweep", plan: "Plan") -> dict[str, object]:
 def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
     """The plan in lines of at most 80 columns, long names apart."""
     from kdsweep.batch import in_words
-    from kdsweep.sweep_file import lacking_a_gpu
+    from kdsweep.report.labels import key_of_names
+    from kdsweep.sweep_file import lacking_a_gpu, resolved
     from kdsweep.sweep_file.read import parse_yaml
 
-    spec = sweep.spec
+    spec, paths = sweep.spec, {dimension.path for dimension in sweep.space.dimensions()}
     times = f"{plan.replicates} replicates of " if plan.replicates > 1 else ""
     objectives = ", ".join(f"{metric} {way}" for metric, way in spec.objectives.items())
     lines = [
@@ -119,9 +122,10 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
         *check_students.lines(plan.smallest, plan.largest),
         f"  objectives  {objectives}",
         f"  trials      {_trials(plan, times, sweep.sampler.name)} + {_controls(plan)}",
+        f"  names       such as {key_of_names(resolved(spec.trial), paths)}",
         f"  sampler     {sweep.sampler.name}: {sweep.sampler.why}",
         *([f"  budget      {budget_words(sweep)}"] if spec.search.budget is not None else []),
-        *wrapped(rung_words(sweep, plan), "rungs"),
+        f"  rungs       {rung_words(sweep, plan)}",
     ]
     lines += bound_lines(sweep, some=True)
     lines += check_stored.as_text(sweep.outputs)
@@ -131,11 +135,14 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
             f"              {plan.grid_points_left_out} points of the grid are left out: "
             "raise search.trials"
         )
-    return [*lines, *_resource_lines(plan.resources, spec.cluster.address),
-            *wrapped(_computing(sweep, plan), "computing"),
-            *(f"              {each}" for each in lacking_a_gpu(sweep, plan.resources)),
-            *own_code_lines(parse_yaml(sweep.text)[0]),
-            *wrapped(f"{results_at(sweep)}{taken(sweep)}", "results")]  # fmt: skip
+    lines += [
+        *_resource_lines(plan.resources, spec.cluster.address),
+        f"  computing   {_computing(sweep, plan)}",
+        *(f"              {each}" for each in lacking_a_gpu(sweep, plan.resources)),
+    ]
+    fitted = [part for line in lines for each in line.split("\n") for part in wrapped_beside(each)]
+    own = own_code_lines(parse_yaml(sweep.text)[0])
+    return [*fitted, *own, *wrapped(f"{results_at(sweep)}{taken(sweep)}", "results")]
 
 
 def _computing(sweep: "Sweep", plan: "Plan") -> str:
@@ -203,7 +210,8 @@ def rung_words(sweep: "Sweep", plan: "Plan") -> str:
         epochs, eta = epochs_in_words(plan.rungs), search.rungs.eta
         return (
             f"after epoch {epochs} of {train.epochs} the best one in {eta:g} of those so far go on "
-            "for their size, and the best of each octave of size"
+            "for their size, and the best of each octave (doubling) of size; the others end at "
+            "that rung"
         )
     none_spared = search.rungs and search.rungs.model_copy(update={"grace": 1})
     earlier = rung_epochs(train, none_spared) if none_spared else ()
@@ -217,7 +225,7 @@ def rung_words(sweep: "Sweep", plan: "Plan") -> str:
         if earlier and train.epochs > search.rungs.grace
         else f"{train.epochs} epochs are too few for one"
     )  # fmt: skip
-    return f"none: {why}"
+    return f"none, no trial ends early: {why}"
 
 
 def clash_lines(pairing: "Pairing") -> list[str]:
@@ -263,12 +271,12 @@ def _resource_lines(resources: "Resources", address: str | None) -> list[str]:
         each += f" + {resources.gpus_per_worker:g} GPU"
     if resources.machine is None:
         lanes = "as many lanes as fit" if resources.lanes is None else f"{resources.lanes} lanes"
-        return [f"  resources   {lanes} x {each}, on the cluster at {address}"]
+        return [f"  resources   {lanes} x {each}, on the cluster at {address}; {_LANE}"]
     machine = resources.machine
     has = f"{_counted(machine.cpus, 'CPU')}, {_counted(machine.gpus, 'GPU')}"
     lanes = _counted(resources.lanes or 0, "lane")
     if resources.problem is None:
-        return [f"  resources   {lanes} x {each}: fits this machine ({has})"]
+        return [f"  resources   {lanes} x {each}: fits this machine ({has}); {_LANE}"]
     return [f"  resources   {lanes} x {each}: does not fit this machine",
             f"              {resources.problem}"]  # fmt: skip
 

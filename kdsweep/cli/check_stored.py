@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from kdsweep.sweep_file.stored import StoredPlan
 
 _SHOWN = 6
+_BYTES = "values x 2 bytes"
 
 
 def as_data(plans: "Sequence[StoredPlan]") -> list[dict[str, object]]:
@@ -40,7 +41,10 @@ def as_text(plans: "Sequence[StoredPlan]") -> list[str]:
     """The arithmetic of each teacher, in lines of at most 80 columns, long names apart."""
     lines: list[str] = []
     for plan in plans:
-        lines += wrapped(_head(plan, several=len(plans) > 1), "" if lines else "outputs")
+        head = _head(plan, several=len(plans) > 1)
+        if not lines:
+            head = head.replace(_BYTES, f"{_BYTES}; a view is the data in one augmentation", 1)
+        lines += wrapped(head, "" if lines else "outputs")
         lines += _rows(plan)
         for sentence in _verdicts(plan):
             lines += wrapped(sentence)
@@ -62,13 +66,13 @@ def _head(plan: "StoredPlan", *, several: bool) -> str:
     if not part.outputs:
         return f"{whose}none is stored: no strategy here can live on them"
     if part.num_views is None or part.num_samples is None:
-        return f"{whose}views x samples x values x 2 bytes; the samples are not counted yet"
+        return f"{whose}views x samples x {_BYTES}; the samples are not counted yet"
     shown = _views(plan) if _is_one_table(plan) else [part.num_views]
     if not _is_one_table(plan):
         whose += f"the largest of {num} data sets or teachers: "
     views = " + ".join(f"{each:,}" for each in shown)
     views += f" view{'s' * (shown != [1])}"
-    return f"{whose}{views} x {part.num_samples:,} samples x values x 2 bytes:"
+    return f"{whose}{views} x {part.num_samples:,} samples x {_BYTES}:"
 
 
 def _is_one_table(plan: "StoredPlan") -> bool:

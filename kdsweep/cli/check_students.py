@@ -7,17 +7,19 @@ if TYPE_CHECKING:
 
     from kdsweep.sweep_file import Measured
 
+_ROOM = 66
+"""Columns beside the label."""
+
 
 def lines(smallest: "Measured", largest: "Measured") -> list[str]:
     """The ends of the range of students; one line where all are of one size."""
-    if smallest.sizes == largest.sizes:
-        return [f"  students    {_described(smallest)}"]
-    return [f"  students    {_described(smallest)}", f"              {_described(largest)}"]
-
-
-def _described(student: "Measured") -> str:
-    words = " ".join((student.component.name, *setting_words(student.component.settings)))
-    return f"{student.params:>12,} params, {student.macs:>15,} multiply-adds  {words}"
+    shown = [smallest] if smallest.sizes == largest.sizes else [smallest, largest]
+    sizes = [f"{each.params:>12,} params, {each.macs:>15,} multiply-adds" for each in shown]
+    words = [" ".join((e.component.name, *setting_words(e.component.settings))) for e in shown]
+    beside = [f"{size}  {said}" for size, said in zip(sizes, words, strict=True)]
+    if max(map(len, beside)) > _ROOM:
+        beside = [part for pair in zip(sizes, words, strict=True) for part in pair]
+    return [f"{'' if number else '  students':14}{line}" for number, line in enumerate(beside)]
 
 
 def setting_words(settings: "Mapping[str, Any]") -> list[str]:

@@ -4,9 +4,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from kdsweep.cli.saying import say
+from kdsweep.cli.saying import tell, warn
 
 if TYPE_CHECKING:
     from kdsweep.results.confirmation import Confirmation
@@ -19,19 +17,12 @@ def print_confirmation(found: "Confirmation", root: Path) -> None:
     """What a confirmation has found so far; its run is one of those under ``root``."""
     from rich.console import Console
 
-    from kdsweep.cli.saying import warn
     from kdsweep.report.confirmed import confirmation_view
 
     for problem in found.problems:
         warn(problem)
-    console = Console(highlight=False)
-    console.print(confirmation_view(found))
-    console.print(
-        f"{found.place}: the records; {browsing(found.meta, root)}".removesuffix("; "),
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    Console(highlight=False).print(confirmation_view(found))
+    tell(f"{found.place}: the records; {browsing(found.meta, root)}".removesuffix("; "))
 
 
 def print_front(store: "RunStore", results: "list[TrialResult]") -> None:
@@ -53,18 +44,15 @@ def print_front(store: "RunStore", results: "list[TrialResult]") -> None:
     if not found:
         some = front(results, meta.objectives)
         why = "no complete trial meets the constraints" if some else "no trial is complete"
-        say(f"{store.place}: {why}, so there is no front")
+        tell(f"{store.place}: {why}, so there is no front")
         return
     console.print(trial_table(
         found, meta.objectives, title=f"{meta.name}: the front", width=console.width,
         examples=validation_examples(meta, results),
     ))  # fmt: skip
-    console.print(
+    tell(
         f"{store.place}: the records; {browsing(meta, store.directory.parent)}"
-        f"kdsweep select {store.place} --help: choose",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+        f"kdsweep select {store.place} --help: choose"
     )
 
 
@@ -90,21 +78,21 @@ def print_spent(store: "RunStore", results: "list[TrialResult]") -> None:
 
     from kdsweep.report.labels import spent_words
 
-    typer.echo(f"spent: {spent_words(store.meta)}")
+    tell(f"spent: {spent_words(store.meta)}")
     pruned = [each for each in results if each.status == "pruned"]
     if pruned:
         left_out = sum(each.trial["train"]["epochs"] - len(each.epochs) for each in pruned)
-        typer.echo(
+        tell(
             f"rungs: {len(pruned)} trial{'s' * (len(pruned) != 1)} pruned, {left_out:,} epochs less"
         )
     ways = Counter(each.computed for each in results if each.role != "teacher" and each.computed)
     if ways:
         found = (f"{num} trial{'s' * (num != 1)} in {way}" for way, num in ways.most_common())
-        say(f"computed: {'; '.join(found)}")
+        tell(f"computed: {'; '.join(found)}")
     given_up = [r for r in results if r.role != "teacher" and r.status == "complete"
                 and r.weights is None]  # fmt: skip
     if given_up:
         many = "s" * (len(given_up) != 1)
-        typer.echo(f"room: weights of {len(given_up)} student{many} given up (storage.max_bytes)")
+        tell(f"room: weights of {len(given_up)} student{many} given up (storage.max_bytes)")
     if store.meta.ended_by:
-        say(f"ended: {store.meta.ended_by}")
+        tell(f"ended: {store.meta.ended_by}")

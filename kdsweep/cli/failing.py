@@ -3,6 +3,7 @@
 import logging
 import sys
 
+from kdsweep.cli.wrapped import as_shown
 from kdsweep.errors import KdsweepError, in_one_line, printable, whole_traceback
 from kdsweep.storage.objects import StorageError
 
@@ -29,6 +30,6 @@ def show(error: Exception) -> None:
     if traceback and _wanted:
         print(printable(traceback), file=sys.stderr)
     for problem in str(error).splitlines() if known else [in_one_line(error)]:
-        print(f"error: {printable(problem)}", file=sys.stderr)
+        print(as_shown(f"error: {printable(problem)}", err=True), file=sys.stderr)
     if traceback and not _wanted:
         print(HINT, file=sys.stderr)

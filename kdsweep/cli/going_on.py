@@ -10,7 +10,7 @@ from kdsweep.cli.as_begun import from_where_it_was_started, refuse_another_teach
 from kdsweep.cli.early import check_cluster_option, checking
 from kdsweep.cli.limits import extended, refuse_early
 from kdsweep.cli.run import at_address, drive
-from kdsweep.cli.saying import say, warn
+from kdsweep.cli.saying import tell, warn
 from kdsweep.results.at_hand import run_at_hand
 from kdsweep.results.names import RESULT_FILE
 from kdsweep.storage.copies import name_of
@@ -144,7 +144,7 @@ def _go_on(
     for problem in store.problems:
         warn(problem)
     planned = plan(sweep).total if meta.confirms is None else meta.trials
-    say(f"{store.place}: {_going_on_words(done, planned)}")
+    tell(f"{store.place}: {_going_on_words(done, planned)}")
     changes: dict[str, Any] = {"extended": total, "trials": planned}
     if address is not None:
         changes["address"] = address

@@ -13,7 +13,7 @@ import typer
 from kdsweep.cli import ended
 from kdsweep.cli.early import check_cluster_option, check_place, checked_name, checking
 from kdsweep.cli.outlasting import outlasting
-from kdsweep.cli.saying import say
+from kdsweep.cli.saying import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,10 +81,10 @@ def run(
     sweep = at_address(sweep, address)
     check_room(sweep)
     warm = warm_start_of(sweep)
-    typer.echo(f"sampler {sweep.sampler.name}: {sweep.sampler.why}")
+    tell(f"sampler {sweep.sampler.name}: {sweep.sampler.why}")
     told = (*bound_lines(sweep), *clash_lines(sweep.pairing), *refusals(sweep.outputs))
     for line in told:
-        say(line, err=True)
+        tell(line, err=True, indent=_below_label(line))
     meta = describe_run(sweep, name=run_name, tracking_uri=tracking_uri(sweep, root))
     drive(
         sweep,
@@ -155,8 +155,15 @@ def drive(
             f"every trial has failed; the first one: {trials[0].error}", source=store.place
         )
     if status == "stopped":
-        typer.echo(f"stopped; `kdsweep resume {store.place}` goes on", err=True)
+        tell(f"stopped; `kdsweep resume {store.place}` goes on", err=True)
         raise typer.Exit(INTERRUPTED)
+
+
+def _below_label(line: str) -> int:
+    """How far in a line of ``kdsweep check`` goes on, which has a label or stands below one."""
+    from kdsweep.cli.wrapped import LABEL
+
+    return LABEL - (len(line) - len(line.lstrip())) if line.startswith(" ") else 2
 
 
 def leave_at_once() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdsweep.cli.saying import say
+from kdsweep.cli.saying import meanwhile, tell, warn
 from kdsweep.results.at_hand import file_at_hand
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from kdsweep.spec import TrialSpec
     from kdsweep.train.outcome import Outcome
     from kdsweep.train.session import Session
+
+_LABEL = 17
+"""Columns of what is told of an outcome, with the space behind it."""
 
 FileArgument = Annotated[
     Path,
@@ -68,18 +71,20 @@ def trial(
       kdsweep trial search_spaces/digits.yaml --set student.width=16 --seeds 3
     """
     from kdsweep.errors import SpecError
-    from kdsweep.sweep_file import load_trial, parse_settings
 
     if weights is not None and weights.suffix != ".safetensors":
         raise SpecError(f"--weights: {str(weights)!r} is not allowed: must end in .safetensors")
     if weights is not None and not os.access(weights.absolute().parent, os.W_OK):
         raise SpecError(f"--weights: nothing can be written into {weights.absolute().parent}")
+    meanwhile("loading PyTorch")
+    from kdsweep.sweep_file import load_trial, parse_settings
+
     spec = load_trial(file, parse_settings(settings or ()))
     if spec.seed + seeds > 2**31:
         raise SpecError(f"--seeds: {seeds} seeds from {spec.seed} on: the last must be below 2**31")
     session = _session(file, spec, runs_dir, threads)
     if told := _cut_short(file, spec):
-        say(told, err=as_json)
+        tell(told, err=as_json)
     outcomes, epochs = [], []
     for number in range(seeds):
         one = spec.model_copy(update={"seed": spec.seed + number})
@@ -138,7 +143,7 @@ def _train(
 
     outcome = session.run(spec, hear, weights=weights, on_teacher=hear_teacher)
     for sentence in outcome.warnings:
-        typer.echo(f"warning: {sentence}", err=True)
+        warn(sentence)
     if outcome.status == "failed" or outcome.no_room:
         failed = TrialError(f"{who}{outcome.error or 'the trial failed'}", source=file)
         if outcome.traceback:
@@ -150,7 +155,7 @@ def _train(
 def _shown(*, err: bool) -> "Callable[[EpochMetrics, str, int], None]":
     def show(epoch: "EpochMetrics", who: str, epochs: int) -> None:
         terms = ", ".join(f"{name} {value:.4f}" for name, value in epoch.train.items())
-        typer.echo(
+        tell(
             f"{who} {epoch.epoch}/{epochs}: accuracy {epoch.accuracy:.4f}, loss {epoch.loss:.4f} "
             f"({terms}), {epoch.seconds:.2f} s",
             err=err,
@@ -194,19 +199,23 @@ def print_outcomes(spec: "TrialSpec", outcomes: "Sequence[Outcome]", weights: Pa
 
     for number, outcome in enumerate(outcomes) if len(outcomes) > 1 else ():
         said = ", ".join(f"{name} {value:.6g}" for name, value in _varying(outcome).items())
-        typer.echo(f"{f'seed {spec.seed + number}':16} {said}")
+        _row(f"seed {spec.seed + number}", said)
     for card in outcomes[0].teachers:
-        typer.echo(f"{card['teacher'] + '_accuracy':16} {card['accuracy']:.6g}")
+        _row(f"{card['teacher']}_accuracy", f"{card['accuracy']:.6g}")
     for line in spread_lines([outcome.metrics for outcome in outcomes]):
-        typer.echo(line)
+        tell(line, _LABEL)
     if len(outcomes) > 1:
-        typer.echo(f"{'':16} mean ± standard deviation of {len(outcomes)} seeds")
+        _row("", f"mean ± standard deviation of {len(outcomes)} seeds")
     for way in dict.fromkeys(outcome.computed for outcome in outcomes):
-        typer.echo(f"{'computed':16} {way}")
+        _row("computed", way)
     if weights is not None:
         for number in range(len(outcomes)):
             place = _place(weights, spec.seed + number, len(outcomes))
-            typer.echo(f"{'weights':16} {place}")
+            _row("weights", str(place))
+
+
+def _row(label: str, text: str) -> None:
+    tell(f"{label:{_LABEL - 1}} {text}", _LABEL if label else 0)
 
 
 def _varying(outcome: "Outcome") -> dict[str, float]:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kdsweep.cli.saying import meanwhile, tell, warn
 from kdsweep.errors import ResultError
 from kdsweep.storage.copies import root_at_hand
 
@@ -27,6 +28,8 @@ def serve_ui(
     Example:
       kdsweep ui --port 5001
     """
+    root = root_at_hand(runs_dir)
+    meanwhile("loading MLflow")
     from kdsweep.tracking.server import (
         Server,
         is_reached_by_others,
@@ -35,23 +38,22 @@ def serve_ui(
         warning_of,
     )
 
-    uri = store_under(root_at_hand(runs_dir))
+    uri = store_under(root)
     # A polite kill must not leave the server behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     server = Server(uri, host=host, port=port)
     try:
-        typer.echo(f"starting the MLflow UI (its log: {server.log})")
+        tell(f"starting the MLflow UI (its log: {server.log})")
         if is_reached_by_others(host):
-            typer.echo(
-                f"warning: other machines can reach it at {host}:{port}, and it asks nobody for a "
-                "password: they can read, change and delete all that is tracked here",
-                err=True,
+            warn(
+                f"other machines can reach it at {host}:{port}, and it asks nobody for a "
+                "password: they can read, change and delete all that is tracked here"
             )
         if warning := warning_of(uri):
-            typer.echo(f"warning: {warning}", err=True)
+            warn(warning)
         page = runs_page(uri, server.address)
         server.wait_until_up()
-        typer.echo(f"open {page}   (Ctrl-C ends it)")
+        tell(f"open {page}   (Ctrl-C ends it)")
         code = server.process.wait()
         raise ResultError(f"the MLflow server ended with code {code}; see {server.log}")
     except KeyboardInterrupt:

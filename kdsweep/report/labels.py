@@ -59,6 +59,18 @@ def trial_name(
     return " ".join([_strategy_words(trial), *sizes, *strengths, *others])
 
 
+def key_of_names(trial: Mapping[str, Any], varied: Collection[str]) -> str:
+    """What the parts of a trial's name stand for, by that of ``trial`` itself.
+
+    ``kd w16 T4.2 a0.31: strategy, width, temperature, alpha``; ``varied`` as in ``trial_name``.
+    """
+    strategy = _component(trial.get("strategy"))
+    sized = _sized(_component(trial.get("student")), varied)
+    parts = [] if ":" in str(sized.get("name")) else [s for s in SIZES if sized.get(s) is not None]
+    parts += [key for key in _STRENGTHS if isinstance(strategy.get(key), int | float)]
+    return f"{trial_name(trial, varied=varied)}: {', '.join(['strategy', *parts])}"
+
+
 def _sized(student: Mapping[str, Any], varied: Collection[str] | None) -> Mapping[str, Any]:
     """The student without the sizes that are no question of its sweep."""
     ways = {path.partition(".")[0] for path in varied or ()}

@@ -1,6 +1,7 @@
 """``kdsweep check`` and the command line around it, as a user meets them."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -59,9 +60,14 @@ def test_a_good_file_says_what_will_run(small, capsys):
     assert "  trials      12: 10 by grid + 2 controls (none, kd)" in out
     assert "6 points of the grid are left out" in out  # 2 * 2 * (1 + 3) = 16
     assert "  teacher     cnn, trained first for 3 epochs" in out
-    assert "1 lane x 1 worker x 1 CPU" in out
+    text = " ".join(out.split())
+    assert "1 lane x 1 worker x 1 CPU: fits this machine" in text
+    assert "; a lane trains one trial at a time computing" in text
+    assert "; a view is the data in one augmentation: " in text
+    name = "kd w4 h12 T4 a0.1"
+    assert f" names such as {name}: strategy, width, hidden, temperature, alpha" in text
     assert "  results     runs/small" in out
-    assert all(len(line) <= 80 for line in out.splitlines() if "params," not in line)
+    assert all(len(line) <= 80 for line in out.splitlines())
     assert sorted(small.parent.iterdir()) == [small], "nothing on disk is touched"
 
 
@@ -212,7 +218,7 @@ def test_what_does_not_fit_is_told_with_the_arithmetic(small):
     sweep = load(small)
     cluster = ClusterSpec(concurrent_trials=3, workers_per_trial=2, cpus_per_worker=1.5)
     sweep = replace(sweep, spec=sweep.spec.model_copy(update={"cluster": cluster}))
-    text = "\n".join(as_text(sweep, plan(sweep, machine=Machine(4, 0))))
+    text = " ".join(" ".join(as_text(sweep, plan(sweep, machine=Machine(4, 0)))).split())
     assert "3 lanes x 2 workers x 1.5 CPU: does not fit this machine" in text
     assert (
         "3 trials at once x 2 workers x 1.5 CPUs and 0 GPUs need 9 CPUs and 0 GPUs; "
@@ -224,10 +230,12 @@ def test_a_cluster_elsewhere_is_not_measured_here(small):
     sweep = load(small)
     cluster = ClusterSpec(address="head:6379")
     sweep = replace(sweep, spec=sweep.spec.model_copy(update={"cluster": cluster}))
-    (line,) = (s for s in as_text(sweep, plan(sweep)) if s.startswith("  resources"))
-    assert line == (
-        "  resources   as many lanes as fit x 1 worker x 1 CPU, on the cluster at head:6379"
-    )
+    lines = as_text(sweep, plan(sweep))
+    at = next(number for number, line in enumerate(lines) if line.startswith("  resources"))
+    assert lines[at : at + 2] == [
+        "  resources   as many lanes as fit x 1 worker x 1 CPU, on the cluster at",
+        "              head:6379; a lane trains one trial at a time",
+    ]
 
 
 def test_the_digits_sweep_is_good(capsys):
@@ -291,9 +299,10 @@ def test_no_point_of_a_finite_space_is_counted_twice(small, capsys, sampler):
 def test_what_cannot_meet_the_constraints_is_said(small, capsys, bound, lines):
     small.write_text(f"{SMALL}constraints: {{{bound}}}\n")
     assert run("check", small.name) == 0
-    shown = [line.removeprefix("  constraints ") for line in capsys.readouterr().out.splitlines()
-             if line.startswith("  constraints ")]  # fmt: skip
-    assert shown == lines
+    out = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in out.splitlines())
+    text = " ".join(out.split())
+    assert re.findall(r"(?<= constraints ).*?(?= constraints | outputs )", text) == lines
 
 
 def test_a_budget_of_replicates_pays_for_points(small, capsys):
@@ -307,19 +316,20 @@ def test_a_budget_of_replicates_pays_for_points(small, capsys):
 @pytest.mark.parametrize(
     ("train", "varied", "said"),
     [
-        ("epochs: 2, schedule: per_rung", "", "none: 2 epochs are too few for one"),
+        ("epochs: 2, schedule: per_rung", "",
+         "none, no trial ends early: 2 epochs are too few for one"),
         ("epochs: 20, schedule: per_rung", "",
          "after epoch 3 and 9 of 20 the best one in 3 of those so far go on for their size, and "
-         "the best of each octave of size"),
+         "the best of each octave (doubling) of size; the others end at that rung"),
         ("epochs: 12, schedule: {name: per_rung, ends: [0.1, 0.2]}", "",
-         "none: epochs 1 and 2 are before grace (3)"),
+         "none, no trial ends early: epochs 1 and 2 are before grace (3)"),
         ("epochs: 2", "train.epochs: {choice: [2, 20]}", VARY),
         ("epochs: 20", "train.schedule: {choice: [cosine, per_rung]}", VARY),
         ("epochs: 20", "train: {choice: [{epochs: 20}, {epochs: 40}]}", VARY),
         ("epochs: 20, schedule: per_rung",
          "train: {choice: [{schedule: per_rung, lr: 0.1}, {schedule: per_rung, lr: 0.2}]}",
          "after epoch 3 and 9 of 20 the best one in 3 of those so far go on for their size, and "
-         "the best of each octave of size"),
+         "the best of each octave (doubling) of size; the others end at that rung"),
     ],
 )  # fmt: skip
 def test_where_trials_may_end_early_is_said(small, capsys, train, varied, said):
