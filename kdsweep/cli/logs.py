@@ -11,6 +11,7 @@ import typer
 
 from kdsweep.cli.saying import say, warn
 from kdsweep.cli.status import JobsAddress, RunOrJob, is_job, jobs_at
+from kdsweep.cli.wrapped import as_shown
 
 if TYPE_CHECKING:
     from kdsweep.results.record import TrialResult
@@ -151,7 +152,7 @@ def _trial_text(run: Path, trial: str) -> str:
         ids = sorted(results)
         have = f"{len(ids)} of them, {ids[0]} to {ids[-1]}" if ids else "none yet"
         raise ResultError(f"has no trial {trial!r} (have: {have})", source=run)
-    return "".join(f"{line}\n" for line in _trial_lines(found))
+    return "".join(f"{as_shown(line)}\n" for line in _trial_lines(found))
 
 
 def _set_aside(run: Path, names: tuple[str, str]) -> str:

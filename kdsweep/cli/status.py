@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kdsweep.cli.early import said_in
-from kdsweep.cli.saying import say, warn
-from kdsweep.cli.wrapped import wrapped_under
+from kdsweep.cli.saying import say, tell, warn
 from kdsweep.results.at_hand import run_at_hand, runs_at_hand
 
 if TYPE_CHECKING:
@@ -85,9 +84,9 @@ def status(
         typer.echo(json.dumps(rows if run is None else rows[0], indent=1, allow_nan=False))
         return
     for row in rows:
-        say("\n".join(status_lines(row)))
+        tell("\n".join(status_lines(row)), 10)
     if told := _left_out(len(rows), len(stores), runs_dir):
-        say("\n".join(wrapped_under(told, indent=0)))
+        tell(told)
 
 
 def _has_not_ended(store: "RunStore") -> bool:

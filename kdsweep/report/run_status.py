@@ -1,13 +1,14 @@
 """A run as it stands: its state, who drives it, how far it is, what it trains now."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from kdsweep.report.labels import spent_words
 from kdsweep.report.rows import finite_or_none
 from kdsweep.report.run_table import run_row
-from kdsweep.results.holder import living_holder, read_job, silent_s
+from kdsweep.results.holder import living_holder, numbers_are_old_s, read_job, silent_s
 from kdsweep.results.record import WAITING, TrialResult
 from kdsweep.results.stopping import is_asked_to_stop
 from kdsweep.results.store import RunStore
@@ -34,7 +35,7 @@ def run_status(
             "host": holder.host,
             "pid": holder.pid,
             "since": holder.since,
-            "silent_s": _silent_s(store),
+            "silent_s": _seconds(silent_s, store),
             "words": holder.words,
         },
         "job": {"id": job} if (job := read_job(store.directory)) else None,
@@ -45,6 +46,7 @@ def run_status(
         "student_epochs": store.meta.student_epochs,
         "cost": store.meta.cost,
         "budget": dict(budget or {}) or None,
+        "as_of_s": None if holder is None else _seconds(numbers_are_old_s, store),
         "ended_by": store.meta.ended_by,
     }  # fmt: skip
 
@@ -72,12 +74,15 @@ def status_lines(row: Mapping[str, Any]) -> list[str]:
         lines.append(f"  budget    {limits}")
     if row["ended_by"]:
         lines.append(f"  ended     {row['ended_by']}")
+    if row["as_of_s"] is not None:
+        epochs = ", and the epochs of trials that run" if row["trials_running"] else ""
+        lines.append(f"  as of     {row['as_of_s']:.0f} s ago: what was spent{epochs}")
     return [*lines, *(f"  running   {_in_words(trial)}" for trial in row["trials_running"])]
 
 
-def _silent_s(store: RunStore) -> float | None:
+def _seconds(since: Callable[[Path], float], store: RunStore) -> float | None:
     with suppress(OSError):
-        return round(silent_s(store.directory), 1)
+        return round(since(store.directory), 1)
     return None
 
 

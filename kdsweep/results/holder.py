@@ -20,12 +20,12 @@ from pydantic import ValidationError
 
 from kdsweep.errors import ResultError
 from kdsweep.results import claim
-from kdsweep.results.names import HOLDER_FILE, JOB_FILE
+from kdsweep.results.names import HOLDER_FILE, JOB_FILE, META_FILE
 from kdsweep.results.processes import Holder
 from kdsweep.storage.atomic import write_bytes
 from kdsweep.storage.copies import address_of, name_of
 from kdsweep.storage.lease import BEAT_EVERY_S, DEAD_AFTER_S
-from kdsweep.storage.objects import StorageError
+from kdsweep.storage.objects import StorageError, objects_at
 
 LOCK_FILE = ".driver.lock"
 
@@ -56,7 +56,25 @@ def silent_s(directory: Path) -> float:
     address = address_of(directory)
     if address is not None and not drives_here(directory):
         return claim.silent_s(address)
-    beat = (directory / HOLDER_FILE).stat().st_mtime
+    return _since_written(directory, HOLDER_FILE)
+
+
+def numbers_are_old_s(directory: Path) -> float:
+    """Seconds since the driver wrote down what is spent and how far its trials are.
+
+    It does that for all of them at once, now and then: see ``search.watch``.
+
+    Raises:
+        OSError: there is no run, or the storage does not answer.
+    """
+    address = address_of(directory)
+    if address is not None and not drives_here(directory):
+        return objects_at(address).silent_s(META_FILE)
+    return _since_written(directory, META_FILE)
+
+
+def _since_written(directory: Path, name: str) -> float:
+    written = (directory / name).stat().st_mtime
     clock = directory / f".now.{uuid.uuid4().hex[:12]}"
     try:
         clock.touch()
@@ -66,7 +84,7 @@ def silent_s(directory: Path) -> float:
     finally:
         with suppress(OSError):
             clock.unlink()
-    return max(0.0, now - beat)
+    return max(0.0, now - written)
 
 
 def living_holder(directory: Path) -> Holder | None:

@@ -1,6 +1,8 @@
 """What ``submit``, ``status``, ``logs`` and ``stop`` refuse, without a cluster."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 
@@ -10,7 +12,7 @@ from job_server import job_server
 
 from kdsweep.results.holder import Holder
 from kdsweep.results.meta import RunMeta
-from kdsweep.results.names import HOLDER_FILE
+from kdsweep.results.names import HOLDER_FILE, META_FILE
 from kdsweep.results.record import EpochMetrics, TrialResult
 from kdsweep.results.store import RunStore
 from kdsweep.search import ray_jobs
@@ -142,8 +144,14 @@ def running(number):
 def test_status_of_a_run_that_is_driven(store, capsys):
     store.write(running(1))
     with store.hold():
+        written = store.directory / META_FILE
+        os.utime(written, ns=(0, written.stat().st_mtime_ns - 30 * 10**9))
         assert run("status", "runs/small") == 0
-    lines = capsys.readouterr().out.splitlines()
+        lines = capsys.readouterr().out.splitlines()
+        assert run("status", "runs/small", "--json") == 0
+        assert json.loads(capsys.readouterr().out)["as_of_s"] >= 30
+    as_of = r"  as of     (\d+) s ago: what was spent, and the epochs of trials that run"
+    assert int(re.fullmatch(as_of, lines.pop(6))[1]) >= 30
     assert lines[0] == "runs/small: running"
     assert lines[1].startswith(f"  driver    kdsweep on {Holder.this_process().host}, process ")
     assert lines[2:] == [
@@ -173,6 +181,7 @@ def test_status_of_a_run_that_has_died(store, capsys):
     (store.directory / HOLDER_FILE).write_text(gone.model_dump_json())
     assert run("status") == 0
     lines = capsys.readouterr().out.splitlines()
+    assert not any(line.startswith("  as of") for line in lines)
     assert lines[:2] == [
         "runs/small: died: its records say that it runs, but nobody drives it; "
         "`kdsweep resume runs/small` goes on",
