@@ -2,7 +2,8 @@
 
 import shutil
 import sys
-import textwrap
+
+from kdsweep.report.folding import folded
 
 LABEL = 14
 """Columns of a label."""
@@ -17,14 +18,14 @@ def wrapped(text: str, label: str = "") -> list[str]:
 
 def wrapped_beside(line: str) -> list[str]:
     """The same for a line that has its label already, or stands below one."""
-    return _folded(line, LABEL, _at_most())
+    return folded(line, LABEL, _at_most())
 
 
 def wrapped_under(text: str, indent: int = 2) -> list[str]:
     """Lines of at most 80 columns, long names apart; what is folded stands ``indent`` further in
     than the first line.
     """
-    return _folded(text, _margin(text) + indent, _at_most())
+    return folded(text, _margin(text) + indent, _at_most())
 
 
 def as_shown(text: str, indent: int = 2, *, err: bool = False) -> str:
@@ -36,7 +37,7 @@ def as_shown(text: str, indent: int = 2, *, err: bool = False) -> str:
     if not (sys.stderr if err else sys.stdout).isatty():
         return text
     width = shutil.get_terminal_size().columns
-    lines = (_folded(line, _margin(line) + indent, width) or [""] for line in text.split("\n"))
+    lines = (folded(line, _margin(line) + indent, width) or [""] for line in text.split("\n"))
     return "\n".join(line for each in lines for line in each)
 
 
@@ -46,11 +47,3 @@ def _at_most() -> int:
 
 def _margin(line: str) -> int:
     return len(line) - len(line.lstrip())
-
-
-def _folded(line: str, margin: int, width: int) -> list[str]:
-    """Paths and other long words are left whole, also where they are wider than a line."""
-    return textwrap.wrap(
-        line, width, subsequent_indent=" " * margin, break_long_words=False,
-        break_on_hyphens=False, replace_whitespace=False,
-    )  # fmt: skip

@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from kdsweep.errors import printable
+from kdsweep.report.folding import folded
 from kdsweep.report.live_view import SweepState, render
 from kdsweep.report.trial_line import trial_line
 from kdsweep.results.pareto import Objectives
@@ -158,7 +159,8 @@ class _LiveShow:
             self.message(line)
 
     def message(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False)
+        lines = [part for line in text.split("\n") for part in folded(line, 2, self._console.width)]
+        self._console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
 def _counted(state: SweepState) -> str:

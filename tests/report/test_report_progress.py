@@ -54,6 +54,15 @@ def test_plain_output_is_a_line_per_trial():
     ]
 
 
+def test_a_terminal_has_messages_folded_at_spaces_and_paths_whole():
+    console = Console(file=io.StringIO(), width=30, force_terminal=True)
+    path = "/home/somebody/runs/digits/trials/00007/result.json"
+    with Progress("digits", 12, TWO, console) as progress:
+        progress.message(f"the whole traceback of a failed trial is in {path}")
+    said = console.file.getvalue()
+    assert f"the whole traceback of a\n  failed trial is in\n  {path}\n" in said
+
+
 def test_plain_output_says_a_phase_once():
     console = plain()
     with Progress("digits", 12, TWO, console) as progress:

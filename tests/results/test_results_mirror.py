@@ -1,6 +1,7 @@
 """Runs whose records lie in an object store, over a real S3 server."""
 
 import json
+import os
 import time
 
 import pytest
@@ -11,11 +12,11 @@ from kdsweep.errors import ResultError
 from kdsweep.results import claim as claim_module
 from kdsweep.results import holder as holder_module
 from kdsweep.results.at_hand import run_at_hand, runs_at_hand, up_to_date
-from kdsweep.results.holder import living_holder, refuse_if_held
+from kdsweep.results.holder import living_holder, numbers_are_old_s, refuse_if_held
 from kdsweep.results.latencies import Latencies, OnDevice, read_latencies, write_latencies
 from kdsweep.results.latency import BatchLatency, Latency
 from kdsweep.results.mending import mend
-from kdsweep.results.names import LATENCY_FILE, WARM_START_FILE
+from kdsweep.results.names import LATENCY_FILE, META_FILE, WARM_START_FILE
 from kdsweep.results.processes import Holder
 from kdsweep.results.runs import find_runs
 from kdsweep.results.stopping import ask_to_stop, is_asked_to_stop
@@ -57,6 +58,17 @@ def test_what_a_driver_writes_is_read_on_another_machine(store_at, monkeypatch, 
         assert found.weights_of("t0001") == f"{address}/trials/t0001/student.safetensors"
         stores, problems = find_runs(runs_at_hand(store_at))
         assert ([each.place for each in stores], problems) == ([address], [])
+
+
+def test_the_age_of_its_numbers_is_that_in_the_store(store_at, monkeypatch, tmp_path):
+    store = made(store_at)
+    with store.hold():
+        store.update_meta(wall_seconds=5.0)
+    with another_machine(monkeypatch, tmp_path):
+        found, _ = read(f"{store_at}/digits")
+        # A copy has the time at which it was made, or any other: here 1970.
+        os.utime(found.directory / META_FILE, (0, 0))
+        assert 0 <= numbers_are_old_s(found.directory) < 86_400
 
 
 def test_what_was_measured_and_learned_is_read_on_another_machine(store_at, monkeypatch, tmp_path):
