@@ -140,9 +140,11 @@ def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
         f"  computing   {_computing(sweep, plan)}",
         *(f"              {each}" for each in lacking_a_gpu(sweep, plan.resources)),
     ]
-    fitted = [part for line in lines for each in line.split("\n") for part in wrapped_beside(each)]
+    # Whoever looks for "FILE: good" finds it on one line, however long the path is.
+    first, *rest = lines
+    fitted = [part for line in rest for each in line.split("\n") for part in wrapped_beside(each)]
     own = own_code_lines(parse_yaml(sweep.text)[0])
-    return [*fitted, *own, *wrapped(f"{results_at(sweep)}{taken(sweep)}", "results")]
+    return [first, *fitted, *own, *wrapped(f"{results_at(sweep)}{taken(sweep)}", "results")]
 
 
 def _computing(sweep: "Sweep", plan: "Plan") -> str:

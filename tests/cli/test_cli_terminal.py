@@ -92,6 +92,14 @@ def test_check_fits_a_terminal_that_is_narrower(home, terminal, capsys):
     assert [line for line in out.splitlines() if len(line) > 60] == []
 
 
+def test_the_verdict_of_check_stands_behind_a_path_of_any_length(home, capsys):
+    path = home / ("x" * 80) / "small.yaml"
+    path.parent.mkdir()
+    path.write_bytes((home / "small.yaml").read_bytes())
+    assert run("check", path) == 0
+    assert capsys.readouterr().out.startswith(f"{path}: good\n")
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [
