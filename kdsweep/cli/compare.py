@@ -12,7 +12,7 @@ from kdsweep.cli.reading import JsonOption, print_json, read
 from kdsweep.cli.saying import say, warn
 from kdsweep.cli.wrapped import wrapped_under
 from kdsweep.errors import ResultError
-from kdsweep.report.comparable import differing, doubts, examples_of
+from kdsweep.report.comparable import copies, differing, doubts, examples_of
 from kdsweep.report.compare_view import (
     band_noise_words,
     band_table,
@@ -45,7 +45,8 @@ def compare_runs(
 
     It shows the area under each front, the front of all together and whose its
     points are, the best of each run for every size, and what the sweep files say
-    differently. It warns where the runs are not comparable, as with other data.
+    differently, defaults written out. It warns where the runs are not comparable,
+    as with other data, or are copies of one sweep.
     Each run is taken within its own constraints, on validation data.
 
     \b
@@ -56,16 +57,20 @@ def compare_runs(
     _refuse_few_or_twice(stores)
     compared = [Compared(store.meta, read(store)) for store in stores]
     found = compare(compared)
-    doubtful, differences = doubts(compared), _differences(stores)
+    doubtful, copied = doubts(compared), copies(compared)
+    differences = _differences(stores)
     places = [store.place for store in stores]
     if as_json:
         row = comparison_row(
-            compared, places, found, doubts=doubtful, differences=differences
+            compared, places, found,
+            doubts=doubtful, copies=copied, differences=differences,
         )  # fmt: skip
         print_json(row)
         return
     for line in run_lines(compared, places):
         say("\n".join(wrapped_under(line, indent=3)))
+    for sentence in copied:
+        warn(sentence)
     for sentence in doubtful:
         warn(f"not comparable as they stand: {sentence}")
     _print_fronts(found, examples_of(compared))
@@ -90,15 +95,15 @@ def _print_fronts(found: Comparison, examples: int | None) -> None:
 
 def _print_differences(differences: dict[str, list[Any]]) -> None:
     if not differences:
-        say("\nThe sweep files say the same, and the teacher is the same")
+        say("\nThe sweep files ask for the same, and the teacher is the same")
         return
-    say("\nWhat the runs do differently, as their files are written")
+    say("\nWhat the runs do differently")
     say("\n".join(f"  {line}" for line in differing_lines(differences)))
 
 
 def _differences(stores: Sequence[RunStore]) -> dict[str, list[Any]]:
     """By path: what the sweep files say, the teacher's hash, what was added to the sweep."""
-    found = differing([said_in(store.sweep_text) for store in stores])
+    found = _asked_differently([said_in(store.sweep_text) for store in stores])
     metas = [store.meta for store in stores]
     teachers = [None if meta.teacher is None else meta.teacher.hash for meta in metas]
     added = [
@@ -109,6 +114,23 @@ def _differences(stores: Sequence[RunStore]) -> dict[str, list[Any]]:
         if len(set(values)) > 1:
             found[name] = list(values)
     return found
+
+
+def _asked_differently(files: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """A default that one file leaves out and another has written is no difference.
+
+    Where one of them cannot be resolved here, as with a class that is not installed, all are
+    compared as they are written.
+    """
+    as_written = differing(files)
+    if not as_written:
+        return {}
+    # Of torch, which takes seconds.
+    from kdsweep.sweep_file.written_out import written_out
+
+    whole = [written_out(file) for file in files]
+    told = [each for each in whole if each is not None]
+    return differing(told) if len(told) == len(files) else as_written
 
 
 def _refuse_few_or_twice(stores: Sequence[RunStore]) -> None:

@@ -22,7 +22,10 @@ def doubts(runs: Sequence[Compared]) -> list[str]:
     if None in prints:
         found.append("not all runs know their data: they may be others")
     elif len(set(prints)) > 1:
-        found.append(f"the data or their settings are not the same: {_each(_short(prints))}")
+        found.append(
+            "the data or their settings are not the same, and accuracies on different examples "
+            f"cannot be compared: {_each(_short(prints))}"
+        )
     splits = [_split(run) for run in runs]
     if _differ([split for split in splits if split]):
         found.append(f"the validation split is not the same: {_each(map(_words, splits))}")
@@ -46,6 +49,18 @@ def doubts(runs: Sequence[Compared]) -> list[str]:
     return found
 
 
+def copies(runs: Sequence[Compared]) -> list[str]:
+    """Which runs are copies of one sweep, which has one id wherever it lies; a sentence each."""
+    of_sweep: dict[str, list[str]] = {}
+    for number, run in enumerate(runs):
+        of_sweep.setdefault(run.meta.sweep_id, []).append(letter(number))
+    return [
+        f"{' and '.join(letters)} are copies of one sweep (id {sweep_id[:8]}): they differ only by "
+        "what was trained in one of them after it was copied"
+        for sweep_id, letters in of_sweep.items() if len(letters) > 1
+    ]  # fmt: skip
+
+
 def examples_of(runs: Sequence[Compared]) -> int | None:
     """How many validation examples all runs have; none where that is not known, or not one number.
 
@@ -60,7 +75,8 @@ def examples_of(runs: Sequence[Compared]) -> int | None:
 def differing(files: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """By dotted path what the sweep files say there, where that is not the same in all.
 
-    As they are written: what one leaves out and another gives is ``None`` in the first.
+    What one leaves out and another gives is ``None`` in the first: of defaults see
+    ``sweep_file.written_out``.
     """
     flat = [flatten({s: file[s] for s in SECTIONS if file.get(s) is not None}) for file in files]
     paths = dict.fromkeys(path for each in flat for path in each)

@@ -149,12 +149,14 @@ def comparison_row(
     found: Comparison,
     *,
     doubts: Sequence[str],
+    copies: Sequence[str],
     differences: Mapping[str, Sequence[Any]],
 ) -> dict[str, Any]:
     """All of it as plain data; runs are counted from 0."""
     return {
         "objectives": dict(found.objectives),
         "doubts": list(doubts),
+        "copies": list(copies),
         "reference": {name: finite_or_none(each) for name, each in found.reference.items()},
         "runs": [
             {

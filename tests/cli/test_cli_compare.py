@@ -60,8 +60,8 @@ def test_the_same_as_json(two):
 def test_runs_that_are_not_comparable_are_warned_of(two, tmp_path):
     other = made(tmp_path, "other", [(0.9, 500)], data_fingerprint="b" * 64)
     assert run(two[0], other).stderr == (
-        "warning: not comparable as they stand: the data or their settings are not the same: "
-        "A aaaaaaaa, B bbbbbbbb\n"
+        "warning: not comparable as they stand: the data or their settings are not the same, and "
+        "accuracies on different examples cannot be compared: A aaaaaaaa, B bbbbbbbb\n"
     )
 
 
@@ -69,7 +69,30 @@ def test_runs_that_have_nothing_yet(tmp_path):
     empty = [made(tmp_path, name, []) for name in ("one", "two")]
     said = run(*empty).stdout
     assert "no run has a complete trial that meets its constraints" in said
-    assert "The sweep files say the same, and the teacher is the same" in said
+    assert "The sweep files ask for the same, and the teacher is the same" in said
+
+
+def test_a_default_that_one_file_has_written_is_no_difference(tmp_path):
+    trial = "name: x\ntrial: {data: digits, student: cnn, strategy: none}\n"
+    short = made(tmp_path, "short", [(0.9, 500)], trial + "search: {seed: 1}\n")
+    long = made(tmp_path, "long", [(0.9, 500)], trial + "search: {trials: 40, seed: 1}\n")
+    assert "The sweep files ask for the same" in run(short, long).stdout
+    other = made(tmp_path, "other", [(0.9, 500)], trial + "search: {trials: 9}\n")
+    found = json.loads(run(short, other, "--json").stdout)["differences"]
+    assert found == {"search.trials": [40, 9], "search.seed": [1, 0]}
+
+
+def test_two_copies_of_a_run_are_compared_and_named(tmp_path):
+    one, two = (made(tmp_path, n, [(0.9, 500)], sweep_id="ab" * 16) for n in ("one", "two"))
+    third = made(tmp_path, "three", [(0.9, 600)])
+    result = run(one, third, two)
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "warning: A and C are copies of one sweep (id abababab): they differ only by what was "
+        "trained in one of them after it was copied\n"
+    )
+    assert len(json.loads(run(one, two, "--json").stdout)["copies"]) == 1
+    assert json.loads(run(one, third, "--json").stdout)["copies"] == []
 
 
 def test_what_cannot_be_compared_is_refused(two):

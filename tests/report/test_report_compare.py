@@ -62,7 +62,8 @@ def test_every_doubt_by_its_sentence():
         status="running",
     )  # fmt: skip
     assert doubts([ONE, other]) == [
-        "the data or their settings are not the same: A aaaaaaaa, B bbbbbbbb",
+        "the data or their settings are not the same, and accuracies on different examples cannot "
+        "be compared: A aaaaaaaa, B bbbbbbbb",
         "the validation split is not the same: "
         "A name=digits validation=0.2 test=0.2 split_seed=0, "
         "B name=digits validation=0.1 test=0.2 split_seed=0",
@@ -135,12 +136,19 @@ def test_bands_that_chance_decides_are_counted():
 
 
 def test_the_row_is_plain_data():
-    row = comparison_row([ONE, TWO], ["a", "b"], FOUND, doubts=["d"], differences={"p": [1, None]})
+    row = comparison_row(
+        [ONE, TWO], ["a", "b"], FOUND,
+        doubts=["d"], copies=["c"], differences={"p": [1, None]},
+    )  # fmt: skip
     again = json.loads(json.dumps(row, allow_nan=False))
     assert [each["run"] for each in again["runs"]] == ["a", "b"]
     assert [each["runs"] for each in again["joint"]] == [[0, 1], [1], [0]]
     assert again["bands"][1]["best"] == [
         None, {"trial_id": "t0000", "params": 1000.0, "accuracy": 0.9}
     ]  # fmt: skip
-    assert (again["doubts"], again["differences"]) == (["d"], {"p": [1, None]})
+    assert (again["doubts"], again["copies"], again["differences"]) == (
+        ["d"],
+        ["c"],
+        {"p": [1, None]},
+    )
     assert len(again["runs"][0]["front"]) == 2
