@@ -20,7 +20,7 @@ def load(run: "str | os.PathLike[str]") -> "Sweep":
     out, with a warning for each.
 
     Raises:
-        ResultError: there is no run, it cannot be read, or its store does not answer.
+        ResultError: it is no path, there is no run, it cannot be read, or its store does not answer.
         SpecError: it is an address of another kind than runs have.
     """
     # Whoever uses the command line or a class of the package alone does not wait for pandas.
@@ -36,7 +36,7 @@ def sweeps(root: "str | os.PathLike[str]" = "runs") -> "pd.DataFrame":
     how many trials have ended and how, size of the front, best accuracy, seconds.
 
     Raises:
-        ResultError: it is no directory, or the store does not answer.
+        ResultError: it is no path or no directory, or the store does not answer.
         SpecError: it is an address of another kind than runs have.
     """
     from kdsweep.notebook.tables import sweeps_under

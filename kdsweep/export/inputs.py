@@ -163,7 +163,8 @@ def splits_of(trial: TrialSpec) -> Splits:
     """The data of a trial on the CPU, as its student may read them.
 
     Raises:
-        ResultError: they are not on this machine; an export is checked on real samples.
+        ResultError: they are not on this machine. Their numbers normalise images, and exports are
+            checked on their samples.
     """
     try:
         data = catalog.dataset(trial.data)
@@ -171,10 +172,8 @@ def splits_of(trial: TrialSpec) -> Splits:
         return data.load(cpu) if student_reads(trial) else data.load_without_training(cpu)
     except SpecError as error:
         raise ResultError(
-            [
-                f"an export is checked on samples of the trial's data, which cannot be read: {each}"
-                for each in error.problems
-            ]
+            f"the trial's data are needed for its student, and cannot be read here: {each}"
+            for each in error.problems
         ) from error
 
 

@@ -37,9 +37,9 @@ class Student:
     shape: Shape
 
 
-def load_student(
+def student_of(
     store: RunStore, result: TrialResult, *, device: str | torch.device = "cpu"
-) -> nn.Module:
+) -> Student:
     """The student of a trial on ``device``, in evaluation mode, with the weights that were kept.
 
     The files of its data are not looked for where the trial says what shape they have.
@@ -48,18 +48,6 @@ def load_student(
         ResultError: no weights are kept, they are a link, damaged or of another architecture, or
             the network cannot be built here, as one whose class cannot be imported.
         StorageError: the weights are in an object store that does not answer.
-    """
-    return student_of(store, result, device=device).network
-
-
-def student_of(
-    store: RunStore, result: TrialResult, *, device: str | torch.device = "cpu"
-) -> Student:
-    """As ``load_student``, with the trial and what the network takes.
-
-    Raises:
-        ResultError: as ``load_student``.
-        StorageError: as ``load_student``.
     """
     trial = trial_of(store, result)
     state = _state(store, result)

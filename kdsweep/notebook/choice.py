@@ -1,6 +1,6 @@
 """What ``Sweep.select`` chose, and why; or that nothing fits, and what to relax."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
@@ -8,7 +8,7 @@ from kdsweep.errors import ResultError, printable
 from kdsweep.notebook.html import details_html, lines_html, students_html, title_html
 from kdsweep.report.choice import Facts, against, noise_sentence, why
 from kdsweep.results.record import TrialResult
-from kdsweep.results.select import PREFERENCES, Choice
+from kdsweep.results.select import Choice
 
 Tabled = Callable[[Sequence[TrialResult]], pd.DataFrame]
 
@@ -83,19 +83,3 @@ class StudentChoice:
             + lines_html(lines)
             + details_html({"run": self.place})
         )
-
-
-def check_asked(prefer: str, shares: Mapping[str, float | None]) -> None:
-    """Check what ``select`` is asked for, as the command line does for its options.
-
-    Raises:
-        ResultError: ``prefer`` is unknown, or a share of accuracy is not within 0 to 1.
-    """
-    problems = [
-        f"{name}={share:g} is not allowed: must be from 0 to 1 (95% is 0.95)"
-        for name, share in shares.items() if share is not None and not 0 <= share <= 1
-    ]  # fmt: skip
-    if prefer not in PREFERENCES:
-        problems.append(f"prefer={prefer!r} is not allowed (allowed: {', '.join(PREFERENCES)})")
-    if problems:
-        raise ResultError(problems)

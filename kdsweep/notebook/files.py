@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from kdsweep.notebook.given import names_given, path_given
 from kdsweep.report.pictures import Importance
 from kdsweep.results.called import point_of
 from kdsweep.results.record import TrialResult
@@ -31,9 +32,10 @@ def export_to_folder(
     from kdsweep.export.files import chosen_formats
     from kdsweep.export.folder import Asked, export_student
 
-    names = (formats,) if isinstance(formats, str) else tuple(formats)
+    names = names_given(formats, what="format", example="onnx")
+    folder = None if out is None else Path(path_given(out, what="folder", example="student"))
     asked = Asked(
-        chosen_formats(names, int8=int8), int8=int8, out=None if out is None else Path(out),
+        chosen_formats(names, int8=int8), int8=int8, out=folder,
         licence=licence, force=force, point=point_of(results, trial),
     )  # fmt: skip
     return export_student(store, trial, asked).folder
@@ -57,7 +59,7 @@ def write_report(
     from kdsweep.report.whole_report import sections
     from kdsweep.results.confirmation import confirmations_of
 
-    page = Path(path)
+    page = Path(path_given(path, what="file", example="report.html"))
     check_page(page)
     view = view_of(store, results, front, importance)
     found = sections(view, store.place, confirmation=last_of(confirmations_of(store)))

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from kdsweep.errors import ResultError
+from kdsweep.notebook.given import short
 from kdsweep.results.record import TrialResult
 
 
@@ -27,7 +28,7 @@ def find_trial(results: Sequence[TrialResult], given: Any, *, source: str) -> Tr
     trial_id = given if isinstance(given, str) else _id_of(given)
     if trial_id is None:
         raise ResultError(
-            f"{_short(given)} names no trial: give its number, its id, a row of `trials` or "
+            f"{short(given)} names no trial: give its number, its id, a row of `trials` or "
             "`front` (as `front.iloc[0]`), or what `select` chose",
             source=source,
         )
@@ -72,8 +73,3 @@ def _no_id(results: Sequence[TrialResult], trial_id: str) -> str:
     return (
         f"there is no trial {trial_id!r}{hint} (ids are as {ids[0]!r}, numbers go without quotes)"
     )
-
-
-def _short(given: Any) -> str:
-    text = " ".join(repr(given).split())
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -10,7 +10,8 @@ from kdsweep.report.pictures import PICTURES, SweepView
 class Plots:
     """A method for each picture, which gives a figure that shows itself in Jupyter.
 
-    Raises ``ResultError`` where there is nothing to show yet.
+    ``dir(sweep.plot)`` lists them, ``help(sweep.plot.front)`` says what a picture shows. Each
+    raises ``ResultError`` where there is nothing to show yet.
     """
 
     def __init__(self, view_for: Callable[[str], SweepView], *, place: str) -> None:
@@ -31,7 +32,14 @@ class Plots:
                 )
             return found
 
-        figure.__name__, figure.__doc__ = name, f"{picture.title}. {picture.caption}"
+        figure.__name__, figure.__qualname__ = name, f"{type(self).__name__}.{name}"
+        figure.__doc__ = f"""{picture.title}, as a figure of Plotly.
+
+        {picture.caption}
+
+        Raises:
+            ResultError: there is nothing to show yet.
+        """
         return figure
 
     def __dir__(self) -> Iterable[str]:

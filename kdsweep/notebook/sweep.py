@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kdsweep.errors import ResultError, SpecError, printable
-from kdsweep.notebook.choice import StudentChoice, check_asked
+from kdsweep.notebook.choice import StudentChoice
 from kdsweep.notebook.confirmed import confirmation_table
 from kdsweep.notebook.files import export_to_folder, write_report
 from kdsweep.notebook.finding import find_trial
+from kdsweep.notebook.given import check_asked, device_given, path_given
 from kdsweep.notebook.html import sweep_html, sweep_words
 from kdsweep.notebook.plots import Plots
 from kdsweep.notebook.tables import epoch_table, importance_table, trial_table, warn_of
@@ -46,7 +47,7 @@ class Sweep:
     """
 
     def __init__(self, run: str | os.PathLike[str]) -> None:
-        self._run = os.path.expanduser(os.fspath(run))
+        self._run = path_given(run, what="run", example="runs/digits")
         self._read()
 
     def reload(self) -> "Sweep":
@@ -181,7 +182,12 @@ class Sweep:
             NoStudentFits: none does; says which limit to relax, and by how much.
             ResultError: a limit or a preference is not allowed, or the teacher is not known.
         """
-        check_asked(prefer, {"min_accuracy": min_accuracy, "within": within})
+        check_asked(
+            prefer,
+            {"max_params": max_params, "max_macs": max_macs, "max_size_kb": max_size_kb,
+             "max_latency_ms": max_latency_ms},
+            {"min_accuracy": min_accuracy, "within": within},
+        )  # fmt: skip
         meta, teacher = self.meta, teacher_metrics(self.meta, self._results)
         results: Sequence[TrialResult] = self._results
         measured = None
@@ -216,7 +222,8 @@ class Sweep:
         from kdsweep.export.inputs import as_exported
         from kdsweep.export.student import student_of
 
-        return as_exported(student_of(self._store, self.trial(trial))).to(device)
+        where = device_given(device)
+        return as_exported(student_of(self._store, self.trial(trial))).to(where)
 
     def data(self, trial: Any, *, device: "str | torch.device" = "cpu") -> "Splits":
         """The data of a trial, split and normalised: what ``student(trial).network`` takes.
@@ -225,13 +232,11 @@ class Sweep:
             ResultError: there is no such trial, or its record cannot be used.
             SpecError: the data are not where the trial says.
         """
-        import torch
-
         from kdsweep import catalog
         from kdsweep.export.student import trial_of
 
         trial_spec = trial_of(self._store, self.trial(trial))
-        return catalog.dataset(trial_spec.data).load(torch.device(device))
+        return catalog.dataset(trial_spec.data).load(device_given(device))
 
     def export(
         self,

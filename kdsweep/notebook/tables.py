@@ -9,6 +9,7 @@ from typing import Any, Final
 import pandas as pd
 
 from kdsweep.errors import printable
+from kdsweep.notebook.given import path_given
 from kdsweep.report.importance import Importance, importance_rows, missing_words
 from kdsweep.report.labels import strategy_label
 from kdsweep.report.rows import METRICS, rows
@@ -95,7 +96,9 @@ def importance_table(importance: Importance) -> pd.DataFrame:
 
 def sweeps_under(root: str | os.PathLike[str]) -> pd.DataFrame:
     """The sweeps under a directory or address, newest first; see ``kdsweep.sweeps``."""
-    stores, problems = find_runs(runs_at_hand(os.path.expanduser(os.fspath(root))))
+    stores, problems = find_runs(
+        runs_at_hand(path_given(root, what="directory of runs", example="runs"))
+    )
     found = []
     for store in stores:
         results = store.read()

@@ -275,7 +275,7 @@ def test_without_its_data_nothing_is_exported(tmp_path):
     data = {"name": "torchvision", "dataset": "FashionMNIST", "root": str(tmp_path / "nowhere")}
     store, result, _ = kept(tmp_path, {**TRIAL, "data": data})
     said = refused(store, result, formats=("pt2",))
-    assert said.startswith("an export is checked on samples of the trial's data, which cannot be")
+    assert said.startswith("the trial's data are needed for its student, and cannot be read here: ")
 
 
 def test_what_is_measured_anew_and_differs_from_the_record_is_said(tmp_path):

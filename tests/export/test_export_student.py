@@ -10,7 +10,7 @@ from run_records import run_meta, trial_result
 from torch import nn
 
 from kdsweep.errors import ResultError
-from kdsweep.export.student import load_student
+from kdsweep.export.student import student_of
 from kdsweep.results.at_hand import run_at_hand
 from kdsweep.results.store import RunStore
 from kdsweep.storage.copies import root_at_hand
@@ -20,7 +20,7 @@ from kdsweep.train.weights import save_weights
 def test_the_student_is_the_network_whose_weights_were_kept(tmp_path):
     store, result, network = kept(tmp_path)
     before = torch.random.get_rng_state()
-    student = load_student(store, result)
+    student = student_of(store, result).network
     images = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(1))
     assert torch.equal(student(images), network.eval()(images))
     assert not student.training
@@ -30,7 +30,7 @@ def test_the_student_is_the_network_whose_weights_were_kept(tmp_path):
 def test_weights_that_are_not_kept_are_trained_again_with_a_command(tmp_path):
     store, result, _ = kept(tmp_path, weights=None, status="pruned")
     with pytest.raises(ResultError) as refused:
-        load_student(store, result)
+        student_of(store, result)
     file = store.trial_file("t0000")
     assert str(refused.value) == (
         "trial 0 (kd w0): no weights are kept of a trial that is pruned; "
@@ -44,22 +44,22 @@ def test_weights_that_are_gone_or_damaged_or_a_link_are_refused(tmp_path):
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(ResultError, match=r"student\.safetensors: is damaged .* trains it again"):
-        load_student(store, result)
+        student_of(store, result)
     path.unlink()
     with pytest.raises(ResultError, match=r"is not there; `kdsweep trial .* trains it again"):
-        load_student(store, result)
+        student_of(store, result)
     elsewhere = tmp_path / "elsewhere.safetensors"
     elsewhere.write_bytes(content)
     path.symlink_to(elsewhere)
     with pytest.raises(ResultError, match="is a link, which could lead anywhere"):
-        load_student(store, result)
+        student_of(store, result)
 
 
 def test_weights_of_another_architecture_are_refused_by_name(tmp_path):
     store, result, _ = kept(tmp_path)
     save_weights(nn.Linear(2, 3), store.weights_of("t0000"))
     with pytest.raises(ResultError, match="the weights of another architecture: "):
-        load_student(store, result)
+        student_of(store, result)
 
 
 def test_a_class_of_ones_own_that_is_gone_is_named(tmp_path, monkeypatch):
@@ -74,11 +74,11 @@ def test_a_class_of_ones_own_that_is_gone_is_named(tmp_path, monkeypatch):
     trial = {**TRIAL, "student": {"name": "their_networks:Net"}}
     store, result, network = kept(tmp_path, trial)
     images = torch.randn(2, 1, 8, 8)
-    assert torch.equal(load_student(store, result)(images), network(images))
+    assert torch.equal(student_of(store, result).network(images), network(images))
     monkeypatch.delitem(sys.modules, "their_networks")
     module.unlink()
     with pytest.raises(ResultError) as refused:
-        load_student(store, result)
+        student_of(store, result)
     assert "trial 0 (kd w0): the student cannot be built here: 'their_networks:Net' " in str(
         refused.value
     )
@@ -88,14 +88,14 @@ def test_a_class_of_ones_own_that_is_gone_is_named(tmp_path, monkeypatch):
 def test_a_teacher_is_no_student(tmp_path):
     store, result, _ = kept(tmp_path, role="teacher")
     with pytest.raises(ResultError, match="is a teacher, and no student: name a trial"):
-        load_student(store, result)
+        student_of(store, result)
 
 
 def test_a_record_of_another_version_is_refused_with_the_path(tmp_path):
     store, result, _ = kept(tmp_path)
     other = result.model_copy(update={"trial": {**result.trial, "seed": -1}})
     with pytest.raises(ResultError, match="its record cannot be used: seed: -1 is not allowed"):
-        load_student(store, other)
+        student_of(store, other)
 
 
 def test_weights_in_an_object_store_are_read_from_there(store_at, monkeypatch, tmp_path):
@@ -108,7 +108,7 @@ def test_weights_in_an_object_store_are_read_from_there(store_at, monkeypatch, t
     with another_machine(monkeypatch, tmp_path):
         found = RunStore.open(run_at_hand(f"{store_at}/small"))
         images = torch.randn(2, 1, 8, 8)
-        assert torch.equal(load_student(found, found.read()[0])(images), network(images))
+        assert torch.equal(student_of(found, found.read()[0]).network(images), network(images))
 
 
 def test_weights_that_are_gone_from_an_object_store_are_trained_again(store_at, tmp_path):
@@ -118,11 +118,11 @@ def test_weights_that_are_gone_from_an_object_store_are_trained_again(store_at, 
     with store.hold():
         store.write(result)
     with pytest.raises(ResultError, match=r"s3://.*: is not there; `kdsweep trial .* again"):
-        load_student(store, result)
+        student_of(store, result)
 
 
 def test_a_trial_that_runs_has_no_weights_yet(tmp_path):
     store, result, _ = kept(tmp_path)
     running = trial_result(0, trial=result.trial, status="running", weights=None)
     with pytest.raises(ResultError, match="is still being trained: its weights are written at"):
-        load_student(store, running)
+        student_of(store, running)

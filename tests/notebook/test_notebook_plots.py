@@ -1,6 +1,7 @@
 """The pictures of a sweep in a notebook."""
 
 import copy
+import inspect
 import json
 
 import plotly.graph_objects as go
@@ -32,7 +33,10 @@ def test_every_picture_is_a_method_that_gives_a_figure(sweep):
     assert "front()" in repr(sweep.plot)
     for name, picture in PICTURES.items():
         method = getattr(sweep.plot, name)
-        assert picture.title in method.__doc__
+        first, *rest = inspect.getdoc(method).splitlines()
+        assert first == f"{picture.title}, as a figure of Plotly."
+        assert picture.caption in rest
+        assert repr(method).startswith(f"<function Plots.{name} ")
         figure = method()
         assert isinstance(figure, go.Figure)
         json.loads(figure.to_json())

@@ -1,9 +1,11 @@
 """A sweep in a notebook: what is loaded, how trials are named, what it shows of itself."""
 
+import re
 import subprocess
 import sys
 from importlib.resources import files
 
+import numpy as np
 import pytest
 import torch
 from IPython.core.formatters import DisplayFormatter
@@ -261,6 +263,48 @@ def test_a_limit_that_cannot_be_is_refused(sweep):
     )
     with pytest.raises(ResultError, match="the limit of params is nan: it must be a number"):
         sweep.select(max_params=float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"max_params": "x"}, "max_params='x' is not allowed: must be a number, or None"),
+        ({"max_macs": [1]}, "max_macs=[1] is not allowed: must be a number, or None"),
+        ({"max_size_kb": True}, "max_size_kb=True is not allowed: must be a number, or None"),
+        ({"within": "1%"}, "within='1%' is not allowed: must be a number, or None"),
+        ({"prefer": 3}, "prefer=3 is not allowed (allowed: accuracy, params, latency, knee)"),
+        ({"prefer": ["knee"]}, "prefer=['knee'] is not allowed (allowed: accuracy, params, "),
+    ],
+)
+def test_what_is_of_the_wrong_type_is_told_in_a_sentence(sweep, asked, said):
+    with pytest.raises(ResultError) as refused:
+        sweep.select(**asked)
+    assert str(refused.value).startswith(said)
+
+
+def test_numbers_of_numpy_are_numbers(sweep):
+    assert sweep.select(max_params=np.int64(1_500), min_accuracy=np.float32(0.5)).trial.number == 0
+
+
+@pytest.mark.parametrize("given", [None, 3, b"runs", "", ["runs/digits"]])
+def test_what_is_no_path_is_told_in_a_sentence(sweep, given):
+    as_it_is = re.escape(repr(given))
+    with pytest.raises(ResultError, match=f"^{as_it_is} is no run: give a path or an address, as "):
+        kdsweep.load(given)
+    with pytest.raises(ResultError, match=f"^{as_it_is} is no directory of runs: give a path"):
+        kdsweep.sweeps(given)
+    with pytest.raises(ResultError, match=f"^{as_it_is} is no file: .*'report.html'"):
+        sweep.report(given)
+
+
+def test_formats_folders_and_devices_that_are_none(sweep):
+    with pytest.raises(ResultError, match=r"^3 is no format: give 'onnx', or a list of names"):
+        sweep.export(3, 3)
+    with pytest.raises(ResultError, match=r"^3 is no folder: give a path"):
+        sweep.export(3, out=3)
+    for given in ("gpu", None, [1]):
+        with pytest.raises(ResultError, match=f"device={re.escape(repr(given))} cannot be used"):
+            sweep.student(3, device=given)
 
 
 def test_settings_that_a_trial_lacks_are_missing(sweep):
