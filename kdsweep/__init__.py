@@ -20,7 +20,7 @@ def load(run: "str | os.PathLike[str]") -> "Sweep":
     out, with a warning for each.
 
     Raises:
-        ResultError: it is no path, there is no run, it cannot be read, or its store does not answer.
+        ResultError: it is no path, there is no run, it cannot be read, or its store gives no answer.
         SpecError: it is an address of another kind than runs have.
     """
     # Whoever uses the command line or a class of the package alone does not wait for pandas.

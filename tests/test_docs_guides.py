@@ -13,6 +13,9 @@ from calling import run
 from PIL import Image
 from swept_here import swept_here
 
+import kdsweep
+from kdsweep.export.inputs import contract_of
+from kdsweep.export.student import student_of
 from kdsweep.sweep_file.read import parse_yaml
 
 ROOT = Path(__file__).parent.parent
@@ -110,6 +113,20 @@ def cell(code, names):
         wanted = {"text/html"} if hasattr(value, "_repr_html_") else set()
         # A display that fails is only printed by IPython.
         assert {"text/plain", *wanted} <= set(shown), type(value)
+
+
+def test_the_students_of_the_front_say_what_their_records_say(digits):
+    sweep = kdsweep.load(digits / "digits")
+    validation = sweep.data(sweep.front.iloc[0]).validation
+    for row in sweep.front.itertuples():
+        student = student_of(sweep._store, sweep.trial(row))
+        contract = contract_of(student, sweep.data(row))
+        ready = sweep.student(row)
+        right = sum(
+            (ready(contract.raw(each.inputs["images"])).argmax(dim=1) == each.labels).sum().item()
+            for each in validation.in_order(batch_size=128)
+        )
+        assert right / validation.num_samples == row.accuracy
 
 
 def test_there_is_something_to_type_in_every_guide():
