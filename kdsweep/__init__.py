@@ -20,7 +20,8 @@ def load(run: "str | os.PathLike[str]") -> "Sweep":
     out, with a warning for each.
 
     Raises:
-        ResultError: it is no path, there is no run, it cannot be read, or its store gives no answer.
+        ResultError: there is no run (or it is no path), it cannot be read, or its store does not
+            answer.
         SpecError: it is an address of another kind than runs have.
     """
     # Whoever uses the command line or a class of the package alone does not wait for pandas.
