@@ -188,6 +188,7 @@ def _what_it_trains(confirms: "Confirms", sweep: "Sweep") -> str:
 
     A control that is one of the students counts as that.
     """
+    from kdsweep.report.labels import num_words
     from kdsweep.sweep_file.confirming import trial_of
 
     kinds = [point.kind for point in confirms.points]
@@ -197,11 +198,7 @@ def _what_it_trains(confirms: "Confirms", sweep: "Sweep") -> str:
     if confirms.with_validation:
         data = "the training and the validation data"
     return (
-        f"{_num(students, 'student')}, {_num(controls, 'control')} of the sweep, "
-        f"{_num(own, 'control')} of the students' own, {num} seeds each: "
+        f"{num_words(students, 'student')}, {num_words(controls, 'control')} of the sweep, "
+        f"{num_words(own, 'control')} of the students' own, {num} seeds each: "
         f"{confirms.num_trials} trainings, {num * epochs:,} epochs, on {data}"
     )
-
-
-def _num(num: int, thing: str) -> str:
-    return f"{num} {thing}{'s' * (num != 1)}"

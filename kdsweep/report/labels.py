@@ -161,6 +161,11 @@ def _component(value: Any) -> Mapping[str, Any]:
     return {} if value is None else {"name": value}
 
 
+def num_words(num: int, thing: str) -> str:
+    """``1 student``, ``2 students``, ``0 students``."""
+    return f"{num} {thing}{'s' * (num != 1)}"
+
+
 def clock_words(seconds: float) -> str:
     """``1h 02m``, ``2m 05s``, ``7s``: rounded to the unit that is said last, half a unit up."""
     minutes, rest = divmod(int(seconds + 0.5), 60)

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kdsweep.report.labels import spent_words
+from kdsweep.report.labels import num_words, spent_words
 from kdsweep.report.rows import finite_or_none
 from kdsweep.report.run_table import run_row
 from kdsweep.results.holder import living_holder, numbers_are_old_s, read_job, silent_s
@@ -65,7 +65,7 @@ def status_lines(row: Mapping[str, Any]) -> list[str]:
         lines.append(f"  Ray job   {row['job']['id']}: {told}")
     lines += [
         f"  trials    {_trials(row)}",
-        f"  front     {_num(row['front_size'], 'student')}"
+        f"  front     {num_words(row['front_size'], 'student')}"
         + ("" if best is None else f", best accuracy {100 * best:.2f}%"),
         f"  spent     {row['spent']}",
     ]
@@ -131,7 +131,3 @@ def _in_words(trial: Mapping[str, Any]) -> str:
     if trial["lane"]:
         said.append("waiting for a lane" if trial["lane"] == WAITING else trial["lane"])
     return ", ".join(said)
-
-
-def _num(num: int, thing: str) -> str:
-    return f"{num} {thing}{'s' * (num != 1)}"
