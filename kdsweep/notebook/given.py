@@ -71,7 +71,8 @@ def check_asked(prefer: Any, limits: Mapping[str, Any], shares: Mapping[str, Any
         if not isinstance(value, Real) or isinstance(value, bool):
             problems.append(f"{name}={short(value)} is not allowed: must be a number, or None")
         elif name in shares and not 0 <= float(value) <= 1:
-            problems.append(f"{name}={float(value):g} is not allowed: must be from 0 to 1 (95% is 0.95)")
+            allowed = "must be from 0 to 1 (95% is 0.95)"
+            problems.append(f"{name}={float(value):g} is not allowed: {allowed}")
     if not isinstance(prefer, str) or prefer not in PREFERENCES:
         known = ", ".join(PREFERENCES)
         problems.append(f"prefer={short(prefer)} is not allowed (allowed: {known})")
