@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from kdsweep.cli.reading import RunArgument, read
-from kdsweep.cli.saying import say, warn
+from kdsweep.cli.saying import meanwhile, say, warn
 from kdsweep.cli.wrapped import wrapped_under
 from kdsweep.errors import ResultError
 from kdsweep.results.called import point_of, trial_called
@@ -75,7 +75,7 @@ def export(
     store = RunStore.open(run)
     results = read(store)
     result, point = _found(store, results, trial)
-    say("loading PyTorch", err=True)
+    meanwhile("loading PyTorch")
     import torch
 
     from kdsweep.export.card import notes

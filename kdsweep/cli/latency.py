@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from kdsweep.cli.reading import JsonOption, RunArgument, print_json, read
-from kdsweep.cli.saying import say, warn
+from kdsweep.cli.saying import meanwhile, say, warn
 from kdsweep.cli.wrapped import wrapped_under
 from kdsweep.errors import ResultError, SpecError
 from kdsweep.results.names import LATENCY_FILE
@@ -62,7 +62,7 @@ def measure(
     """
     store = RunStore.open(run)
     chosen = _chosen(store, read(store), trials or [])
-    say("loading PyTorch", err=True)
+    meanwhile("loading PyTorch")
     from kdsweep.export.quiet import time_students, why_not_quiet
     from kdsweep.models.latency import BATCHES
     from kdsweep.train.timing import turn_to_measure

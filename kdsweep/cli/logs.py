@@ -176,7 +176,7 @@ def _trial_lines(result: "TrialResult") -> list[str]:
     for epoch in result.epochs:
         terms = ", ".join(f"{name} {value:.4f}" for name, value in epoch.train.items())
         lines.append(
-            f"epoch {epoch.epoch}: accuracy {epoch.accuracy:.4f}, loss {epoch.loss:.4f} ({terms}), "
+            f"epoch {epoch.epoch}: accuracy {epoch.accuracy:.2%}, loss {epoch.loss:.4f} ({terms}), "
             f"{epoch.seconds:.2f} s"
         )
     if result.status != "running":

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kdsweep.cli.saying import say
+from kdsweep.cli.saying import meanwhile, say
 from kdsweep.cli.wrapped import wrapped_under
 from kdsweep.errors import ResultError, redacted
 from kdsweep.report.labels import strategy_label, student_label
@@ -46,7 +46,7 @@ def register_chosen(
     from kdsweep.cli.tracked import tracking_of
     from kdsweep.tracking.registry import Entry, check_names, register
 
-    say("loading PyTorch and MLflow", err=True)
+    meanwhile("loading PyTorch and MLflow")
     entry = Entry(name, alias, tags_of(store, choice, chosen), described(store, choice, chosen))
     check_names(entry)
     uri, _ = tracking_of(store, tracking_uri, option="--tracking-uri")

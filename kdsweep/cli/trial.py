@@ -156,7 +156,7 @@ def _shown(*, err: bool) -> "Callable[[EpochMetrics, str, int], None]":
     def show(epoch: "EpochMetrics", who: str, epochs: int) -> None:
         terms = ", ".join(f"{name} {value:.4f}" for name, value in epoch.train.items())
         tell(
-            f"{who} {epoch.epoch}/{epochs}: accuracy {epoch.accuracy:.4f}, loss {epoch.loss:.4f} "
+            f"{who} {epoch.epoch}/{epochs}: accuracy {epoch.accuracy:.2%}, loss {epoch.loss:.4f} "
             f"({terms}), {epoch.seconds:.2f} s",
             err=err,
         )
@@ -195,13 +195,15 @@ def _place(weights: Path | None, seed: int, seeds: int) -> Path | None:
 
 def print_outcomes(spec: "TrialSpec", outcomes: "Sequence[Outcome]", weights: Path | None) -> None:
     """The metrics, of several seeds their mean and spread after those of each."""
-    from kdsweep.report.seeds import spread_lines
+    from kdsweep.report.seeds import measured_text, spread_lines
 
     for number, outcome in enumerate(outcomes) if len(outcomes) > 1 else ():
-        said = ", ".join(f"{name} {value:.6g}" for name, value in _varying(outcome).items())
+        found = _varying(outcome)
+        said = ", ".join(f"{name} {measured_text(name, found[name])}" for name in found)
         _row(f"seed {spec.seed + number}", said)
     for card in outcomes[0].teachers:
-        _row(f"{card['teacher']}_accuracy", f"{card['accuracy']:.6g}")
+        name = f"{card['teacher']}_accuracy"
+        _row(name, measured_text(name, card["accuracy"]))
     for line in spread_lines([outcome.metrics for outcome in outcomes]):
         tell(line, _LABEL)
     if len(outcomes) > 1:

@@ -27,12 +27,18 @@ def mean_and_deviation(
 
 
 def spread_lines(metrics: Sequence[Mapping[str, float]]) -> list[str]:
-    """``accuracy         0.9512 ± 0.0034``, a line for each metric; sizes do not spread."""
-    lines = []
-    for name, (mean, spread) in mean_and_deviation(metrics).items():
-        more = f" ± {spread:.2g}" if spread else ""
-        lines.append(f"{name:16} {mean:.6g}{more}")
-    return lines
+    """``accuracy         95.12% ±0.34``, a line for each metric; sizes do not spread."""
+    return [
+        f"{name:16} {measured_text(name, mean, spread)}"
+        for name, (mean, spread) in mean_and_deviation(metrics).items()
+    ]
+
+
+def measured_text(name: str, value: float, spread: float | None = None) -> str:
+    """``95.12% ±0.34``: a value and its deviation, of an accuracy in percent and points."""
+    if name.endswith("accuracy"):
+        return f"{value:.2%}" + (f" ±{100 * spread:.2f}" if spread else "")
+    return f"{value:.6g}" + (f" ±{spread:.2g}" if spread else "")
 
 
 def weights_of_seed(weights: Path, seed: int) -> Path:

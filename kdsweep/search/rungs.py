@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsweep.results.limits import points_words
 from kdsweep.results.meta import Direction
 from kdsweep.results.pareto import known_untrained
 from kdsweep.results.record import EpochMetrics, Metric, TrialResult
@@ -238,7 +239,8 @@ class Rungs:
             return Judgement(goes_on=True)
         nearest = int(before.argmin())
         metric, far = list(self._measured)[nearest], mine[nearest]
-        where = f"{abs(far):.4f} {'behind' if far >= 0 else 'ahead of'}"
+        apart = points_words(abs(far)) if metric == "accuracy" else f"{abs(far):.4f}"
+        where = f"{apart} {'behind' if far >= 0 else 'ahead of'}"
         return Judgement(
             goes_on=False,
             why=f"ended at epoch {rung.epoch} of {rung.epochs}: {metric} {where} the best of those "

@@ -225,7 +225,7 @@ class Watch:
                 epochs = self._trial.all_teachers[last["teacher"]].training.epochs
                 self._progress.phase(
                     f"{called(last['teacher'])}: epoch {last['epoch']}/{epochs}, "
-                    f"accuracy {last['accuracy']:.3f}"
+                    f"accuracy {last['accuracy']:.1%}"
                 )
             elif lanes_are_up:
                 teacher = "" if self._trial.teacher is None else " and the teacher"
@@ -244,7 +244,7 @@ class Watch:
                 self._journal.teacher(card, self._trial)
                 how = "found" if card["reused"] else "ready"
                 self._progress.message(
-                    f"{called(card['teacher'])} {how}: accuracy {card['accuracy']:.4f}, "
+                    f"{called(card['teacher'])} {how}: accuracy {card['accuracy']:.2%}, "
                     f"{card['params']:,} parameters"
                 )
             self._progress.phase("training")

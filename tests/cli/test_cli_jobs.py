@@ -218,8 +218,8 @@ def test_logs_of_a_trial_that_failed(store, capsys):
     assert run("logs", "runs/small", "--trial", "1") == 0
     assert capsys.readouterr().out.splitlines() == [
         "00001 none w4 (lane-001)",
-        "epoch 1: accuracy 0.5000, loss 1.0000 (total 2.0000), 1.00 s",
-        "epoch 2: accuracy 0.5000, loss 1.0000 (total 2.0000), 1.00 s",
+        "epoch 1: accuracy 50.00%, loss 1.0000 (total 2.0000), 1.00 s",
+        "epoch 2: accuracy 50.00%, loss 1.0000 (total 2.0000), 1.00 s",
         "failed: net.py, line 7: no",
         "Traceback",
         "  x",

@@ -145,7 +145,7 @@ def test_mean_and_deviation_by_hand():
     assert mean_and_deviation(given) == {
         "accuracy": (pytest.approx(0.7), pytest.approx(math.sqrt(0.03)))
     }
-    assert spread_lines(given[:2]) == ["accuracy         0.75 ± 0.21", "params           5"]
-    assert spread_lines(given[:1]) == ["accuracy         0.9", "params           5"]
+    assert spread_lines(given[:2]) == ["accuracy         75.00% ±21.21", "params           5"]
+    assert spread_lines(given[:1]) == ["accuracy         90.00%", "params           5"]
     assert spread_lines([{"loss": math.nan}, {"loss": 1.0}]) == ["loss             nan"]
     assert mean_and_deviation([]) == {}

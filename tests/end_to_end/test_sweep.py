@@ -43,7 +43,7 @@ def test_the_screen_holds_the_sweep_and_nothing_of_the_libraries(swept):
     lines = swept.stdout.splitlines()
     ended = [line for line in lines if re.match(r"\[ ?\d+/8\] complete  ", line)]
     assert len(ended) == 8
-    assert any(line.startswith("teacher ready: accuracy 0.") for line in lines)
+    assert any(re.match(r"teacher ready: accuracy \d\d\.\d\d%, ", line) for line in lines)
     assert any("digits: the front" in line for line in lines)
     assert lines[-1].startswith("runs/digits: the records; kdsweep ui: browse them")
     assert swept.stderr == ""

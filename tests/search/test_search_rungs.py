@@ -67,7 +67,7 @@ def test_why_a_trial_was_ended_is_said_in_numbers():
     said = judged(rungs, "last", 100, 0.4)
     assert not said.goes_on
     assert said.why == (
-        "ended at epoch 5 of 20: accuracy 0.3000 behind the best of those no larger, "
+        "ended at epoch 5 of 20: accuracy 30.00 points behind the best of those no larger, "
         "and 3 of the 4 that came so far do better in that"
     )
 
@@ -123,7 +123,7 @@ def test_of_the_front_those_that_are_far_ahead_of_smaller_ones_go_on():
     # What is ahead by more than those before it goes on.
     assert goes_on(rungs, "leap", 3200, 0.8)
     said = judged(rungs, "no leap", 6400, 0.81)
-    assert "accuracy 0.0100 ahead of the best" in said.why
+    assert "accuracy 1.00 points ahead of the best" in said.why
 
 
 def test_the_best_of_each_octave_of_size_goes_on():

@@ -286,7 +286,7 @@ def test_a_teacher_that_is_there_is_told_once(scene, reused, how):
     watch = scene.watch(TRIAL)
     scene.ends(watch, then=lambda: (until(lambda: scene.heard.messages), watch.stop()))
     assert scene.heard.teachers == [(card, TRIAL)]
-    assert scene.heard.messages == [f"teacher {how}: accuracy 0.9000, 1,234 parameters"]
+    assert scene.heard.messages == [f"teacher {how}: accuracy 90.00%, 1,234 parameters"]
     assert scene.heard.phases[-1] == "training"
 
 
@@ -334,7 +334,7 @@ def test_the_epochs_of_the_teacher_are_shown(scene):
     scene.board.up = {"lane-000": {}}
     scene.board.teacher["last_teacher_epoch"] = {"teacher": "teacher", "epoch": 1, "accuracy": 0.25}
     watch = scene.watch(TRIAL)
-    shown = "teacher: epoch 1/1, accuracy 0.250"
+    shown = "teacher: epoch 1/1, accuracy 25.0%"
     scene.ends(watch, then=lambda: (until(lambda: shown in scene.heard.phases), watch.stop()))
     assert "training" not in scene.heard.phases
 
@@ -347,7 +347,7 @@ def test_of_several_teachers_each_is_named(scene):
     watch = scene.watch(two)
 
     def until_both_are_there():
-        until(lambda: "teacher large: epoch 2/7, accuracy 0.500" in scene.heard.phases)
+        until(lambda: "teacher large: epoch 2/7, accuracy 50.0%" in scene.heard.phases)
         found = {**CARD, "teacher": "large", "reused": True}
         scene.board.teacher["outcome"] = {
             "status": "complete",
@@ -362,8 +362,8 @@ def test_of_several_teachers_each_is_named(scene):
     scene.ends(watch, then=until_both_are_there)
     assert scene.heard.messages == [
         "warning: few pieces",
-        "teacher ready: accuracy 0.9000, 1,234 parameters",
-        "teacher large found: accuracy 0.9000, 1,234 parameters",
+        "teacher ready: accuracy 90.00%, 1,234 parameters",
+        "teacher large found: accuracy 90.00%, 1,234 parameters",
     ]
 
 
