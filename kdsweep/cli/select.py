@@ -13,7 +13,6 @@ from kdsweep.cli.register import ALIAS, refuse_without_name, register_chosen
 from kdsweep.cli.saying import say, warn
 from kdsweep.cli.wrapped import wrapped_under
 from kdsweep.errors import ResultError
-from kdsweep.report.axes import teacher_metrics
 from kdsweep.report.choice import (
     Facts,
     limits_met,
@@ -23,12 +22,11 @@ from kdsweep.report.choice import (
     why,
 )
 from kdsweep.report.choice_row import choice_row
+from kdsweep.report.choosing import Asked, choose
 from kdsweep.report.table import trial_table
-from kdsweep.results.latencies import Measured, in_quiet, of_which_latency
-from kdsweep.results.limits import bytes_of
-from kdsweep.results.noise import validation_examples
+from kdsweep.results.latencies import Measured, of_which_latency
 from kdsweep.results.record import TrialResult
-from kdsweep.results.select import PREFERENCES, Choice, Prefer, select
+from kdsweep.results.select import PREFERENCES, Choice, Prefer
 from kdsweep.results.store import RunStore
 from kdsweep.storage.address import is_address
 
@@ -99,30 +97,21 @@ def select_student(
     """
     refuse_without_name(register, alias, tracking_uri)
     store = RunStore.open(run)
-    by_latency = max_latency_ms is not None or prefer == "latency"
-    results: Sequence[TrialResult] = read(store)
-    meta = store.meta
-    measured = in_quiet(store.directory, results) if by_latency else None
-    if measured is not None:
-        results = measured.results
-    teacher = teacher_metrics(meta, results)
-    choice = select(
-        results, meta.objectives,
-        max_params=max_params, max_macs=max_macs,
-        max_size_bytes=None if max_size_kb is None else bytes_of(max_size_kb),
-        max_latency_ms=max_latency_ms, min_accuracy=min_accuracy,
-        within=within, teacher_accuracy=(teacher or {}).get("accuracy"),
-        constraints={} if ignore_constraints else meta.constraints, prefer=_preference(prefer),
-    )  # fmt: skip
+    results = read(store)
+    found = choose(store, results, Asked(
+        max_params=max_params, max_macs=max_macs, max_size_kb=max_size_kb,
+        max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, within=within,
+        prefer=_preference(prefer), ignore_constraints=ignore_constraints,
+    ))  # fmt: skip
+    choice, facts, measured = found.choice, found.facts, found.measured
     if choice.chosen is not None:
         chosen = _with_weights_that_are_there(store, choice.chosen, tell=warn)
         others = (_with_weights_that_are_there(store, each) for each in choice.runners_up)
         choice = replace(choice, chosen=chosen, runners_up=tuple(others))
     shown = [each for each in (choice.chosen, *choice.runners_up) if each is not None]
-    if measured is None and "latency_ms" in meta.objectives:
+    if measured is None and "latency_ms" in store.meta.objectives:
         measured = Measured(results, None, of_which_latency(store.directory, results), False)
     registered = None
-    facts = Facts(meta.objectives, teacher, validation_examples(meta, results))
     if register is not None and choice.chosen is not None:
         registered = register_chosen(
             store, choice, choice.chosen, name=register, alias=alias, tracking_uri=tracking_uri

@@ -6,9 +6,9 @@ import pandas as pd
 
 from kdsweep.errors import ResultError, printable
 from kdsweep.notebook.html import details_html, lines_html, students_html, title_html
-from kdsweep.report.choice import Facts, against, noise_sentence, why
+from kdsweep.report.choice import against, noise_sentence, why
+from kdsweep.report.choosing import Found
 from kdsweep.results.record import TrialResult
-from kdsweep.results.select import Choice
 
 Tabled = Callable[[Sequence[TrialResult]], pd.DataFrame]
 
@@ -24,19 +24,20 @@ class StudentChoice:
     them all. ``place`` is the run that it is of.
     """
 
-    def __init__(
-        self, choice: Choice, facts: Facts, *, place: str, tabled: Tabled, note: str = ""
-    ) -> None:
-        """Of a choice that was made; ``note`` is said with its reasons.
+    def __init__(self, found: Found, *, place: str, tabled: Tabled) -> None:
+        """Of a choice that was made.
 
         Raises:
             NoStudentFits: nothing was chosen.
         """
+        choice = found.choice
         if choice.chosen is None:
             sentences = [f"no student fits: {sentence}" for sentence in choice.advice]
             raise NoStudentFits(sentences, source=place)
         self.trial, self.place = choice.chosen, place
-        self._choice, self._facts, self._tabled, self._note = choice, facts, tabled, note
+        self._choice, self._facts, self._tabled = choice, found.facts, tabled
+        shown = (choice.chosen, *choice.runners_up)
+        self._note = "; ".join(found.measured.words(shown)) if found.measured else ""
 
     @property
     def trial_id(self) -> str:

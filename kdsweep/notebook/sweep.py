@@ -16,20 +16,16 @@ from kdsweep.notebook.given import check_asked, device_given, path_given
 from kdsweep.notebook.html import sweep_html, sweep_words
 from kdsweep.notebook.plots import Plots
 from kdsweep.notebook.tables import epoch_table, importance_table, trial_table, warn_of
-from kdsweep.report.axes import teacher_metrics
-from kdsweep.report.choice import Facts
+from kdsweep.report.choosing import Asked, choose
 from kdsweep.report.picture_files import space_or_none
 from kdsweep.report.pictures import PICTURES, Importance, SweepView
 from kdsweep.report.run_table import run_row
 from kdsweep.results.at_hand import run_at_hand
-from kdsweep.results.latencies import in_quiet
-from kdsweep.results.limits import bytes_of
 from kdsweep.results.meta import RunMeta, TeacherMeta
 from kdsweep.results.names import SWEEP_FILE
-from kdsweep.results.noise import validation_examples
 from kdsweep.results.pareto import front as front_of
 from kdsweep.results.record import TrialResult
-from kdsweep.results.select import Prefer, select
+from kdsweep.results.select import Prefer
 from kdsweep.results.store import RunStore
 
 if TYPE_CHECKING:
@@ -188,24 +184,13 @@ class Sweep:
              "max_latency_ms": max_latency_ms},
             {"min_accuracy": min_accuracy, "within": within},
         )  # fmt: skip
-        meta, teacher = self.meta, teacher_metrics(self.meta, self._results)
-        results: Sequence[TrialResult] = self._results
-        measured = None
-        if max_latency_ms is not None or prefer == "latency":
-            measured = in_quiet(self._store.directory, results)
-            results = measured.results
-        choice = select(
-            results, meta.objectives,
-            max_params=max_params, max_macs=max_macs,
-            max_size_bytes=None if max_size_kb is None else bytes_of(max_size_kb),
-            max_latency_ms=max_latency_ms, min_accuracy=min_accuracy,
-            within=within, teacher_accuracy=(teacher or {}).get("accuracy"),
-            constraints={} if ignore_constraints else meta.constraints, prefer=prefer,
+        asked = Asked(
+            max_params=max_params, max_macs=max_macs, max_size_kb=max_size_kb,
+            max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, within=within,
+            prefer=prefer, ignore_constraints=ignore_constraints,
         )  # fmt: skip
-        shown = [each for each in (choice.chosen, *choice.runners_up) if each is not None]
-        note = "" if measured is None else "; ".join(measured.words(shown))
-        facts = Facts(meta.objectives, teacher, validation_examples(self.meta, self._results))
-        return StudentChoice(choice, facts, place=self.place, tabled=self._tabled, note=note)
+        found = choose(self._store, self._results, asked)
+        return StudentChoice(found, place=self.place, tabled=self._tabled)
 
     def student(self, trial: Any, *, device: "str | torch.device" = "cpu") -> "nn.Module":
         """The student of a trial with its weights, in evaluation mode, on ``device``.

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kdsweep.results.limits import OF_LATENCY
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.pareto import SIZE_LIKE, Objectives, size_objective
 from kdsweep.results.record import Metric, TrialResult
@@ -15,7 +16,7 @@ LABELS: dict[Metric, str] = {
     "params": "student parameters",
     "macs": "multiply-adds per sample",
     "size_bytes": "size of the weights [bytes]",
-    "latency_ms": "latency [ms]",
+    "latency_ms": f"latency ({OF_LATENCY}) [ms]",
 }
 UNITS: dict[Metric, str] = {
     "params": "parameters", "macs": "multiply-adds", "size_bytes": "bytes", "latency_ms": "ms"
