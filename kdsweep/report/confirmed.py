@@ -113,7 +113,7 @@ def _accuracies(found: Confirmation) -> RenderableType:
         shown.remove("validation")
     for title in shown:
         table.add_column(title, justify="right", no_wrap=True)
-    for each in found.points:
+    for position, each in enumerate(found.points):
         cells = {
             "params": _params(each),
             "sweep": "" if each.swept is None else f"{100 * each.swept:.2f}",
@@ -121,7 +121,7 @@ def _accuracies(found: Confirmation) -> RenderableType:
             "test": _percent(each.test),
             _ON_FRONT: "" if each.on_front is None else f"{each.on_front:.2f}",
         }
-        first = [" ".join(each.point.trial_ids), *_labels(each)]
+        first = [" ".join(each.point.trial_ids), *labels(found, position)]
         table.add_row(*map(cell, [*first, *(cells[title] for title in shown)]))
     if found.teacher:
         now = found.teacher.get("test_accuracy")
@@ -155,14 +155,20 @@ def _trial_words(each: Confirmed) -> str:
     return f"{ids} ({strategy_label(each.result)})"
 
 
-def _labels(each: Confirmed) -> tuple[str, str]:
-    if each.result is None:
-        return each.point.name, ""
-    return student_label(each.result), strategy_label(each.result) + _OF_WHAT[each.point.kind]
+def labels(found: Confirmation, position: int) -> tuple[str, str]:
+    """Student and strategy of a point; of what no seed has trained yet, what the plan calls it."""
+    each = found.points[position]
+    if each.result is not None:
+        return student_label(each.result), strategy_label(each.result) + _OF_WHAT[each.point.kind]
+    if each.point.kind != "own_control":
+        return each.point.name, _OF_WHAT[each.point.kind].strip()
+    of = (s.point.trial_ids for s in found.students if s.point.own_control == position)
+    return "the same, not distilled", f"own control of {' '.join(' '.join(ids) for ids in of)}"
 
 
 def _params(each: Confirmed) -> str:
-    value = None if each.result is None else each.result.metrics.get("params")
+    known = each.point.metrics if each.result is None else each.result.metrics
+    value = known.get("params")
     return "" if value is None else f"{value:,.0f}"
 
 

@@ -4,7 +4,7 @@ import pytest
 from confirmed_runs import all_records, confirmation_in, confirms, record
 from rich.console import Console
 
-from kdsweep.report.confirmed import confirmation_row, confirmation_view
+from kdsweep.report.confirmed import confirmation_row, confirmation_view, labels
 from kdsweep.report.confirmed_sentences import sentences
 from kdsweep.results.confirmation import confirmation
 from kdsweep.results.confirms import Opening
@@ -94,3 +94,13 @@ def test_scripts_get_plain_values(tmp_path):
     assert [each["kind"] for each in row["controls"]] == ["control", "own_control"]
     assert row["seeds"] == [7, 8]
     assert row["optimism"]["mean"] == pytest.approx(0.025)
+
+
+def test_what_no_seed_has_trained_yet_is_called_by_what_it_will_be(tmp_path):
+    found = confirmation(confirmation_in(tmp_path, all_records()[:4]))
+    assert [labels(found, position) for position in range(4)] == [
+        ("cnn w4", "kd"), ("cnn w8", "kd"), ("none w8", "(control)"),
+        ("the same, not distilled", "own control of 00005"),
+    ]  # fmt: skip
+    (control,) = (line for line in shown(found).splitlines() if line.strip().startswith("00000"))
+    assert control.split() == ["00000", "none", "w8", "(control)", "200", "70.00"]

@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 
 from kdsweep.report.answers.section import Cell, Section, Table, cells, percent
+from kdsweep.report.confirmed import labels
 from kdsweep.report.confirmed_sentences import on_distillation
 from kdsweep.report.confirmed_sentences import sentences as in_words
-from kdsweep.report.labels import strategy_label, student_label
 from kdsweep.results.confirmation import OWN, Confirmation, Confirmed
 from kdsweep.results.intervals import Summary
 
@@ -42,18 +42,17 @@ def told(found: Confirmation) -> Told:
         "seed, to a student of the same size without a teacher. P(front): how probably it is on "
         "the front of all these on test data, from 0 to 1, by the bootstrap over seeds."
     )
-    table = Table(header, tuple(map(_row, found.points)), note)
+    rows = (_row(each, labels(found, position)) for position, each in enumerate(found.points))
+    table = Table(header, tuple(rows), note)
     return Told(table, tuple(in_words(found)), tuple(on_distillation(found)))
 
 
-def _row(each: Confirmed) -> tuple[Cell, ...]:
-    known = each.result
+def _row(each: Confirmed, named: tuple[str, str]) -> tuple[Cell, ...]:
     minus = each.minus.get(OWN)
     ends = None if minus is None or math.isnan(minus.half) else minus.interval
     return cells(
         " ".join(each.point.trial_ids),
-        each.point.name if known is None else student_label(known),
-        None if known is None else strategy_label(known),
+        *named,
         percent(each.swept),
         _mean(each.validation),
         _mean(each.test),
