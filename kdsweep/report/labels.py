@@ -181,7 +181,11 @@ def money_words(cost: float) -> str:
     return f"{cost:,.2f}" if cost >= 0.1 or cost == 0 else f"{cost:.2g}"
 
 
-def spent_words(meta: RunMeta) -> str:
-    """What a sweep has spent: ``2m 05s, 5,230 epochs of students, 1.20 in money``."""
-    said = f"{clock_words(meta.wall_seconds)}, {meta.student_epochs:,} epochs of students"
+def spent_words(meta: RunMeta, *, epochs: int | None = None) -> str:
+    """What a sweep has spent: ``2m 05s, 5,230 epochs of students, 1.20 in money``.
+
+    ``epochs`` is for one that runs, whose records may know of more than ``meta``.
+    """
+    trained = meta.student_epochs if epochs is None else epochs
+    said = f"{clock_words(meta.wall_seconds)}, {trained:,} epochs of students"
     return said if meta.cost is None else f"{said}, {money_words(meta.cost)} in money"

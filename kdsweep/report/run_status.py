@@ -9,7 +9,7 @@ from kdsweep.report.labels import num_words, spent_words
 from kdsweep.report.rows import finite_or_none
 from kdsweep.report.run_table import run_row
 from kdsweep.results.holder import living_holder, numbers_are_old_s, read_job, silent_s
-from kdsweep.results.record import WAITING, TrialResult
+from kdsweep.results.record import WAITING, TrialResult, epochs_in
 from kdsweep.results.stopping import is_asked_to_stop
 from kdsweep.results.store import RunStore
 
@@ -28,6 +28,8 @@ def run_status(
     row = run_row(store, results, front)
     holder = living_holder(store.directory)
     running = [result for result in results if result.status == "running"]
+    # What ended a moment ago is not in `run.json` yet; what was set aside is there alone.
+    epochs = max(store.meta.student_epochs, epochs_in(results))
     return {
         **row,
         "stopping": holder is not None and is_asked_to_stop(store.directory),
@@ -42,8 +44,8 @@ def run_status(
         "running": len(running),
         "waiting": sum(result.lane == WAITING for result in running) if holder else 0,
         "trials_running": [_running(result) for result in running] if holder else [],
-        "spent": spent_words(store.meta),
-        "student_epochs": store.meta.student_epochs,
+        "spent": spent_words(store.meta, epochs=epochs),
+        "student_epochs": epochs,
         "cost": store.meta.cost,
         "budget": dict(budget or {}) or None,
         "as_of_s": None if holder is None else _seconds(numbers_are_old_s, store),

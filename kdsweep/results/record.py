@@ -1,5 +1,6 @@
 """The record of one trial: what every table, picture and MLflow run is made from."""
 
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any, Final, Literal
 
@@ -114,3 +115,11 @@ class TrialResult(BaseModel):
     def trial_ids(self) -> tuple[str, ...]:
         """The trials that this is the result of."""
         return (self.trial_id,)
+
+
+def epochs_in(records: Iterable[TrialResult]) -> int:
+    """Epochs that students trained, by their records.
+
+    ``student_epochs`` of ``run.json`` is written now and then, and by a driver that died no more.
+    """
+    return sum(len(each.epochs) for each in records if each.role != "teacher")

@@ -2,10 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from kdsweep.results.record import TrialResult
 from kdsweep.spec.sweep import BudgetSpec
 
 _HOUR_S = 3600.0
@@ -90,8 +89,3 @@ class Budget:
         if limits.cost is not None and spent.cost is not None and spent.cost >= limits.cost:
             return f"the budget of {limits.cost:g} in money is spent"
         return None
-
-
-def epochs_in(records: Iterable[TrialResult]) -> int:
-    """Epochs that students trained, by their records: of a driver that died nobody summed them."""
-    return sum(len(each.epochs) for each in records if each.role != "teacher")

@@ -11,10 +11,10 @@ from kdsweep.errors import ResultError
 from kdsweep.report.progress import Progress
 from kdsweep.results.mending import mend
 from kdsweep.results.meta import RunStatus
-from kdsweep.results.record import TrialResult
+from kdsweep.results.record import TrialResult, epochs_in
 from kdsweep.results.store import RunStore
 from kdsweep.search import environment  # noqa: F401  # before ray
-from kdsweep.search.budget import Budget, Spent, epochs_in
+from kdsweep.search.budget import Budget, Spent
 from kdsweep.search.cluster import Fitted, connected
 from kdsweep.search.ending import keep_spent, leave_behind
 from kdsweep.search.fixed_points import without_search

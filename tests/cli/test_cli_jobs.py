@@ -157,7 +157,7 @@ def test_status_of_a_run_that_is_driven(store, capsys):
     assert lines[2:] == [
         "  trials    0 of 3 complete, 1 running",
         "  front     0 students",
-        "  spent     0s, 0 epochs of students",
+        "  spent     0s, 2 epochs of students",  # of its records: run.json says 0 still
         "  budget    epochs 500",
         "  running   00001 none w4, epoch 2 of 20, accuracy 50.00%, lane-001",
     ]

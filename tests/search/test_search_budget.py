@@ -2,9 +2,9 @@
 
 import pytest
 
-from kdsweep.results.record import EpochMetrics, TrialResult
+from kdsweep.results.record import EpochMetrics, TrialResult, epochs_in
 from kdsweep.search import budget as budget_module
-from kdsweep.search.budget import Budget, Spent, epochs_in
+from kdsweep.search.budget import Budget, Spent
 from kdsweep.spec.sweep import BudgetSpec
 
 
