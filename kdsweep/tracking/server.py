@@ -25,11 +25,12 @@ from kdsweep.tracking.where import (
 )
 
 _STARTS_WITHIN_S = 120.0
+_WITHOUT = "run one with `kdsweep run FILE`, or name the directory of the runs with `--runs-dir`"
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "localhost"}
 
 
-def store_under(runs_root: Path) -> str:
-    """The URI of the store of the runs under ``runs_root``.
+def store_under(runs_root: Path, advice: str | None = None) -> str:
+    """The URI of the store of the runs under ``runs_root``; ``advice`` is what to do without.
 
     Raises:
         ResultError: no sweep was tracked there.
@@ -38,8 +39,7 @@ def store_under(runs_root: Path) -> str:
     path = sqlite_file(uri)
     if path is None or not path.exists():
         raise ResultError(
-            "no sweep has been tracked here yet (no mlflow.db): run one with `kdsweep run FILE`, "
-            "or name the directory of the runs with `--runs-dir`",
+            f"no sweep has been tracked here yet (no mlflow.db): {advice or _WITHOUT}",
             source=runs_root,
         )
     return uri

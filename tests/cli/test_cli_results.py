@@ -277,13 +277,6 @@ def test_size_is_in_thousands_of_bytes(runs):
     assert [r["trial_id"] for r in found["runners_up"]] == ["t3"]  # exactly 8 kB
 
 
-def test_ui_before_any_sweep_was_tracked(tmp_path):
-    assert refusal("ui", "--runs-dir", tmp_path) == (
-        f"{tmp_path}: no sweep has been tracked here yet (no mlflow.db): run one with "
-        "`kdsweep run FILE`, or name the directory of the runs with `--runs-dir`"
-    )
-
-
 def test_front_list_and_select_need_neither_torch_nor_ray_nor_mlflow(runs):
     code = """
 import sys
