@@ -93,7 +93,8 @@ def confirm(
 
 def _show(store: RunStore, *, show: bool, asks_to_train: bool, as_json: bool) -> None:
     """What was confirmed: of a sweep by every confirmation that lies beside it."""
-    from kdsweep.results.confirmation import confirmation, confirmations_of
+    from kdsweep.results.confirmation import confirmation
+    from kdsweep.results.confirmations import confirmations_of
 
     confirms = store.meta.confirms
     if confirms is not None:

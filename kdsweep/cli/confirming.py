@@ -134,7 +134,7 @@ def _confirms(
     with_validation: bool,
     own_controls: bool,
 ) -> "Confirms":
-    from kdsweep.results.confirmation import openings
+    from kdsweep.results.confirmations import openings
     from kdsweep.results.confirms import Confirms
     from kdsweep.sweep_file.confirming import points_to_confirm, refuse_validation
 
@@ -174,7 +174,7 @@ def _of_confirmation(meta: "RunMeta", confirms: "Confirms", sweep: "RunMeta") ->
 
 def _fresh_seeds(store: RunStore, sweep: "Sweep", num: int) -> tuple[int, ...]:
     """Seeds that neither the sweep nor an earlier confirmation of it has trained with."""
-    from kdsweep.results.confirmation import confirming
+    from kdsweep.results.confirmations import confirming
     from kdsweep.results.confirms import fresh_seeds
 
     used = {int(result.trial.get("seed", 0)) for result in store.read()}

@@ -52,7 +52,7 @@ def report(
     front = front_of(results, meta.objectives, constraints=meta.constraints)
     importance = _importance(store, results)
     view = view_of(store, results, front, importance)
-    found = sections(view, store.place, confirmation=_last_confirmation(store))
+    found = sections(view, store.place, confirmation=_confirmed(store))
     if as_json:
         print_json(report_numbers(view, store.place, found))
     if as_json and out is None:
@@ -91,10 +91,10 @@ def _page_of(store: "RunStore", out: Path | None) -> Path:
     return page
 
 
-def _last_confirmation(store: "RunStore") -> "Told | None":
-    """What the last confirmation beside the run has found; one that is damaged is warned of."""
-    from kdsweep.report.page_file import last_of
-    from kdsweep.results.confirmation import confirmations_of
+def _confirmed(store: "RunStore") -> "Told | None":
+    """What the confirmations beside the run have found; what is damaged is warned of."""
+    from kdsweep.report.answers.confirmed import told
+    from kdsweep.results.confirmations import confirmations_of
 
     try:
         found = confirmations_of(store)
@@ -102,7 +102,7 @@ def _last_confirmation(store: "RunStore") -> "Told | None":
         warn(f"{store.place}: its confirmations are left out: {error}")
         return None
     warn_all(problem for each in found for problem in each.problems)
-    return last_of(found)
+    return told(found)
 
 
 def _importance(store: "RunStore", results: "list[TrialResult]") -> "Importance | None":

@@ -30,7 +30,8 @@ from kdsweep.export.readme import readme
 from kdsweep.export.speed import BRIEFLY, timed_runner
 from kdsweep.export.student import Student, student_of
 from kdsweep.models.latency import Patience
-from kdsweep.results.confirmation import Confirmed, confirmations_of
+from kdsweep.results.confirmation import Confirmed
+from kdsweep.results.confirmations import confirmations_of
 from kdsweep.results.names import TRIAL_FILE
 from kdsweep.results.places import refuse_link
 from kdsweep.results.record import TrialResult

@@ -8,7 +8,7 @@ import pandas as pd
 from kdsweep.notebook.tables import warn_of
 from kdsweep.report.confirmed import confirmation_row
 from kdsweep.results.at_hand import beside_at_hand
-from kdsweep.results.confirmation import confirmations_of
+from kdsweep.results.confirmations import confirmations_of
 from kdsweep.results.store import RunStore
 
 _FIRST: Final = (

@@ -53,15 +53,16 @@ def write_report(
     Raises:
         ResultError: it cannot be written there.
     """
-    from kdsweep.report.page_file import check_page, last_of, write_page
+    from kdsweep.report.answers.confirmed import told
+    from kdsweep.report.page_file import check_page, write_page
     from kdsweep.report.picture_files import view_of
     from kdsweep.report.pictures import draw
     from kdsweep.report.whole_report import sections
-    from kdsweep.results.confirmation import confirmations_of
+    from kdsweep.results.confirmations import confirmations_of
 
     page = Path(path_given(path, what="file", example="report.html"))
     check_page(page)
     view = view_of(store, results, front, importance)
-    found = sections(view, store.place, confirmation=last_of(confirmations_of(store)))
+    found = sections(view, store.place, confirmation=told(confirmations_of(store)))
     write_page(page, view, store.place, found, draw(view))
     return page

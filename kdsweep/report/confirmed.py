@@ -10,7 +10,7 @@ from kdsweep.errors import printable
 from kdsweep.report.confirmed_sentences import sentences, with_sign
 from kdsweep.report.labels import strategy_label, student_label
 from kdsweep.report.rows import finite_or_none
-from kdsweep.report.table import cell, plain_table
+from kdsweep.report.table import cell, cell_of_lines, folded, plain_table
 from kdsweep.results.confirmation import OWN, Confirmation, Confirmed
 from kdsweep.results.intervals import Summary
 
@@ -19,6 +19,8 @@ _OF_FRONT = (
     "P(front): how probably it is on the front of all these on test data, from 0 to 1, by the "
     "bootstrap over seeds"
 )
+_WIDEST_LABEL = 14
+"""Columns of the terminal: what is longer is folded at spaces and after ``+``."""
 _OF_WHAT = {"student": "", "control": " (control)", "own_control": " (own control)"}
 
 
@@ -105,10 +107,12 @@ def confirmation_view(found: Confirmation) -> RenderableType:
 
 def _accuracies(found: Confirmation) -> RenderableType:
     table = plain_table()
-    table.add_column("trial", overflow="fold", style="dim")
+    table.add_column("of trial", overflow="fold", style="dim")
     table.add_column("student", overflow="fold")
     table.add_column("strategy", overflow="fold")
-    shown = ["params", "sweep", "validation", "test", _ON_FRONT]
+    shown = ["params", "sweep", "validation", "test"]
+    if any(each.on_front is not None for each in found.points):
+        shown.append(_ON_FRONT)
     if found.confirms.with_validation:
         shown.remove("validation")
     for title in shown:
@@ -121,8 +125,9 @@ def _accuracies(found: Confirmation) -> RenderableType:
             "test": _percent(each.test),
             _ON_FRONT: "" if each.on_front is None else f"{each.on_front:.2f}",
         }
-        first = [" ".join(each.point.trial_ids), *labels(found, position)]
-        table.add_row(*map(cell, [*first, *(cells[title] for title in shown)]))
+        ids, names = " ".join(each.point.trial_ids), labels(found, position)
+        who = [cell_of_lines(folded(name, _WIDEST_LABEL)) for name in names]
+        table.add_row(cell(ids), *who, *map(cell, (cells[title] for title in shown)))
     if found.teacher:
         now = found.teacher.get("test_accuracy")
         cells = {

@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kdsweep.errors import ResultError
-from kdsweep.report.answers.confirmed import Told, told
 from kdsweep.report.answers.section import Section
 from kdsweep.report.pictures import Drawn, SweepView
 from kdsweep.report.whole_report import report_page
-from kdsweep.results.confirmation import Confirmation
 from kdsweep.storage.atomic import write_bytes
 
 
@@ -27,11 +25,6 @@ def check_page(page: Path) -> None:
         raise ResultError(
             f"there is no directory {page.parent}; make it, or give another place", source=page
         )
-
-
-def last_of(confirmations: Sequence[Confirmation]) -> Told | None:
-    """What the last confirmation of a sweep has found, for ``whole_report.sections``."""
-    return told(confirmations[-1]) if confirmations else None
 
 
 def write_page(

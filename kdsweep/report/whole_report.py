@@ -22,7 +22,7 @@ from kdsweep.results.noise import validation_examples
 
 
 def sections(view: SweepView, place: str, *, confirmation: Told | None = None) -> list[Section]:
-    """What a report says, in order; a ``confirmation`` is the last one of the sweep.
+    """What a report says, in order; ``confirmation`` is what those of the sweep have found.
 
     ``place`` is what people call the run: its directory or its address.
     """

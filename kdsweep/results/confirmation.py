@@ -9,18 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
 from kdsweep.errors import ResultError
-from kdsweep.results.confirms import ConfirmedPoint, Confirms, Opening
+from kdsweep.results.confirms import ConfirmedPoint, Confirms
 from kdsweep.results.intervals import Summary, front_probabilities
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.pareto import Objectives, is_feasible
 from kdsweep.results.record import ENDED, TrialResult
 from kdsweep.results.replicates import merged
-from kdsweep.results.runs import find_runs
 from kdsweep.results.store import RunStore
 
 TEST_ACCURACY, TEST_LOSS = "test_accuracy", "test_loss"
@@ -36,8 +34,8 @@ class Confirmed:
 
     ``records`` are those of its seeds that have ended, ``result`` stands for all of them. ``minus``
     has the differences in test accuracy to controls of the same seeds, in pairs. ``on_front`` is
-    how probably it is on the front of all points, by the bootstrap; none while a seed is missing,
-    failed, or does not meet the sweep's constraints.
+    how probably it is on the front of all points, by the bootstrap; none until all of these have
+    ended, and where a seed of it failed or it does not meet the sweep's constraints.
     """
 
     point: ConfirmedPoint
@@ -113,6 +111,11 @@ class Confirmation:
         """Trainings that have come to an end, of ``confirms.num_trials``."""
         return sum(len(each.records) for each in self.points)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its trainings have ended."""
+        return self.num_ended == self.confirms.num_trials
+
     @cached_property
     def optimism(self) -> Summary | None:
         """``Confirmed.optimism``, one value for each student."""
@@ -154,54 +157,13 @@ def confirmation(store: RunStore) -> Confirmation:
         )
     )
     return Confirmation(
-        store.place, meta, confirms, points, _teacher(results, meta), _opened(results),
+        store.place, meta, confirms, points, _teacher(results, meta), opened(results),
         store.problems,
     )  # fmt: skip
 
 
-def confirmations_of(store: RunStore) -> list[Confirmation]:
-    """The confirmations of a sweep that lie beside it, the oldest first.
-
-    Of runs in an object store the copies at hand, see ``at_hand.runs_at_hand``.
-    """
-    return [confirmation(each) for each, _ in confirming(store)]
-
-
-def confirming(store: RunStore) -> list[tuple[RunStore, Confirms]]:
-    """The runs beside a sweep that confirm it, the oldest first, and what; no record is read."""
-    found = ((each, each.meta.confirms) for each in _beside(store.directory))
-    return [
-        (each, confirms) for each, confirms in found
-        if confirms is not None and confirms.sweep_id == store.meta.sweep_id
-    ]  # fmt: skip
-
-
-def openings(store: RunStore) -> tuple[Opening, ...]:
-    """Who has opened the test data of a sweep before, the first one first.
-
-    Confirmations of this sweep, and of others on the same data, as far as they lie beside it.
-    """
-    found = []
-    for each in _beside(store.directory):
-        confirms, data = each.meta.confirms, each.meta.data_fingerprint
-        if confirms is None:
-            continue
-        same = confirms.sweep_id == store.meta.sweep_id
-        if same or (data is not None and data == store.meta.data_fingerprint):
-            when = _opened(each.read())
-            if when is not None:
-                found.append(Opening(run=each.meta.name, when=when, same_sweep=same))
-    return tuple(sorted(found, key=lambda opening: datetime.fromisoformat(opening.when)))
-
-
-def _beside(directory: Path) -> list[RunStore]:
-    """The runs in the same place, the oldest first."""
-    named = directory.name not in ("", "..")
-    stores, _ = find_runs(directory.parent if named else directory.resolve().parent)
-    return stores[::-1]
-
-
-def _opened(results: Sequence[TrialResult]) -> str | None:
+def opened(results: Sequence[TrialResult]) -> str | None:
+    """When the first of its students was measured on test data, ISO 8601; none while none was."""
     ends = [r.started + r.seconds for r in results if r.role != "teacher"
             and TEST_ACCURACY in r.metrics]  # fmt: skip
     if not ends:
@@ -248,11 +210,11 @@ def _chances(
     confirms: Confirms,
     meta: RunMeta,
 ) -> dict[int, float]:
-    """How probably each point is on the front, of those of which all seeds are there."""
+    """How probably each point is on the front; of none while a seed of any is missing."""
     rows: dict[int, list[list[float]]] = {}
     for place, (found, result) in enumerate(zip(records, whole, strict=True)):
         if result is None or len(found) < len(confirms.seeds):
-            continue
+            return {}
         on_test = {name: result.metrics.get(test, math.nan) for name, test in _ON_TEST.items()}
         shown = result.model_copy(update={"metrics": {**result.metrics, **on_test}})
         values = [_minimised(each, meta.objectives) for each in found]

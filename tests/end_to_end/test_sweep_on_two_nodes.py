@@ -76,6 +76,4 @@ def test_a_trial_of_it_runs_again_alone(on_two_nodes, tmp_path):
     path = run / "trials" / trial.trial_id / "trial.yaml"
     done = finished(kdsweep("trial", path, "--runs-dir", run.parent, cwd=tmp_path))
     (accuracy,) = [line.split()[1] for line in done.stdout.splitlines() if "accuracy  " in line]
-    assert float(accuracy.rstrip("%")) == pytest.approx(
-        100 * trial.metrics["accuracy"], abs=0.006
-    )
+    assert float(accuracy.rstrip("%")) == pytest.approx(100 * trial.metrics["accuracy"], abs=0.006)

@@ -253,12 +253,12 @@ def test_how_it_was_made_and_how_to_go_on():
 def test_the_place_of_a_confirmation():
     assert confirmed(None) is None
     table = Table(("student", "sweep", "confirmed"), (cells("kd w8", 0.97, 0.96),))
-    section = confirmed(Told(table, ("It holds.",), ()))
+    section = confirmed(Told((table,), ("It holds.",), ()))
     assert (section.tables, section.sentences) == ((table,), ("It holds.",))
 
 
 def test_what_was_confirmed_is_the_answer_and_what_the_sweep_says_comes_after():
-    told = Told(Table((), ()), (), ("Distillation helped: 00001.",))
+    told = Told((), (), ("Distillation helped: 00001.",))
     alone, both = in_words(view(RUN)).sentences, in_words(view(RUN), told).sentences
     assert both[0] == "Distillation helped: 00001."
     assert both[1].startswith("That is of fresh seeds and test data, and is the answer.")

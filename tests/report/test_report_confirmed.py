@@ -4,9 +4,11 @@ import pytest
 from confirmed_runs import all_records, confirmation_in, confirms, record
 from rich.console import Console
 
+from kdsweep.report.answers.confirmed import told
 from kdsweep.report.confirmed import confirmation_row, confirmation_view, labels
-from kdsweep.report.confirmed_sentences import sentences
+from kdsweep.report.confirmed_sentences import on_distillation, sentences
 from kdsweep.results.confirmation import confirmation
+from kdsweep.results.confirmations import best_first
 from kdsweep.results.confirms import Opening
 
 
@@ -19,11 +21,11 @@ def shown(found, width=80):
 def test_the_numbers_stand_side_by_side(tmp_path):
     text = shown(confirmation(confirmation_in(tmp_path)))
     assert max(map(len, text.splitlines())) <= 80
-    (row,) = (line for line in text.splitlines() if line.strip().startswith("00005  cnn"))
+    (row,) = (line for line in text.splitlines() if line.split()[:2] == ["00005", "cnn"])
     assert row.split() == ["00005", "cnn", "w4", "kd", "100", "80.00", "77.00", "±1.41", "76.00",
                            "±2.83", "1.00"]  # fmt: skip
     # A probability is named as one, and a line says of what.
-    (head,) = (line for line in text.splitlines() if line.strip().startswith("trial  student"))
+    (head,) = (line for line in text.splitlines() if line.strip().startswith("of trial  student"))
     assert head.split()[-1] == "P(front)"
     assert "P(front): how probably it is on the front of all these on test data" in text
     assert "teacher" in text
@@ -104,3 +106,41 @@ def test_what_no_seed_has_trained_yet_is_called_by_what_it_will_be(tmp_path):
     ]  # fmt: skip
     (control,) = (line for line in shown(found).splitlines() if line.strip().startswith("00000"))
     assert control.split() == ["00000", "none", "w8", "(control)", "200", "70.00"]
+
+
+def test_how_probably_a_student_is_on_the_front_waits_for_all_others(tmp_path):
+    half = confirmation(confirmation_in(tmp_path / "half", all_records()[:7]))
+    assert not half.is_whole
+    assert [each.on_front for each in half.points] == [None] * 4
+    assert "P(front)" not in [
+        word for line in shown(half).splitlines()[3:] for word in line.split()
+    ]
+    whole = confirmation(confirmation_in(tmp_path / "whole"))
+    assert whole.is_whole
+    assert None not in [each.on_front for each in whole.points]
+
+
+def test_of_several_confirmations_a_report_has_all_the_untouched_one_first(tmp_path):
+    before = (Opening(run="digits-confirm", when="2026-11-24T10:00:00+00:00"),)
+    runs = [
+        confirmation_in(tmp_path / "0"),
+        confirmation_in(
+            tmp_path / "1", confirms=confirms(opened_before=before, with_validation=True)
+        ),
+        confirmation_in(tmp_path / "2", all_records()[:3]),
+    ]
+    found = list(map(confirmation, runs))
+    assert best_first(found) == [found[0], found[1], found[2]]
+    assert best_first(found[1:]) == [found[1], found[2]]
+    told_of = told(found)
+    assert len(told_of.tables) == 3
+    assert told_of.sentences[0] == "digits-confirm, 2 fresh seeds:"
+    assert "digits-confirm, 2 fresh seeds, trained on validation data as well:" in told_of.sentences
+    assert told_of.helped == tuple(on_distillation(found[0]))
+    assert "that of fresh seeds on none" in told_of.tables[1].note
+    strategies = [row[2].text for row in told_of.tables[0].rows]
+    assert strategies == ["kd", "kd", "none (control)", "none (own control)", ""]
+    teacher = told_of.tables[0].rows[-1]
+    assert [each.text for each in teacher][1:6] == ["teacher", "", "95.00%", "", "94.00%"]
+    assert told([]) is None
+    assert told(found[:1]).sentences == tuple(sentences(found[0]))

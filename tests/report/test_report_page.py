@@ -151,5 +151,5 @@ def test_the_sheet_sorts_by_numbers_and_marks_the_front():
 
 def test_a_confirmation_has_its_place_behind_the_front():
     table = Table(("student", "confirmed"), (cells("kd w8", 0.96),))
-    found = sections(view(RUN), "runs/digits", confirmation=Told(table, ("It holds.",), ()))
+    found = sections(view(RUN), "runs/digits", confirmation=Told((table,), ("It holds.",), ()))
     assert [section.key for section in found][:3] == ["front", "confirmed", "helped"]

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from kdsweep.errors import ResultError
-from kdsweep.results.confirmation import OWN, confirmation, confirmations_of, openings
+from kdsweep.results.confirmation import OWN, confirmation
+from kdsweep.results.confirmations import confirmations_of, openings
 from kdsweep.results.confirms import fresh_seeds
 from kdsweep.results.meta import RunMeta
 
