@@ -13,7 +13,8 @@ from kdsweep.results.store import RunStore
 def confirmations_of(store: RunStore) -> list[Confirmation]:
     """The confirmations of a sweep that lie beside it, the oldest first.
 
-    Of runs in an object store the copies at hand, see ``at_hand.runs_at_hand``.
+    Given one of them, it and the others. Of runs in an object store the copies at hand, see
+    ``at_hand.runs_at_hand``.
     """
     return [confirmation(each) for each, _ in confirming(store)]
 
@@ -30,11 +31,16 @@ def best_first(confirmations: Sequence[Confirmation]) -> list[Confirmation]:
 
 
 def confirming(store: RunStore) -> list[tuple[RunStore, Confirms]]:
-    """The runs beside a sweep that confirm it, the oldest first, and what; no record is read."""
+    """The runs beside a sweep that confirm it, the oldest first, and what; no record is read.
+
+    Given one of them, it and the others.
+    """
+    given = store.meta.confirms
+    sweep_id = store.meta.sweep_id if given is None else given.sweep_id
     found = ((each, each.meta.confirms) for each in _beside(store.directory))
     return [
         (each, confirms) for each, confirms in found
-        if confirms is not None and confirms.sweep_id == store.meta.sweep_id
+        if confirms is not None and confirms.sweep_id == sweep_id
     ]  # fmt: skip
 
 

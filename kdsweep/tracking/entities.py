@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kdsweep.report.labels import flatten, strategy_label, student_label
-from kdsweep.results.confirmation import OWN, Confirmation
 from kdsweep.results.confirms import ConfirmedPoint, Confirms
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.record import ENDED, EpochMetrics, Status, TrialResult
@@ -23,7 +22,7 @@ from kdsweep.results.record import ENDED, EpochMetrics, Status, TrialResult
 TRIAL_ID, SWEEP_ID, EPOCHS = "kdsweep.trial_id", "kdsweep.sweep_id", "kdsweep.epochs"
 ON_FRONT, ON_FRONT_BEFORE = "on_front", "kdsweep.on_front"
 """Whether a trial is on the front; and how that tag was called in layout 1."""
-LAYOUT, LAYOUT_NOW = "kdsweep.layout", "3"
+LAYOUT, LAYOUT_NOW = "kdsweep.layout", "4"
 """Which names a run has, without it those of layout 1; one of an earlier layout is sent again."""
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
 RUN_STATUS: dict[Status, str] = {
@@ -47,7 +46,8 @@ def run_name(result: TrialResult, confirms: Confirms | None = None) -> str:
     """
     if result.role == "teacher":
         model = f" {_model_of_teacher(result).get('name', '')}"
-        return f"{result.name.removesuffix(model)}: {student_label(result)}"
+        again = "" if confirms is None else "confirm "
+        return f"{again}{result.name.removesuffix(model)}: {student_label(result)}"
     if confirms is not None:
         kind = _point_of(confirms, result)
         words = f"confirm {kind.kind.replace('_', ' ')}" if kind is not None else "confirm"
@@ -99,8 +99,11 @@ def tags_of(result: TrialResult, meta: RunMeta) -> dict[str, str]:
     own = {
         TRIAL_ID: result.trial_id,
         LAYOUT: LAYOUT_NOW,
-        "role": result.role if meta.confirms is None else _role_in(result),
-        "confirms": "" if meta.confirms is None else _confirmed_of(meta.confirms, result),
+        **(
+            {"role": result.role}
+            if meta.confirms is None
+            else _in_confirmation(meta.confirms, result)
+        ),
         "status": result.status,
         "student": student_label(result),
         "strategy": strategy_label(result),
@@ -178,46 +181,18 @@ def sweep_points(
     return [(name, float(value), at, step) for name, value in values.items()]
 
 
-def confirmation_points(found: Confirmation) -> list[Point]:
-    """What a confirmation has found, for the run of its sweep: few numbers, all on test data."""
-    tests = [each.test.mean for each in found.students if each.test is not None]
-    minus = [each.minus[OWN].mean for each in found.students if OWN in each.minus]
-    values = {
-        "confirm.students": len(found.students),
-        "confirm.seeds": len(found.confirms.seeds),
-        "confirm.best.test_accuracy": max(tests, default=None),
-        "confirm.mean.minus_own_control": math.fsum(minus) / len(minus) if minus else None,
-        "confirm.optimism": None if found.optimism is None else found.optimism.mean,
-        "confirm.optimism_on_test": None if found.optimism_on_test is None
-        else found.optimism_on_test.mean,
-        "confirm.teacher.test_accuracy": found.teacher.get("test_accuracy"),
-    }  # fmt: skip
-    records = [record for each in found.points for record in each.records]
-    at = max((end_ms(record) for record in records), default=0)
-    return [(name, float(value), at, 0) for name, value in values.items() if value is not None]
-
-
-def confirmation_tags(found: Confirmation) -> dict[str, str]:
-    """Which run has confirmed a sweep last."""
-    return _tags({"confirmed_by": found.meta.name})
-
-
-def _role_in(result: TrialResult) -> str:
-    return result.role if result.role == "teacher" else "confirm"
+def _in_confirmation(confirms: Confirms, result: TrialResult) -> dict[str, str]:
+    """What all trials of a confirmation are, which kind, and which of the sweep's they confirm."""
+    point = _point_of(confirms, result)
+    kind = result.role if point is None else point.kind.replace("_", " ")
+    ids = "" if point is None else " ".join(point.trial_ids) or kind
+    return {"role": "confirm", "kind": kind, "confirms": ids}
 
 
 def _point_of(confirms: Confirms, result: TrialResult) -> ConfirmedPoint | None:
     if result.role == "teacher" or result.point >= len(confirms.points):
         return None
     return confirms.points[result.point]
-
-
-def _confirmed_of(confirms: Confirms, result: TrialResult) -> str:
-    """The trials of the sweep that a trial confirms, or what it is a control of."""
-    point = _point_of(confirms, result)
-    if point is None:
-        return ""
-    return " ".join(point.trial_ids) or point.kind.replace("_", " ")
 
 
 def _reason(result: TrialResult) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 Of itself the UI shows a run's name, its source and when it began. Which columns it shows, of which
 runs and in which order is a *view*; views that are kept as tags of the experiment are in its menu
-"Views" for everybody, and can be named in an address. (The tags are those that the UI of
+of views for everybody, and can be named in an address. (The tags are those that the UI of
 MLflow 3.17 writes for "Save as new view".) The menu on the left, of models to train or of language
 models, is by the address too, else by the browser's storage; no tag of an experiment decides it.
 """
@@ -24,17 +24,19 @@ TITLES = {
     TRIALS: "Trials, most accurate first",
     FRONTS: "Students on the fronts",
     CONTROLS: "Controls and teachers",
-    CONFIRMED: "Confirmed students",
+    CONFIRMED: "Confirmed on test data",
 }
 """Of the views, in the order of the UI's menu."""
 _COLUMNS = [
     "metrics.`accuracy`", "metrics.`params`", "metrics.`latency_ms`", "params.`strategy`",
     f"tags.`{ON_FRONT}`", "tags.`role`", "tags.`status`",
 ]  # fmt: skip
+_SWEEP, _NUMBER = "tags.`sweep`", "tags.`number`"
 _ON_TEST, _OF_FRONT = "metrics.`test_accuracy`", "metrics.`front.max.accuracy`"
 _NAME, _CREATED, _DURATION = "attributes.`Run Name`", "attributes.`Created`", "Duration"
 _WIDTHS = {_NAME: 330, "params.`strategy`": 170, f"tags.`{ON_FRONT}`": 90, "tags.`role`": 90,
-           "tags.`status`": 100, "metrics.`params`": 90, _OF_FRONT: 150}  # fmt: skip
+           "tags.`status`": 100, "metrics.`params`": 90, _OF_FRONT: 150,
+           _SWEEP: 130, _NUMBER: 80}  # fmt: skip
 _CONFIRMS = "tags.role = 'confirm'"
 _NEWER_THAN_OURS = 1000
 """A view that a person has saved was saved so many milliseconds after the beginning of 1970."""
@@ -108,7 +110,8 @@ def _about(experiment_id: str) -> str:
     return f"""\
 Sweeps of kdsweep: each is a run, its trials and its teacher are the runs below it (+ opens them).
 
-- Views: {", ".join(views)}; they are in the menu **Views**, top right, too.
+- Views: {", ".join(views)}; they are in the menu at the top right, too, \
+which has the name of the view that is shown.
 - Tags to search for: `tags.{ON_FRONT} = 'true'`, `tags.strategy = 'kd'`, \
 `tags.role = 'control'` (or `trial`, `teacher`, `confirm`, `sweep`), `tags.status = 'complete'` \
 (or `pruned`, `failed`, `stopped`, `running`).
@@ -140,12 +143,19 @@ def _states() -> dict[str, dict[str, Any]]:
         TRIALS: _state(
             by_accuracy,
             "tags.role != 'sweep' AND tags.role != 'teacher' AND tags.role != 'confirm'",
+            [_SWEEP, _NUMBER, *_COLUMNS],
         ),
-        FRONTS: _state(by_size, f"tags.{ON_FRONT} = 'true'"),
+        FRONTS: _state(by_size, f"tags.{ON_FRONT} = 'true'", [_SWEEP, _NUMBER, *_COLUMNS]),
         CONTROLS: _state(
-            by_accuracy, "tags.role != 'trial' AND tags.role != 'sweep' AND tags.role != 'confirm'"
+            by_accuracy,
+            "tags.role != 'trial' AND tags.role != 'sweep' AND tags.role != 'confirm'",
+            [_SWEEP, *_COLUMNS],
         ),
-        CONFIRMED: _state(on_test, _CONFIRMS, [_ON_TEST, *_COLUMNS]),
+        CONFIRMED: _state(
+            on_test,
+            _CONFIRMS,
+            [_SWEEP, "tags.`kind`", "tags.`confirms`", _ON_TEST, *_COLUMNS[:4], "tags.`status`"],
+        ),
     }
 
 

@@ -33,7 +33,8 @@ def data_input(meta: RunMeta, result: TrialResult) -> Any | None:
         profile=_profile(meta),
     )
     # One set is divided into both: a run has an input of one name and digest only once.
-    context = InputTag("mlflow.data.context", "training, validation")
+    test = "" if meta.confirms is None else ", testing"
+    context = InputTag("mlflow.data.context", f"training, validation{test}")
     return DatasetInput(dataset, [context])
 
 

@@ -8,7 +8,7 @@ import re
 import shlex
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kdsweep.errors import SpecError, printable, redacted
@@ -49,11 +49,13 @@ def sweep_note(
     place: str,
     asked: tuple[str, Sequence[str]],
     experiment: str = "",
+    runs: Mapping[str, str] | None = None,
 ) -> str:
     """How a sweep stands: in a sentence, its front as a table, what was asked, how to go on.
 
     ``place`` is what commands call the run, ``asked`` is of its file, see ``asked_in``;
-    ``experiment`` is the id of that whose views are linked to.
+    ``experiment`` is the id of that whose views are linked to, ``runs`` the ids of MLflow's runs
+    by those of trials.
     """
     above = [_standing(meta, results, front), "", *_links(experiment)]
     below = [
@@ -67,7 +69,11 @@ def sweep_note(
     ]
     room = TAG_LENGTH - len("\n".join([*above, *below])) - 1
     examples = validation_examples(meta, results)
-    table = _table(front, meta.objectives, examples, room=room)
+    pages = {
+        trial_id: f"#/experiments/{experiment}/runs/{run_id}"
+        for trial_id, run_id in (runs or {}).items()
+    }
+    table = _table(front, meta.objectives, examples, pages, room=room)
     return "\n".join([*above, *table, *below])[:TAG_LENGTH]
 
 
@@ -162,9 +168,14 @@ def _standing(meta: RunMeta, results: Sequence[TrialResult], front: Sequence[Tri
 
 
 def _table(
-    front: Sequence[TrialResult], objectives: Objectives, examples: int | None, *, room: int
+    front: Sequence[TrialResult],
+    objectives: Objectives,
+    examples: int | None,
+    pages: Mapping[str, str],
+    *,
+    room: int,
 ) -> list[str]:
-    """The front, smallest first, as many rows as there is room for."""
+    """The front, smallest first, as many rows as there is room for; a trial links to its page."""
     if not front:
         return []
     metrics = list(dict.fromkeys(("params", "accuracy", *objectives)))
@@ -179,6 +190,8 @@ def _table(
     for number, result in enumerate(front):
         who = (student_label(result), strategy_label(result), result.trial_id)
         student, strategy, trial = map(plain, who)
+        if result.trial_id in pages:
+            trial = f"[{trial}]({pages[result.trial_id]})"
         values = [metric_text(result, each) for each in metrics]
         if at is not None:
             values.insert(at, _percent(intervals[number]))
@@ -244,7 +257,7 @@ def _go_on(meta: RunMeta, front: Sequence[TrialResult], place: str) -> list[str]
         commands.append(("resume",))
     commands += [("front",), ("report",)]
     if front:
-        commands += [("select", "--help"), ("confirm", "--help"), ("export", "--help")]
+        commands += [("select",), ("confirm",), ("export", "--format", "onnx")]
     lines = [_command(name, place, *rest) for name, *rest in commands]
     return ["Go on:", "", *lines]
 

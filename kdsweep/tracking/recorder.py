@@ -6,6 +6,7 @@ any number of times, also after a restart, without anything doubling. Runs that 
 has sent are brought up to the names of this one when their records are written again.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,11 +14,13 @@ from typing import Any
 from kdsweep.errors import redacted
 from kdsweep.report.picture_files import picture_files, write_pictures
 from kdsweep.results.confirmation import confirmation
+from kdsweep.results.confirmations import best_first, confirmations_of
 from kdsweep.results.meta import RunStatus
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
 from kdsweep.storage.copies import address_of
 from kdsweep.tracking import entities, notes
+from kdsweep.tracking.confirmed import confirmation_points, confirmation_tags
 from kdsweep.tracking.entities import (
     EPOCHS,
     NOTE,
@@ -136,7 +139,13 @@ class Recorder:
                 child.has_tag_before = False
         meta = self._store.meta.model_copy(update={"status": status})
         note = notes.sweep_note(
-            meta, results, front, place=self._place, asked=self._asked, experiment=self._experiment
+            meta,
+            results,
+            front,
+            place=self._place,
+            asked=self._asked,
+            experiment=self._experiment,
+            runs={trial_id: child.run_id for trial_id, child in self._children.items()},
         )
         points = entities.sweep_points(meta, results, front)
         tags = {**entities.sweep_tags(meta), NOTE: note}
@@ -170,8 +179,12 @@ class Recorder:
 
     def _finish_confirmation(self, status: RunStatus) -> None:
         found = confirmation(self._store)
-        tags, points = entities.confirmation_tags(found), entities.confirmation_points(found)
-        self._send(self._parent.run_id, points=points, tags=tags)
+        # Of several the sweep's run has the numbers of one, and none of half of one.
+        if found.is_whole and best_first(confirmations_of(self._store))[0].place == found.place:
+            known = self._client.get_run(self._parent.run_id).data.metrics
+            tags = confirmation_tags(found)
+            points = confirmation_points(found, known, now_ms=round(time.time() * 1000))
+            self._send(self._parent.run_id, points=points, tags=tags)
         if self._parent_is_own:
             self._client.set_terminated(self._parent.run_id, entities.RUN_STATUS[status])
 

@@ -159,7 +159,7 @@ def test_what_ended_early_says_why_and_only_a_failure_is_an_error(store, more, s
         (2, "control", "confirm control: kd w4 (1/2)"),
         (3, "control", "confirm own control: kd w4 (1/2)"),
         (9, "trial", "confirm: kd w4 (1/2)"),
-        (0, "teacher", "kd w4: -"),
+        (0, "teacher", "confirm kd w4: -"),
     ],
 )
 def test_what_confirms_a_student_is_called_so(point, role, name):

@@ -43,7 +43,7 @@ def test_a_new_experiment_has_a_kind_a_description_and_views(uri, client, anothe
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     assert "`tags.on_front = 'true'`" in experiment.tags["mlflow.note.content"]
     assert list(views(experiment)) == [
-        "Confirmed students", "Controls and teachers", "Students on the fronts",
+        "Confirmed on test data", "Controls and teachers", "Students on the fronts",
         "Trials, most accurate first", "Sweeps and their trials",
     ]  # fmt: skip
     assert runs_route(experiment).endswith("&viewStateShareKey=kdsweep-sweeps")
@@ -71,7 +71,7 @@ def test_each_view_finds_what_its_title_says(uri, store, client):
     assert found["Trials, most accurate first"] == ["t4", "t2", "t1"]
     assert found["Students on the fronts"] == ["t1", "t4"]
     assert set(found["Controls and teachers"]) == {"t2", "t3"}
-    assert found["Confirmed students"] == []
+    assert found["Confirmed on test data"] == []
     assert set(found["Sweeps and their trials"]) == {"sweep", "t1", "t2", "t3", "t4"}
 
 
@@ -86,10 +86,10 @@ def test_trials_of_a_confirmation_are_in_a_view_of_their_own(tmp_path, uri, clie
         for title, state in views(experiment).items()
     }
     roles = [run.data.tags["role"] for run in found["Sweeps and their trials"]]
-    assert sorted(roles) == ["sweep", "teacher", "trial"]
-    names = {run.info.run_name for run in found["Confirmed students"]}
+    assert sorted(roles) == ["sweep", "trial"]
+    names = {run.info.run_name for run in found["Confirmed on test data"]}
     assert {"confirm: kd w8 (1/2)", "confirm control: none w8 (2/2)"} <= names
-    assert len(names) == 8
+    assert len(names) == 9
 
 
 def test_the_description_links_to_every_view_with_the_menu_of_training(uri, client, another):
@@ -197,4 +197,4 @@ def test_a_pruned_trial_that_an_earlier_version_sent_has_no_error_any_more(uri, 
     assert (tags.get("error"), tags["why"], tags["pruned_at"]) == (None, "behind", "epoch 3")
     assert children["t2"].data.tags["error"] == "behind"
     assert children["t2"].info.run_name == "my own name"
-    assert {run.data.tags["kdsweep.layout"] for run in children.values()} == {"3"}
+    assert {run.data.tags["kdsweep.layout"] for run in children.values()} == {"4"}

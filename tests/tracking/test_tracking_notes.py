@@ -86,9 +86,9 @@ def test_a_sweep_in_words(store):
         "    kdsweep resume '/runs/of mine'\n"
         "    kdsweep front '/runs/of mine'\n"
         "    kdsweep report '/runs/of mine'\n"
-        "    kdsweep select '/runs/of mine' --help\n"
-        "    kdsweep confirm '/runs/of mine' --help\n"
-        "    kdsweep export '/runs/of mine' --help"
+        "    kdsweep select '/runs/of mine'\n"
+        "    kdsweep confirm '/runs/of mine'\n"
+        "    kdsweep export '/runs/of mine' --format onnx"
     )
 
 
@@ -107,7 +107,7 @@ def test_a_front_that_is_too_long_says_how_much_is_missing(store):
     assert rows == [f"t{number}" for number in range(1, len(rows) + 1)]
     assert len(rows) > 20
     assert f"\nand {150 - len(rows)} more: `front.csv` among the artifacts\n" in said
-    assert said.endswith("--help"), "what comes below the table is there all the same"
+    assert said.endswith("--format onnx"), "what comes below the table is there all the same"
 
 
 def test_a_trial_in_words():
@@ -213,6 +213,6 @@ def test_a_sweep_links_to_views_with_the_menu_of_training(store):
         f"See [Sweeps and their trials]({at}kdsweep-sweeps), "
         f"[Trials, most accurate first]({at}kdsweep-trials), "
         f"[Students on the fronts]({at}kdsweep-fronts), "
-        f"[Confirmed students]({at}kdsweep-confirmed)."
+        f"[Confirmed on test data]({at}kdsweep-confirmed)."
     )
     assert said[4].startswith("| student")
