@@ -12,7 +12,7 @@ from kdsweep.cli.reading import JsonOption, print_json, read
 from kdsweep.cli.saying import say, warn
 from kdsweep.cli.wrapped import wrapped_under
 from kdsweep.errors import ResultError
-from kdsweep.report.comparable import copies, differing, doubts, examples_of
+from kdsweep.report.comparable import copies, differing, doubts, examples_of, warm_started
 from kdsweep.report.compare_view import (
     band_noise_words,
     band_table,
@@ -58,12 +58,13 @@ def compare_runs(
     compared = [Compared(store.meta, read(store)) for store in stores]
     found = compare(compared)
     doubtful, copied = doubts(compared), copies(compared)
-    differences = _differences(stores)
+    files = [said_in(store.sweep_text) for store in stores]
+    differences, warm = _differences(stores, files), warm_started(files)
     places = [store.place for store in stores]
     if as_json:
         row = comparison_row(
             compared, places, found,
-            doubts=doubtful, copies=copied, differences=differences,
+            doubts=[*doubtful, *warm], copies=copied, differences=differences,
         )  # fmt: skip
         print_json(row)
         return
@@ -73,6 +74,8 @@ def compare_runs(
         warn(sentence)
     for sentence in doubtful:
         warn(f"not comparable as they stand: {sentence}")
+    for sentence in warm:
+        warn(sentence)
     _print_fronts(found, examples_of(compared))
     _print_differences(differences)
 
@@ -101,9 +104,11 @@ def _print_differences(differences: dict[str, list[Any]]) -> None:
     say("\n".join(f"  {line}" for line in differing_lines(differences)))
 
 
-def _differences(stores: Sequence[RunStore]) -> dict[str, list[Any]]:
+def _differences(
+    stores: Sequence[RunStore], files: Sequence[dict[str, Any]]
+) -> dict[str, list[Any]]:
     """By path: what the sweep files say, the teacher's hash, what was added to the sweep."""
-    found = _asked_differently([said_in(store.sweep_text) for store in stores])
+    found = _asked_differently(files)
     metas = [store.meta for store in stores]
     teachers = [None if meta.teacher is None else meta.teacher.hash for meta in metas]
     added = [

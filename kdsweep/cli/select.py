@@ -23,7 +23,7 @@ from kdsweep.report.choice import (
 )
 from kdsweep.report.choice_row import choice_row
 from kdsweep.report.choosing import Asked, choose
-from kdsweep.report.table import trial_table
+from kdsweep.report.table import trial_table, value_text
 from kdsweep.results.latencies import Measured, of_which_latency
 from kdsweep.results.record import TrialResult
 from kdsweep.results.select import PREFERENCES, Choice, Prefer
@@ -122,9 +122,11 @@ def select_student(
             row["latency"] = {"note": measured.sentence, "shared": measured.shared(shown)}
         print_json({**row, "registered": registered} if registered else row)
     elif choice.chosen is not None:
-        _print_choice(
-            store, choice, choice.chosen, facts, [] if measured is None else measured.words(shown)
-        )
+        latency = [] if measured is None else measured.words(shown)
+        if found.measured is not None:
+            latency.insert(0, f"{value_text('latency_ms', choice.chosen.metrics['latency_ms'])} ms")
+        _print_choice(store, choice, choice.chosen, facts, latency)
+        _print_what_is_known_since(store, choice.chosen)
     else:
         _print_advice(store, choice, measured)
     if choice.chosen is None:
@@ -163,6 +165,23 @@ def _print_choice(
         typer.echo("weights     none are kept; the trial file trains it again")
 
 
+def _print_what_is_known_since(store: RunStore, chosen: TrialResult) -> None:
+    """That the sweep still runs, and what confirmations say of the choice, which is not by them."""
+    if store.is_held():
+        say("still runs  what comes may be better: ask again when it has ended")
+    # Of NumPy.
+    from kdsweep.report.confirmed_sentences import confirmed_words
+    from kdsweep.results.confirmations import best_first, confirmations_of
+
+    try:
+        found = best_first(confirmations_of(store))
+    except ResultError as error:
+        warn(f"{store.place}: its confirmations are left out: {error}")
+        return
+    for number, sentence in enumerate(confirmed_words(found, chosen.trial_ids)):
+        _print_fact("" if number else "confirmed", sentence)
+
+
 def _print_advice(store: RunStore, choice: Choice, measured: Measured | None) -> None:
     for sentence in [] if measured is None else measured.words(()):
         say("\n".join(wrapped_under(sentence)), err=True)
@@ -172,7 +191,7 @@ def _print_advice(store: RunStore, choice: Choice, measured: Measured | None) ->
 
 
 def _print_fact(name: str, text: str) -> None:
-    say("\n".join(wrapped_under(f"{name:12}{text}", indent=12)))
+    say("\n".join(wrapped_under(f"{name:12}{text}", indent=12 if name else 0)))
 
 
 def _print_facts(name: str, sentences: Sequence[str]) -> None:

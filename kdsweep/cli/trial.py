@@ -1,5 +1,6 @@
 """``kdsweep trial``: one trial in this process, with one seed or several."""
 
+import errno
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -141,7 +142,10 @@ def _train(
         show(epoch, called(name), spec.all_teachers[name].training.epochs)
         return Verdict.CONTINUE
 
-    outcome = session.run(spec, hear, weights=weights, on_teacher=hear_teacher)
+    try:
+        outcome = session.run(spec, hear, weights=weights, on_teacher=hear_teacher)
+    except _ReadNoFurtherError as error:
+        raise BrokenPipeError(errno.EPIPE, "its output is read no further") from error
     for sentence in outcome.warnings:
         warn(sentence)
     if outcome.status == "failed" or outcome.no_room:
@@ -152,14 +156,21 @@ def _train(
     return outcome, seen
 
 
+class _ReadNoFurtherError(BaseException):
+    """Nobody reads what is printed: no failure of the trial, which ends all the same."""
+
+
 def _shown(*, err: bool) -> "Callable[[EpochMetrics, str, int], None]":
     def show(epoch: "EpochMetrics", who: str, epochs: int) -> None:
         terms = ", ".join(f"{name} {value:.4f}" for name, value in epoch.train.items())
-        tell(
+        said = (
             f"{who} {epoch.epoch}/{epochs}: accuracy {epoch.accuracy:.2%}, loss {epoch.loss:.4f} "
-            f"({terms}), {epoch.seconds:.2f} s",
-            err=err,
+            f"({terms}), {epoch.seconds:.2f} s"
         )
+        try:
+            tell(said, err=err)
+        except BrokenPipeError as error:
+            raise _ReadNoFurtherError from error
 
     return show
 

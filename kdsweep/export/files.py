@@ -59,7 +59,7 @@ def chosen_formats(given: Sequence[str], *, int8: bool) -> tuple[Format, ...]:
     for name in given:
         found = next((each for each in FORMATS if each == name), None)
         if found is None:
-            raise ResultError(f"--format {name!r} is not allowed (allowed: {', '.join(FORMATS)})")
+            raise ResultError(f"format {name!r} is not allowed (allowed: {', '.join(FORMATS)})")
         known.append(found)
     if not known:
         return ("onnx",) if int8 else ("safetensors",)

@@ -218,7 +218,9 @@ def _refuse_what_is_there(out: Path, *, force: bool) -> None:
         )
     if not force:
         raise ResultError(
-            "is there already: --force replaces it, --out DIR writes another", source=out
+            "is there already: --force (in Python force=True) replaces it, --out DIR (out=DIR) "
+            "writes another",
+            source=out,
         )
 
 

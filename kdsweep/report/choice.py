@@ -71,7 +71,7 @@ def noise_sentence(choice: Choice, facts: Facts) -> str | None:
     )  # fmt: skip
     return (
         f"{which} be told from it by accuracy: {' and '.join(what)} leave "
-        f"±{100 * widest:.1f} points to chance"
+        f"up to ±{100 * widest:.1f} points to chance"
     )
 
 

@@ -61,6 +61,21 @@ def copies(runs: Sequence[Compared]) -> list[str]:
     ]  # fmt: skip
 
 
+def warm_started(files: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Which runs began with what others had shown, by their sweep files; a sentence each."""
+    found = []
+    for number, file in enumerate(files):
+        search = file.get("search")
+        runs = search.get("warm_start") if isinstance(search, Mapping) else None
+        if isinstance(runs, list) and runs:
+            found.append(
+                f"{letter(number)} began with what {', '.join(map(str, runs))} had shown "
+                "(search.warm_start) and repeats none of those points: its own front has only what "
+                "was new to it, and the joint front is what both have found"
+            )
+    return found
+
+
 def examples_of(runs: Sequence[Compared]) -> int | None:
     """How many validation examples all runs have; none where that is not known, or not one number.
 

@@ -17,7 +17,8 @@ from kdsweep.results.noise import accuracy_noise
 from kdsweep.results.record import TrialResult
 
 _BOTH = "#"
-_LONGEST = 60
+_LONGEST, _BEFORE = 60, 16
+"""Characters of a value that are shown; of what is before a difference."""
 
 
 def run_lines(runs: Sequence[Compared], places: Sequence[str]) -> list[str]:
@@ -136,9 +137,14 @@ def differing_lines(differences: Mapping[str, Sequence[Any]]) -> list[str]:
     lines = []
     for path, values in differences.items():
         lines.append(path)
-        for number, value in enumerate(values):
-            text = "not given" if value is None else str(value)
-            shown = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+        texts = ["not given" if value is None else str(value) for value in values]
+        # What all begin with is no difference, and may be all that there is room for.
+        letters = enumerate(zip(*texts, strict=False))
+        common = next((place for place, each in letters if len(set(each)) > 1), 0)
+        begin = max(0, common - _BEFORE) if max(map(len, texts)) > _LONGEST else 0
+        for number, text in enumerate(texts):
+            rest = f"...{text[begin:].lstrip()}" if begin else text
+            shown = rest if len(rest) <= _LONGEST else f"{rest[: _LONGEST - 3]}..."
             lines.append(f"  {letter(number)}  {shown}")
     return lines
 

@@ -35,6 +35,30 @@ def sentences(found: Confirmation) -> list[str]:
     return said
 
 
+def confirmed_words(found: Sequence[Confirmation], trial_ids: Sequence[str]) -> list[str]:
+    """What confirmations say of one of the sweep's students, a sentence each, as they are given.
+
+    ``digits-confirm: 98.79% ±0.43 on test data over 3 seeds, on the front with P 0.74``.
+    """
+    said = []
+    for each in found:
+        of_student = [s for s in each.students if set(s.point.trial_ids) & set(trial_ids)]
+        for student in of_student:
+            test, minus = student.test, student.minus.get(OWN)
+            if test is None:
+                said.append(f"{each.meta.name}: no training of it has ended yet")
+                continue
+            words = f"{100 * test.mean:.2f}% {with_sign(test.deviation)}".rstrip()
+            num = len(test.values)
+            words += f" on test data over {num} seed{'s' * (num != 1)}"
+            if student.on_front is not None:
+                words += f", P(front) {student.on_front:.2f}"
+            if minus is not None and not math.isnan(minus.half):
+                words += f"; minus the same student without a teacher {_points(minus)}"
+            said.append(f"{each.meta.name}: {words}")
+    return said
+
+
 def with_sign(deviation: float) -> str:
     """A deviation of accuracies in percentage points, ``±1.41``; empty where there is none."""
     return "" if math.isnan(deviation) else f"±{100 * deviation:.2f}"

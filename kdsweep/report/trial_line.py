@@ -23,7 +23,7 @@ def trial_line(
     counted: str,
     width: int = 80,
 ) -> str:
-    """``[ 3/42] complete  00002  kd w8  93.10%  2,784 params  lr 0.003  front  1.2 s``.
+    """``[ 3/42] complete  00002  kd w8  93.10%  2,784 params  front  lr 0.003  1.2 s``.
 
     A long name is cut to fit ``width``, and what is in it can be read in the trial's record. A
     failure has its whole reason, however long that is. ``front`` marks a trial that is on it now.
@@ -61,6 +61,6 @@ def shortened(label: str, room: int) -> str:
 def _that_can_be_missed(result: TrialResult, front: Sequence[TrialResult]) -> list[str]:
     """The most important first."""
     lr = (result.trial.get("train") or {}).get("lr")
-    said = [] if lr is None else [f"lr {lr:.3g}"]
-    said += ["front"] if any(result.trial_id in member.trial_ids for member in front) else []
+    said = ["front"] if any(result.trial_id in member.trial_ids for member in front) else []
+    said += [] if lr is None else [f"lr {lr:.3g}"]
     return [*said, f"{result.seconds:.1f} s"]

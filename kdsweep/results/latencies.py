@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,6 +21,8 @@ from kdsweep.results.places import read_own
 from kdsweep.results.record import TrialResult
 from kdsweep.storage.atomic import write_bytes
 from kdsweep.storage.copies import name_of
+
+_AS_TRIALS = "latency of one input (p50) as trials measured it"
 
 
 class OnDevice(BaseModel):
@@ -176,12 +179,27 @@ def with_quiet_latency(
         if taken is not None:
             metrics["latency_ms"] = taken
         changed.append(result.model_copy(update={"metrics": metrics}))
+    busy = sum(each.busy for each in found.students.values())
+    beside = "" if not busy else ", some of them" if busy < len(found.students) else ","
     return Measured(
         changed,
         teacher_ms,
         f"latency of one input (p50) as measured on {name}"
-        + (", while other work ran" if any(each.busy for each in found.students.values()) else ""),
+        + (f"{beside} while other work ran" if beside else "")
+        + _not_measured(changed, name),
     )
+
+
+def _not_measured(results: Sequence[TrialResult], device: str) -> str:
+    """How many complete students have no latency there, so that they cannot be chosen by it."""
+    complete = [r for r in results if r.status == "complete" and r.role != "teacher"]
+    num = sum("latency_ms" not in each.metrics for each in complete)
+    if not num:
+        return ""
+    which = (
+        f"{num} of {len(complete)} complete trials were" if num > 1 else "one complete trial was"
+    )
+    return f"; {which} not measured there: `kdsweep latency RUN TRIAL` does"
 
 
 def in_quiet(directory: Path, results: Sequence[TrialResult]) -> Measured:
@@ -195,7 +213,33 @@ def in_quiet(directory: Path, results: Sequence[TrialResult]) -> Measured:
     quiet = with_quiet_latency(results, read_latencies(directory))
     if quiet is not None:
         return quiet
-    return Measured(results, None, beside_others(directory, results), is_quiet=False)
+    networks, shared = _of_networks(results)
+    sentence = beside_others(directory, results)
+    if shared:
+        said = sentence or of_which_latency(directory, results)
+        sentence = said.replace(_AS_TRIALS, f"{_AS_TRIALS} (of one network the median)")
+    return Measured(networks, None, sentence, is_quiet=False)
+
+
+def _of_networks(results: Sequence[TrialResult]) -> tuple[list[TrialResult], bool]:
+    """The results with one latency for each network, the median; whether any have one in common.
+
+    What two trainings of one network measured apart is chance, and nothing to choose by.
+    """
+    of_network: dict[str, list[float]] = {}
+    for result in results:
+        if result.role != "teacher" and "latency_ms" in result.metrics:
+            own = result.metrics["latency_ms"]
+            of_network.setdefault(architecture_of(result.trial), []).append(own)
+    changed = []
+    for result in results:
+        found = of_network.get(architecture_of(result.trial), [])
+        if result.role == "teacher" or "latency_ms" not in result.metrics:
+            changed.append(result)
+            continue
+        metrics = {**result.metrics, "latency_ms": median(found)}
+        changed.append(result.model_copy(update={"metrics": metrics}))
+    return changed, any(len(each) > 1 for each in of_network.values())
 
 
 def beside_others(directory: Path, results: Iterable[TrialResult]) -> str:
@@ -203,14 +247,14 @@ def beside_others(directory: Path, results: Iterable[TrialResult]) -> str:
     if not any(result.latency is not None and result.latency.busy for result in results):
         return ""
     return (
-        "latency of one input (p50) as trials measured it, while others trained; "
+        f"{_AS_TRIALS}, while others trained; "
         f"`kdsweep latency {name_of(directory)}` measures it alone"
     )
 
 
 def of_which_latency(directory: Path, results: Sequence[TrialResult]) -> str:
     """What a table of the trials' own latencies is to say of them."""
-    return beside_others(directory, results) or "latency of one input (p50) as trials measured it"
+    return beside_others(directory, results) or _AS_TRIALS
 
 
 def _by_architecture(

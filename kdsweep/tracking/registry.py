@@ -16,6 +16,7 @@ from kdsweep.results.store import RunStore
 from kdsweep.tracking.entities import SWEEP_ID, TRIAL_ID
 from kdsweep.tracking.packed_model import pack
 from kdsweep.tracking.where import (
+    artifacts_elsewhere,
     only_one_creates,
     prepare_environment,
     refuse_silence,
@@ -25,6 +26,8 @@ from kdsweep.tracking.where import (
 _ALIAS = re.compile(r"[\w-]{1,255}")
 _VERSION = re.compile(r"[vV]\d+")
 _READY, _MODEL = "READY", "student"
+_OF_THE_CHOICE = ("on_front", "prefer", "constraints")
+"""Tags that say why a student was chosen, not what it is."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +92,14 @@ def register(
     """Put the student of ``result`` into the registry at ``uri``, once; the alias points to it.
 
     It is a pt2 archive of PyTorch in MLflow's form, asked for the whole validation split before
-    anything is sent. What is there already of this trial stays as it is, and gets the alias. A
-    version that had it before keeps all else, and a tag ``ALIAS_until`` with the time.
+    anything is sent. What is there already of this trial stays as it is but for the tags that say
+    why it was chosen, and gets the alias. A version that had it before keeps all else, and a tag
+    ``ALIAS_until`` with the time.
     ``sync`` is the command that sends a run's trials there, for messages.
 
     Raises:
-        ResultError: a name is not allowed, MLflow has no run of the trial or refuses, or the
-            student cannot be exported.
+        ResultError: a name is not allowed, MLflow has no run of the trial or refuses, its store is
+            a copy that writes beside the original, or the student cannot be exported.
         StorageError: the weights are in an object store that does not answer.
     """
     check_names(entry)
@@ -114,16 +118,34 @@ def register(
         with only_one_creates(uri):
             client: Any = MlflowClient(tracking_uri=uri, registry_uri=uri)
             run = _run_of(client, store, result)
+        if run is not None and (copied := artifacts_elsewhere(uri, [_experiment(client, run)])):
+            raise ResultError(f"the model would be put beside the original: {copied}")
         if run is None:
             what = f"MLflow at {redacted(uri)} has no run of trial {result.number}"
             raise ResultError(_never_sent(sync, what))
         known = _version_of(client, store, result, entry.name)
         is_new = known is None
         version = known or _made(client, run, store, result, entry, tell)
+        if known is not None:
+            _chosen_again(client, entry, known)
         moved_from = _moved(client, entry, version)
     except MlflowException as error:
         raise ResultError(f"MLflow at {redacted(uri)} refuses: {error.message}") from error
     return Registered(entry.name, version, entry.alias, run.info.run_id, is_new, moved_from)
+
+
+def _experiment(client: Any, run: Any) -> Any:
+    return client.get_experiment(run.info.experiment_id)
+
+
+def _chosen_again(client: Any, entry: Entry, version: str) -> None:
+    """Why it was chosen is now as this time, and it is no longer one that was."""
+    for name in _OF_THE_CHOICE:
+        if name in entry.tags:
+            client.set_model_version_tag(entry.name, version, name, entry.tags[name])
+    until = f"{entry.alias}_until"
+    if until in client.get_model_version(entry.name, version).tags:
+        client.delete_model_version_tag(entry.name, version, until)
 
 
 def _moved(client: Any, entry: Entry, version: str) -> str | None:

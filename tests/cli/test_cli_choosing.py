@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from calling import run
+from confirmed_runs import confirmation_in, sweep_in
 from run_records import run_meta, trial_result
 
 from kdsweep.report.choice import Facts, why
@@ -55,3 +56,17 @@ def test_the_knee_that_the_document_works_out():
     assert choice.chosen is three[1]
     assert "(1 - 0.5 - 0.2) / √2 = 0.21" in TEXT
     assert ": 0.21 from the line" in why(choice, Facts(two))
+
+
+def test_select_says_what_has_been_found_since_and_that_more_may_come(tmp_path, capsys):
+    sweep = sweep_in(tmp_path)
+    best = trial_result(9, trial_id="00009", metrics={"accuracy": 0.9, "params": 200.0})
+    sweep.write(best)
+    confirmation_in(tmp_path)
+    assert run("select", sweep.directory) == 0
+    said = capsys.readouterr().out
+    assert "\nconfirmed   digits-confirm: 88.00% ±2.83 on test data over 2 seeds" in said
+    assert "still runs" not in said
+    with sweep.hold():
+        assert run("select", sweep.directory) == 0
+    assert "\nstill runs  what comes may be better" in capsys.readouterr().out

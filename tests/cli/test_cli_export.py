@@ -49,7 +49,7 @@ def test_the_most_accurate_of_the_front_is_exported_unless_a_trial_is_named(run,
         (("--out", ""), "--out is empty: name the folder to make, or leave it out"),
         (("5", "--format", "pt2"), "no trial has the number 5 (numbers go up to 0; "),
         (("--format", "pt2", "--int8"), "--int8 is of ONNX files alone"),
-        (("--format", "gguf"), "--format 'gguf' is not allowed"),
+        (("--format", "gguf"), "format 'gguf' is not allowed"),
     ],
 )
 def test_what_cannot_be_exported_is_refused_before_anything_is_loaded(run, arguments, said):

@@ -167,7 +167,9 @@ def test_what_is_there_is_replaced_only_where_it_is_an_export(tmp_path):
     assert folder_of(store, result, asked(formats=("onnx",), int8=True)).name == (
         "small-t0000-onnx-int8"
     )
-    with pytest.raises(ResultError, match="is there already: --force replaces it, --out DIR"):
+    with pytest.raises(
+        ResultError, match="is there already: --force \\(in Python force=True\\) replaces it"
+    ):
         export_student(store, result, asked(formats=("pt2",)))
     (made.folder / "of mine").write_text("")
     export_student(store, result, asked(formats=("pt2",), force=True))

@@ -96,7 +96,7 @@ def test_what_the_others_cost_or_gain():
 
 def test_the_noise_is_told_once_for_all():
     assert noise_sentence(select(RUN, TWO), FACTS) == (
-        "2 of the next 3 cannot be told from it by accuracy: 98 validation examples leave "
+        "2 of the next 3 cannot be told from it by accuracy: 98 validation examples leave up to "
         "±7.2 points to chance"
     )
     assert noise_sentence(select(RUN, TWO), Facts(TWO, examples=1_000_000)) == (

@@ -4,7 +4,7 @@ import json
 from rich.console import Console
 from run_records import run_meta, trial_result
 
-from kdsweep.report.comparable import differing, doubts, examples_of
+from kdsweep.report.comparable import differing, doubts, examples_of, warm_started
 from kdsweep.report.compare_view import (
     band_noise_words,
     band_table,
@@ -152,3 +152,16 @@ def test_the_row_is_plain_data():
         {"p": [1, None]},
     )
     assert len(again["runs"][0]["front"]) == 2
+
+
+def test_a_long_value_is_shown_where_it_differs():
+    same = "name: none, " * 10
+    lines = differing_lines({"space": [f"{same}alpha: 0.5", f"{same}alpha: 0.9"]})
+    # Sixteen characters before the first that differs, which is the last but none.
+    assert lines == ["space", "  A  ...none, alpha: 0.5", "  B  ...none, alpha: 0.9"]
+
+
+def test_a_run_that_began_with_the_results_of_another_is_named():
+    warm = {"search": {"warm_start": ["runs/digits", "runs/other"]}}
+    (said,) = warm_started([{"search": {}}, warm, {"search": "?"}, {}])
+    assert said.startswith("B began with what runs/digits, runs/other had shown")

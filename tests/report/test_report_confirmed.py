@@ -6,7 +6,7 @@ from rich.console import Console
 
 from kdsweep.report.answers.confirmed import told
 from kdsweep.report.confirmed import confirmation_row, confirmation_view, labels
-from kdsweep.report.confirmed_sentences import on_distillation, sentences
+from kdsweep.report.confirmed_sentences import confirmed_words, on_distillation, sentences
 from kdsweep.results.confirmation import confirmation
 from kdsweep.results.confirmations import best_first
 from kdsweep.results.confirms import Opening
@@ -144,3 +144,15 @@ def test_of_several_confirmations_a_report_has_all_the_untouched_one_first(tmp_p
     assert [each.text for each in teacher][1:6] == ["teacher", "", "95.00%", "", "94.00%"]
     assert told([]) is None
     assert told(found[:1]).sentences == tuple(sentences(found[0]))
+
+
+def test_what_is_known_of_one_student(tmp_path):
+    whole = confirmation(confirmation_in(tmp_path / "0"))
+    half = confirmation(confirmation_in(tmp_path / "1", all_records()[2:3], name="half"))
+    assert confirmed_words([whole, half], ["00005"]) == [
+        "digits-confirm: 76.00% ±2.83 on test data over 2 seeds, P(front) 1.00; minus the same "
+        "student without a teacher +2.00 percentage points, 95% interval -10.71 to +14.71",
+        "half: no training of it has ended yet",
+    ]
+    assert confirmed_words([half], ["00009"]) == ["half: 86.00% on test data over 1 seed"]
+    assert confirmed_words([whole], ["00000"]) == [], "a control was not chosen there"

@@ -26,7 +26,7 @@ def line(result, front=(), objectives=TWO, width=80):
 def test_all_of_a_short_one():
     one = student()
     assert line(one, [one]) == (
-        "[23/42] complete  00021  kd w8  97.77%  2,314 params  lr 0.0219  front  1.2 s"
+        "[23/42] complete  00021  kd w8  97.77%  2,314 params  front  lr 0.0219  1.2 s"
     )
 
 

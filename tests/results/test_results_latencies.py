@@ -9,6 +9,7 @@ from kdsweep.results.latencies import (
     Measured,
     OnDevice,
     device_name,
+    in_quiet,
     read_latencies,
     with_quiet_latency,
     write_latencies,
@@ -98,10 +99,17 @@ def test_quiet_numbers_take_the_place_of_those_of_the_trials():
     # The third is the same network as the first; the second was measured beside others alone.
     assert [each.metrics.get("latency_ms") for each in found.results] == [2.0, None, 2.0]
     assert found.teacher_ms == 8.0
-    assert found.sentence == "latency of one input (p50) as measured on EPYC"
+    assert found.sentence == (
+        "latency of one input (p50) as measured on EPYC; one complete trial was not measured "
+        "there: `kdsweep latency RUN TRIAL` does"
+    )
     busy = took(2.0).model_copy(update={"busy": True})
     beside = with_quiet_latency(results, Latencies(devices={"EPYC": on_device("1", t0001=busy)}))
-    assert beside.sentence == "latency of one input (p50) as measured on EPYC, while other work ran"
+    said = "latency of one input (p50) as measured on EPYC, while other work ran"
+    assert beside.sentence.startswith(f"{said};")
+    one_busy = Latencies(devices={"EPYC": on_device("1", t0001=busy, t0002=took(2.0))})
+    some = with_quiet_latency(results, one_busy)
+    assert some.sentence == said.replace(", while", ", some of them while")
     assert [each.metrics["latency_ms"] for each in results] == [77.0] * 3
 
 
@@ -163,3 +171,17 @@ def test_batches_of_other_sizes_are_no_latency_of_one_input():
 def test_a_record_without_latency_is_read_as_before():
     text = trial_result().model_dump_json(exclude={"latency"})
     assert TrialResult.model_validate_json(text).latency is None
+
+
+def test_what_trainings_of_one_network_measured_apart_is_nothing_to_choose_by(tmp_path):
+    own = [
+        each.model_copy(update={"metrics": {**each.metrics, "latency_ms": ms}})
+        for each, ms in ((student(1, 2), 5.0), (student(2, 4), 4.0), (student(3, 2), 3.0))
+    ]
+    teacher = own[0].model_copy(update={"role": "teacher", "trial_id": "teacher-1"})
+    found = in_quiet(tmp_path, [*own, teacher])
+    assert [each.metrics["latency_ms"] for each in found.results] == [4.0, 4.0, 4.0, 5.0]
+    assert found.sentence == (
+        "latency of one input (p50) as trials measured it (of one network the median)"
+    )
+    assert in_quiet(tmp_path, own[:2]).sentence == ""
