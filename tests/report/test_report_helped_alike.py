@@ -27,8 +27,8 @@ def test_one_that_diverged_at_another_learning_rate_is_no_verdict():
     )  # fmt: skip
     assert section.sentences[0] == (
         "This sweep cannot tell whether distillation helped. It has students with and without a "
-        "teacher at 2 sizes: the two cannot be told apart at 1; no student of one kind is above "
-        "chance level at 1."
+        "teacher at 2 sizes: the two cannot be told apart at 1; one kind has none above chance "
+        "level at 1."
     )
     assert section.sentences[1] == (
         "At 1k parameters the best with a teacher is at chance level: t0, taught by kd, with "
@@ -51,14 +51,14 @@ def test_single_trials_of_other_settings_are_no_verdict_and_both_settings_are_na
     section = section_of(*results)
     assert section.sentences[0] == (
         "This sweep cannot tell whether distillation helped. It has students with and without a "
-        "teacher at 1 size: with fewer than 3 of a kind their other settings differ as well at 1."
+        "teacher at 1 size: other settings differ too, with fewer than 3 students of a kind, at 1."
     )
     assert section.sentences[1].startswith(
         "At 1k parameters the only one with a teacher, taught by kd, reached 95.00% (95% interval "
     )
     assert section.sentences[1].endswith(
         "That is no answer on distillation: the two differ in train.lr (0.003 against 0.258) as "
-        "well, and fewer than 3 students of one kind were trained at this size."
+        "well, and of one kind fewer than 3 students of this size learned anything."
     )
     assert section.tables[0].rows[0][-1].text == "cannot tell, other settings differ"
     # Nor do the seeds of one point make another learning rate the same.

@@ -29,9 +29,9 @@ _COUNTED: dict[AtSizeVerdict, str] = {
     "behind, one seed": "the best student with a teacher is behind at {}, with one seed each",
     "cannot tell": "the two cannot be told apart at {}",
     "cannot tell, other settings differ": (
-        f"with fewer than {LEAST_OF_A_KIND} of a kind their other settings differ as well at {{}}"
+        f"other settings differ too, with fewer than {LEAST_OF_A_KIND} students of a kind, at {{}}"
     ),
-    "cannot tell, at chance level": "no student of one kind is above chance level at {}",
+    "cannot tell, at chance level": "one kind has none above chance level at {}",
 }
 _AT_SIZE: dict[AtSizeVerdict, str] = {
     "helped": "distillation helped",
@@ -87,8 +87,8 @@ def size_sentences(view: SweepView, sizes: Sequence[AtSize]) -> Iterable[str]:
         elif each.verdict == "cannot tell, other settings differ":
             yield (
                 f"At {each.sizes} {unit} {_the_two(each)}: {_difference(each)}. That is no answer "
-                f"on distillation: the two differ in {apart_words(each.apart)} as well, and fewer "
-                f"than {LEAST_OF_A_KIND} students of one kind were trained at this size."
+                f"on distillation: the two differ in {apart_words(each.apart)} as well, and of one "
+                f"kind fewer than {LEAST_OF_A_KIND} students of this size learned anything."
             )
         elif each.verdict == "cannot tell, at chance level":
             yield _of_those_at_chance(each, unit)
