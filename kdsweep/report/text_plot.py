@@ -9,7 +9,7 @@ from kdsweep.results.pareto import Objectives
 from kdsweep.results.record import TrialResult
 from kdsweep.results.replicates import by_point
 
-_FRONT, _CONTROL, _BEATEN, _TEACHER = "●", "◆", "·", "★"
+_FRONT, _CONTROL, _BOTH, _BEATEN, _TEACHER = "●", "◆", "◈", "·", "★"
 _GUTTER = 7
 
 
@@ -29,13 +29,15 @@ def text_plot(
 ) -> str:
     """``height`` lines of at most ``width`` characters; empty where there is nothing to draw yet.
 
-    Replicates are one mark, at their mean. Trials far below the front are left out, so that the
-    front fills the picture. ``names`` are characters for members of the front, by their ids.
+    Replicates are one mark, at their mean; a control on the front has one of its own. Trials far
+    below the front are left out, so that the front fills the picture. ``names`` are characters for
+    members of the front, by their ids.
     """
     axes = axes_of(objectives)
     marks = _marks(results, front, axes, teacher, names)
     ends = dict.fromkeys([*names.values()][:: max(1, len(names) - 1)])
-    legend = f"{'-'.join(ends) or _FRONT} front {_CONTROL} control {_BEATEN} other"
+    both = f" {_BOTH} both" if any(mark == _BOTH for _, _, mark in marks) else ""
+    legend = f"{'-'.join(ends) or _FRONT} front {_CONTROL} control{both} {_BEATEN} other"
     legend += f" {_TEACHER} teacher" if teacher else ""
     return drawn(marks, axes, legend, background=_BEATEN, width=width, height=height)
 
@@ -88,10 +90,10 @@ def _marks(
             continue
         if result.trial_id in names:
             marks.append((2, (*point, names[result.trial_id])))
+        elif result.trial_id in on_front:
+            marks.append((2, (*point, _BOTH if result.role == "control" else _FRONT)))
         elif result.role == "control":
             marks.append((1, (*point, _CONTROL)))
-        elif result.trial_id in on_front:
-            marks.append((2, (*point, _FRONT)))
         else:
             marks.append((0, (*point, _BEATEN)))
     point = axes.point(teacher) if teacher and marks else None
@@ -115,5 +117,5 @@ def _below(left: float, right: float, columns: int, axes: Axes, legend: str) -> 
     return [
         f"{margin}└{'─' * columns}",
         f"{margin} {texts[0]}{gap}{texts[1]}{' ' * max(1, room - len(gap))}{texts[2]}",
-        f"{margin} {LABELS[axes.x]}    {legend}",
+        f"{margin} {LABELS[axes.x]}   {legend}",
     ]

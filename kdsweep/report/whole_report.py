@@ -27,9 +27,10 @@ def sections(view: SweepView, place: str, *, confirmation: Told | None = None) -
     ``place`` is what people call the run: its directory or its address.
     """
     found = [
-        _front(view), confirmed(confirmation), helped(view, confirmation), strategies(view),
-        mattered(view), controls(view), failures(view), cost(view), _learned(view), _trials(view),
-        made(view, place), go_on(view, place, is_confirmed=confirmation is not None),
+        _front(view, confirmation), confirmed(confirmation), helped(view, confirmation),
+        strategies(view), mattered(view), controls(view), failures(view), cost(view),
+        _learned(view), _trials(view), made(view, place),
+        go_on(view, place, is_confirmed=confirmation is not None),
     ]  # fmt: skip
     return [section for section in found if section is not None]
 
@@ -55,7 +56,7 @@ def report_page(
         sections=found, pictures=shown,
         figures=figures_json({name: drawn[name].figure for name in names}),
         trials=trial_sheet(view, view.points), scripts=("draw.js", "table.js", "scroll.js"),
-        footer=printable(f"kdsweep {meta.version}. All accuracies are on validation data."),
+        footer=printable(f"kdsweep {meta.version}. {_of_which_data(found)}"),
     )  # fmt: skip
 
 
@@ -67,7 +68,16 @@ def report_numbers(view: SweepView, place: str, found: Sequence[Section]) -> dic
     )
 
 
-def _front(view: SweepView) -> Section:
+def _of_which_data(found: Sequence[Section]) -> str:
+    if any(section.key == "confirmed" for section in found):
+        return (
+            "Accuracies are on validation data, but for those of a confirmation that are said to "
+            "be on test data."
+        )
+    return "All accuracies are on validation data."
+
+
+def _front(view: SweepView, confirmation: Told | None) -> Section:
     if view.front:
         said = (
             f"{len(view.front)} of {completed(view.results, 'complete')} are on the front: no "
@@ -78,7 +88,13 @@ def _front(view: SweepView) -> Section:
         said, tables = "No trial is on the front yet.", ()
     optimism = (
         "The accuracies are those by which they were chosen, on validation data: the best of many "
-        "is in part the luckiest, so that expect a little less on new data."
+        "is in part the luckiest"
+    )
+    # Where it was measured nobody has to guess; it may have come out the other way.
+    optimism += (
+        ", so that expect a little less on new data."
+        if confirmation is None
+        else ". Below is what a confirmation has found, with fresh seeds and on test data."
     )
     return Section(
         "front", "The front", (said, optimism) if view.front else (said,), tables, ("front",),

@@ -117,11 +117,56 @@ def test_a_table_fits_or_says_that_it_scrolls_and_the_keyboard_reaches_it(opened
         page.wait_for_function("e => e.classList.contains('more-left')", arg=box.element_handle())
         page.wait_for_function("e => !e.classList.contains('more-right')", arg=box.element_handle())
         page.wait_for_function(f"e => ({shade})(e) === '0'", arg=box.element_handle())
-    front = page.locator("#front .wide")
+    front = page.locator("#front .wide:has(table)")
     if width == 1280:
         assert front.evaluate("e => e.scrollWidth <= e.clientWidth")
     if width == 375:
         assert wide > 0
+
+
+def says_that_it_scrolls(page, name):
+    """Whether the picture has the hint and the shadow; the keyboard then moves it."""
+    box = page.locator(f".scrolls:has([data-picture={name}])")
+    hint, frame = box.locator("xpath=following-sibling::*[1]"), box.locator(".frame")
+    hidden = frame.evaluate("e => e.scrollWidth - e.clientWidth") > 1
+    assert hint.is_visible() == hidden
+    assert ("more-right" in box.get_attribute("class").split()) == hidden
+    if hidden:
+        assert hint.inner_text().startswith("The picture is wider than the page: scroll to the")
+        frame.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("e => e.scrollLeft > 0", arg=frame.element_handle())
+    return hidden
+
+
+def test_a_picture_that_is_wider_than_a_phone_says_that_it_scrolls(opened, report):
+    page = opened(report, viewport={"width": 390, "height": 800})
+    assert says_that_it_scrolls(page, "importance")
+    assert not says_that_it_scrolls(page, "front")
+
+
+def test_no_name_of_an_axis_lies_upon_the_next_axis(opened, tmp_path):
+    names = ("none", "attention_transfer", "x" * 22)
+    results = []
+    for n in range(9):
+        strategy = {"name": names[n % 3], "temperature": 2.0 + n}
+        found = student(n, 0.5 + n / 100, 1_000 + n, strategy=strategy)
+        results.append(found.model_copy(update={"params": {"strategy.temperature": 2.0 + n}}))
+    found = view(results)
+    path = tmp_path / "report.html"
+    path.write_bytes(report_page(found, "r", sections(found, "r"), draw(found)))
+    for width in (390, 1280):
+        page = opened(path, viewport={"width": width, "height": 900})
+        boxes = page.locator("[data-picture=coordinates] .annotation .bg").evaluate_all(
+            "all => all.map(e => { const b = e.getBoundingClientRect(); "
+            "return [e.nextSibling.textContent, b.left, b.right]; })"
+        )
+        right = max(right for text, _, right in boxes if text == "x" * 22)
+        after = [left for text, left, _ in boxes if text in ("2", "10")]
+        assert len(after) == 2
+        assert right < min(after)
+        assert says_that_it_scrolls(page, "coordinates") == (width == 390)
+        assert not scrolls_sideways(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sweep_views import KD, NONE, student, view
 
 from kdsweep.report.pictures import coordinates
+from kdsweep.report.pictures.canvas import broken
 from kdsweep.report.pictures.scales import (
     ABSENT,
     Scale,
@@ -148,6 +149,26 @@ def test_an_axis_says_whose_weight_it_is():
             view([other, drawn(5, {"name": "mine.losses:Attention", "weight": 0.2})])
         ).coordinates
     ]  # fmt: skip
+
+
+def test_long_names_are_broken_and_push_the_next_axis_away():
+    assert broken("attention_transfer", 14) == ("attention_", "transfer")
+    assert broken("kd+attention_transfer", 14) == ("kd+attention_", "transfer")
+    assert broken("kd", 14) == ("kd",)
+    # Without a place to break at it stays whole.
+    assert broken("x" * 20, 14) == ("x" * 20,)
+    names = ("kd", "attention_transfer")
+    results = [drawn(n, {"name": names[n % 2], "temperature": 1.0 + n}) for n in range(4)]
+    data = coordinates.gather(view(results))
+    assert [each.name for each in data.coordinates][1:3] == ["strategy", "T"]
+    # Of ten characters in a line, eight of which a step has room for.
+    assert data.xs[:3] == pytest.approx((0, 1, 2.25))
+    figure = coordinates.draw_figure(data).to_plotly_json()["layout"]
+    (name,) = [each for each in figure["annotations"] if each["text"].startswith("attention")]
+    assert (name["text"], name["x"]) == ("attention_<br>transfer", 1)
+    assert list(figure["xaxis"]["tickvals"]) == pytest.approx(data.xs)
+    # So many pixels a step, and the margins.
+    assert figure["meta"]["least_width"] == round(130 + 62 * (data.xs[-1] + 1.1))
 
 
 def test_of_few_students_halves_are_told_apart_and_of_many_fifths():

@@ -27,7 +27,12 @@ def test_each_student_is_one_mark_by_what_it_is():
     # The one at chance level lies below what is shown at first.
     assert data.low < 78 < 98 < data.high
     assert data.notes == "1 trial lies outside the picture"
-    assert data.title == "digits: 5 trials"
+    assert data.title == "digits: 5 complete trials"
+
+
+def test_the_star_is_no_student():
+    caption = PICTURES["front"].caption
+    assert caption.startswith("Each mark is a student but for the star, which is the teacher;")
 
 
 def test_pointing_at_a_student_says_name_strategy_temperature_and_alpha():

@@ -35,7 +35,7 @@ def test_each_member_has_a_letter_by_size_and_a_control_its_own():
         "   78 │             ·",
         "      └──────────────────────────────",
         "       1k          31.6k           1M",
-        "       student parameters    a-c front ◆ control · other",
+        "       student parameters   a-c front ◆ control · other",
     ]
     assert key_lines(members, TWO) == [
         "  a  t0001      1,000  80.00%  cnn w2, kd",
@@ -47,7 +47,7 @@ def test_each_member_has_a_letter_by_size_and_a_control_its_own():
 @pytest.mark.parametrize(("num", "shown"), [(1, "a front"), (2, "a-b front"), (60, "a-Z front")])
 def test_the_legend_has_the_letters_that_there_are(num, shown):
     plot, members = drawn([student(i, 0.1 + i / 100, 100 + i) for i in range(num)])
-    assert plot.splitlines()[-1].split("    ")[-1].startswith(shown)
+    assert plot.splitlines()[-1].split("   ")[-1].startswith(shown)
     lines = key_lines(members, TWO)
     assert len(lines) == min(num, 53)
     assert (lines[-1] == "  and 8 more") == (num == 60)

@@ -153,3 +153,18 @@ def test_a_confirmation_has_its_place_behind_the_front():
     table = Table(("student", "confirmed"), (cells("kd w8", 0.96),))
     found = sections(view(RUN), "runs/digits", confirmation=Told((table,), ("It holds.",), ()))
     assert [section.key for section in found][:3] == ["front", "confirmed", "helped"]
+
+
+def test_what_was_confirmed_is_not_guessed_at_and_the_test_data_are_named():
+    told = Told((Table(("student", "test"), (cells("kd w8", 0.99),)),), ("It holds.",), ())
+    found = view(RUN)
+    alone, both = (sections(found, "r", confirmation=each) for each in (None, told))
+    assert alone[0].sentences[1].endswith("so that expect a little less on new data.")
+    (said,) = both[0].sentences[1:]
+    assert said.endswith(
+        "luckiest. Below is what a confirmation has found, with fresh seeds and on test data."
+    )
+    ends = [report_page(found, "r", each, {}).decode() for each in (alone, both)]
+    assert "All accuracies are on validation data." in ends[0]
+    assert "All accuracies" not in ends[1]
+    assert "but for those of a confirmation that are said to be on test data." in ends[1]

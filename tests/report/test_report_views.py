@@ -249,14 +249,32 @@ def test_text_plot_by_hand():
         "validation accuracy [%]",
         "   98 │                             ★",
         "      │                   ●",
-        "      │          ◆",
+        "      │          ◈",
         "   86 │",
         "      │●",
         "   78 │             ·",
         "      └──────────────────────────────",
         "       1k          31.6k           1M",
-        "       student parameters    ● front ◆ control · other ★ teacher",
+        "       student parameters   ● front ◆ control ◈ both · other ★ teacher",
     ]
+
+
+def test_a_control_on_the_front_is_told_from_one_that_is_not():
+    """As many marks of the front as there are members."""
+    beaten = student(6, 0.85, 50_000, role="control")
+    plot = text_plot([*RUN, beaten], front([*RUN, beaten], TWO), TWO)
+    *marks, below = plot.splitlines()
+    drawn = "".join(marks)
+    assert (drawn.count("●"), drawn.count("◈"), drawn.count("◆")) == (2, 1, 1)
+    assert below.endswith("● front ◆ control ◈ both · other")
+    without = text_plot([RUN[0], beaten], [RUN[0]], TWO)
+    assert without.splitlines()[-1].endswith("● front ◆ control · other")
+    assert "◈" not in without
+    # With the longest name of an axis it fits into 80 columns, as `front` draws it.
+    wide = text_plot(RUN, FRONT, {"accuracy": "max", "latency_ms": "min"}, teacher={
+        "accuracy": 0.98, "latency_ms": 1.0}, width=79)  # fmt: skip
+    assert "◈ both · other ★ teacher" in wide
+    assert max(map(len, wide.splitlines())) <= 79
 
 
 def test_text_plot_of_little():
@@ -355,7 +373,7 @@ def test_the_plot_of_points_has_one_mark_for_each_whole_one():
     # As by hand above, but for the trial that is not on the front.
     plot = text_plot(POINTS, POINT_FRONT, TWO, width=37, height=10).splitlines()
     marks = "".join(plot[1:-3])
-    assert (marks.count("●"), marks.count("◆"), marks.count("·")) == (2, 1, 0)
+    assert (marks.count("●"), marks.count("◈"), marks.count("·")) == (2, 1, 0)
     assert plot[1].startswith("   95 │")
     assert text_plot(POINTS[-1:], [], TWO) == ""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from kdsweep.report.answers.alike import Apart, ChanceLevel, apart
 from kdsweep.report.answers.sureness import (
     Interval,
     binomial_deviation,
@@ -23,12 +24,21 @@ from kdsweep.results.record import TrialResult
 from kdsweep.results.replicates import deviation
 
 NONE = "none"
+LEAST_OF_A_KIND = 3
+"""So many students of each kind have to be tried where the best of them have other settings."""
 Verdict = Literal["helped", "hurt", "ahead, one seed", "behind, one seed", "cannot tell"]
+AtSizeVerdict = (
+    Verdict | Literal["cannot tell, other settings differ", "cannot tell, at chance level"]
+)
 
 
 @dataclass(frozen=True)
 class AtSize:
-    """The best student with a teacher against the best without, among those of like size."""
+    """The best student with a teacher against the best without, among those of like size.
+
+    Those at chance level, which did not learn, are counted apart, and are the best of their kind
+    only where there are no others.
+    """
 
     sizes: str
     distilled: float
@@ -46,10 +56,36 @@ class AtSize:
     over_seeds: bool
     """Whether the interval is of the luck of seeds; else of that of validation examples alone."""
 
+    distilled_id: str = ""
+    undistilled_id: str = ""
+    apart: tuple[Apart, ...] = ()
+    """The settings in which the two differ besides how they were taught."""
+
+    num_at_chance: int = 0
+    """Students of this size, of either kind, that did not learn."""
+
+    distilled_at_chance: bool = False
+    undistilled_at_chance: bool = False
+
     @property
-    def verdict(self) -> Verdict:
-        """What can be said of the difference, less what is luck."""
-        return verdict(self.interval, less=self.by_luck, over_seeds=self.over_seeds)
+    def verdict(self) -> AtSizeVerdict:
+        """What can be said of the difference, less what is luck.
+
+        Nothing of one that may be of other settings: of the two best of a few tries each nobody
+        knows what these have done.
+        """
+        if self.distilled_at_chance or self.undistilled_at_chance:
+            return "cannot tell, at chance level"
+        found = verdict(self.interval, less=self.by_luck, over_seeds=self.over_seeds)
+        least = min(self.num_distilled, self.num_undistilled)
+        if found != "cannot tell" and self.apart and least < LEAST_OF_A_KIND:
+            return "cannot tell, other settings differ"
+        return found
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the two are told apart."""
+        return not self.verdict.startswith("cannot tell")
 
 
 @dataclass(frozen=True)
@@ -61,6 +97,9 @@ class Paired:
     difference: float
     deviation: float | None
     interval: Interval | None
+    num_trials: int = 2
+    num_at_chance: int = 0
+    """Of those the ones that did not learn."""
 
     @property
     def verdict(self) -> Verdict:
@@ -86,13 +125,15 @@ def verdict(interval: Interval | None, *, less: float = 0.0, over_seeds: bool) -
 
 def by_size(view: SweepView, examples: int | None) -> list[AtSize]:
     """Each class of sizes that has students of both kinds."""
-    found = []
+    found, chance = [], ChanceLevel(view.meta.num_classes, examples)
     students = [result for result in view.complete if "accuracy" in result.metrics]
     for group in size_classes(students, view.axes.x):
         ours = [result for result in group.results if strategy_label(result) != NONE]
         theirs = [result for result in group.results if strategy_label(result) == NONE]
         if not ours or not theirs:
             continue
+        num_tried = len(ours) + len(theirs)
+        (ours, num_learned), (theirs, num_others) = _learned(ours, chance), _learned(theirs, chance)
         best, control = max(ours, key=_accuracy), max(theirs, key=_accuracy)
         luck = [
             luck_of_the_best(len(tried), _noise(of, examples))
@@ -108,9 +149,18 @@ def by_size(view: SweepView, examples: int | None) -> list[AtSize]:
                 num_undistilled=len(theirs), difference=_accuracy(best) - _accuracy(control),
                 interval=interval_of(best, control, examples), by_luck=luck[0] - luck[1],
                 over_seeds=_has_spread(best) and _has_spread(control),
+                distilled_id=best.trial_id, undistilled_id=control.trial_id,
+                apart=apart(best, control), num_at_chance=num_tried - num_learned - num_others,
+                distilled_at_chance=not num_learned, undistilled_at_chance=not num_others,
             )
         )  # fmt: skip
     return found
+
+
+def _learned(tried: list[TrialResult], chance: ChanceLevel) -> tuple[list[TrialResult], int]:
+    """Those above chance level and their number; all and none where there are none."""
+    found = [result for result in tried if not chance.has(_accuracy(result))]
+    return found or tried, len(found)
 
 
 def _has_spread(result: TrialResult) -> bool:
@@ -136,11 +186,14 @@ def interval_of(one: TrialResult, other: TrialResult, examples: int | None) -> I
     return None if examples is None else newcombe(_accuracy(one), _accuracy(other), examples)
 
 
-def paired(results: Iterable[TrialResult], examples: int | None) -> list[Paired]:
+def paired(
+    results: Iterable[TrialResult], examples: int | None, num_classes: int | None = None
+) -> list[Paired]:
     """Trials that differ from one without a teacher in their strategy alone, by strategy.
 
     Of several of a strategy at the same settings their mean is one side of a pair.
     """
+    chance = ChanceLevel(num_classes, examples)
     groups: dict[tuple[str, int], dict[str, list[float]]] = {}
     for result in results:
         if (
@@ -151,11 +204,13 @@ def paired(results: Iterable[TrialResult], examples: int | None) -> list[Paired]
             by_strategy = groups.setdefault((_all_else(result), result.replicate), {})
             by_strategy.setdefault(strategy_label(result), []).append(_accuracy(result))
     pairs: dict[str, list[tuple[float, float]]] = {}
+    trained: dict[str, list[float]] = {}
     for by_strategy in groups.values():
         for strategy, values in by_strategy.items():
             if strategy != NONE and NONE in by_strategy:
                 means = (mean_and_deviation(each)[0] for each in (values, by_strategy[NONE]))
                 pairs.setdefault(strategy, []).append((next(means), next(means)))
+                trained.setdefault(strategy, []).extend([*values, *by_strategy[NONE]])
     found = []
     for strategy, both in sorted(pairs.items()):
         differences = [one - other for one, other in both]
@@ -163,7 +218,9 @@ def paired(results: Iterable[TrialResult], examples: int | None) -> list[Paired]
         interval = of_pairs(differences)
         if interval is None and examples is not None:
             interval = newcombe(*both[0], examples)
-        found.append(Paired(strategy, len(both), mean, spread, interval))
+        tried = trained[strategy]
+        num_at_chance = sum(map(chance.has, tried))
+        found.append(Paired(strategy, len(both), mean, spread, interval, len(tried), num_at_chance))
     return found
 
 

@@ -4,8 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from kdsweep.report.answers.confirmed import Told
-from kdsweep.report.answers.helped import AtSize, Paired, by_size, paired
-from kdsweep.report.answers.helped_sentences import headline, pair_sentences, size_sentences
+from kdsweep.report.answers.helped import LEAST_OF_A_KIND, AtSize, Paired, by_size, paired
+from kdsweep.report.answers.helped_sentences import (
+    chance_sentences,
+    headline,
+    pair_sentences,
+    size_sentences,
+)
 from kdsweep.report.answers.kd_control import ControlPair, control_pairs, control_sentence
 from kdsweep.report.answers.section import (
     Section,
@@ -23,8 +28,9 @@ from kdsweep.results.noise import validation_examples
 def helped(view: SweepView, confirmation: Told | None = None) -> Section:
     """The answer in words, a table by size, and one of pairs; what was confirmed comes first."""
     examples = validation_examples(view.meta, view.results)
-    sizes, pairs = by_size(view, examples), paired(view.results, examples)
-    control = control_pairs(view.results, examples)
+    num_classes = view.meta.num_classes
+    sizes, pairs = by_size(view, examples), paired(view.results, examples, num_classes)
+    control = control_pairs(view.results, examples, num_classes)
     tables = []
     if sizes:
         rows = [
@@ -89,6 +95,7 @@ def _sentences(
     yield headline(view, sizes, examples)
     yield from (control_sentence(pair, examples) for pair in control)
     yield from size_sentences(view, sizes)
+    yield from chance_sentences(view, examples)
     # What the controls say is said already.
     said = {(pair.strategy, pair.num_seeds, pair.difference) for pair in control}
     yield from pair_sentences(
@@ -123,5 +130,7 @@ def _note(view: SweepView, examples: int | None) -> str:
         "n students of each kind, and below the accuracy of the best its 95% interval; differences "
         f"in percentage points, their intervals {of}{luck}. "
         "A verdict is given where the interval, less what luck explains, does not hold zero; of "
-        "twenty such intervals one misses."
+        f"twenty such intervals one misses. None is given where other settings of the best differ "
+        f"and there are fewer than {LEAST_OF_A_KIND} of a kind, or where no student of a kind is "
+        "above chance level; beside others those at chance level are not counted."
     )

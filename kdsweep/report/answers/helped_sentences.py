@@ -1,9 +1,18 @@
 """Whether distillation helped, in sentences: each with its number and how sure that is."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from kdsweep.report.answers.helped import NONE, AtSize, Paired, Verdict
+from kdsweep.report.answers.alike import ChanceLevel, apart_words, at_chance_words
+from kdsweep.report.answers.helped import (
+    LEAST_OF_A_KIND,
+    NONE,
+    AtSize,
+    AtSizeVerdict,
+    Paired,
+    Verdict,
+)
 from kdsweep.report.answers.section import between, counted
 from kdsweep.report.axes import UNITS
 from kdsweep.report.labels import strategy_label
@@ -12,19 +21,23 @@ from kdsweep.report.size_classes import size_classes
 from kdsweep.report.table import interval_text
 from kdsweep.results.noise import accuracy_interval
 
-_COUNTED: dict[Verdict, str] = {
+_MOST_IDS = 5
+_COUNTED: dict[AtSizeVerdict, str] = {
     "helped": "distillation helped at {}",
     "hurt": "distillation hurt at {}",
     "ahead, one seed": "the best student with a teacher is ahead at {}, with one seed each",
     "behind, one seed": "the best student with a teacher is behind at {}, with one seed each",
     "cannot tell": "the two cannot be told apart at {}",
+    "cannot tell, other settings differ": (
+        f"other settings differ too, with fewer than {LEAST_OF_A_KIND} students of a kind, at {{}}"
+    ),
+    "cannot tell, at chance level": "one kind has none above chance level at {}",
 }
-_AT_SIZE: dict[Verdict, str] = {
+_AT_SIZE: dict[AtSizeVerdict, str] = {
     "helped": "distillation helped",
     "hurt": "distillation hurt",
     "ahead, one seed": "the best student with a teacher is ahead, with one seed each",
     "behind, one seed": "the best student with a teacher is behind, with one seed each",
-    "cannot tell": "it cannot be told whether distillation helped",
 }
 _OF_PAIRS: dict[Verdict, str] = {
     "helped": "it helped",
@@ -39,20 +52,26 @@ def headline(view: SweepView, sizes: Sequence[AtSize], examples: int | None) -> 
     if not sizes:
         return _cannot_compare(view, examples)
     unit = UNITS.get(view.axes.x, "")
-    sure = [each for each in sizes if each.verdict != "cannot tell"]
+    sure = [each for each in sizes if each.is_told]
+    num = Counter(each.verdict for each in sizes)
+    said = "; ".join(words.format(num[kind]) for kind, words in _COUNTED.items() if num[kind])
+    if not sure and num["cannot tell"] < len(sizes):
+        return (
+            "This sweep cannot tell whether distillation helped. It has students with and without "
+            f"a teacher at {counted(len(sizes), 'size')}: {said}."
+        )
     if not sure:
         most = max(sizes, key=lambda each: abs(each.difference))
+        also = f", and the two differ in {apart_words(most.apart)} as well" if most.apart else ""
         return (
             "This sweep cannot tell whether distillation helped. It has students with and without "
             f"a teacher at {counted(len(sizes), 'size')}, and nowhere is the best of the one kind "
             "farther from the best of the other than chance and the number of tries explain. The "
-            f"largest difference is {_difference(most)}, at {most.sizes} {unit}."
+            f"largest difference is {_difference(most)}, at {most.sizes} {unit}{also}."
         )
     most = max(sure, key=lambda each: abs(each.difference))
     if len(sizes) == 1:
         return _at_size(most, unit)
-    num = Counter(each.verdict for each in sizes)
-    said = "; ".join(words.format(num[kind]) for kind, words in _COUNTED.items() if num[kind])
     return (
         f"Of {len(sizes)} sizes at which there are students with and without a teacher: {said}. "
         f"The largest difference that is no chance is {_difference(most)}, at {most.sizes} {unit}."
@@ -60,25 +79,71 @@ def headline(view: SweepView, sizes: Sequence[AtSize], examples: int | None) -> 
 
 
 def size_sentences(view: SweepView, sizes: Sequence[AtSize]) -> Iterable[str]:
-    """What can be said of single sizes; of one size alone the ``headline`` has said it."""
+    """What can be said of single sizes, and why no more; what the ``headline`` says is left out."""
     unit = UNITS.get(view.axes.x, "")
-    if len(sizes) > 1:
-        yield from (_at_size(each, unit) for each in sizes if each.verdict != "cannot tell")
+    for each in sizes:
+        if each.is_told and len(sizes) > 1:
+            yield _at_size(each, unit)
+        elif each.verdict == "cannot tell, other settings differ":
+            yield (
+                f"At {each.sizes} {unit} {_the_two(each)}: {_difference(each)}. That is no answer "
+                f"on distillation: the two differ in {apart_words(each.apart)} as well, and of one "
+                f"kind fewer than {LEAST_OF_A_KIND} students of this size learned anything."
+            )
+        elif each.verdict == "cannot tell, at chance level":
+            yield _of_those_at_chance(each, unit)
+
+
+def chance_sentences(view: SweepView, examples: int | None) -> Iterable[str]:
+    """Which students did not learn."""
+    chance = ChanceLevel(view.meta.num_classes, examples)
+    found = [r for r in view.complete if chance.has(r.metrics.get("accuracy", math.nan))]
+    if found:
+        ids = " ".join(result.trial_id for result in found[:_MOST_IDS])
+        more = f" and {len(found) - _MOST_IDS} more" if len(found) > _MOST_IDS else ""
+        they = "It" if len(found) == 1 else "They"
+        yield (
+            f"{counted(len(found), 'complete student')} cannot be told from guessing, of "
+            f"{view.meta.num_classes} classes: {ids}{more}. {they} did not learn, as where a "
+            "training diverges, and of such no verdict by size is given."
+        )
 
 
 def _at_size(each: AtSize, unit: str) -> str:
-    one = "the only one" if each.num_distilled == 1 else f"the best of {each.num_distilled}"
-    other = "the only one" if each.num_undistilled == 1 else f"the best of {each.num_undistilled}"
     said = (
-        f"At {each.sizes} {unit} {_AT_SIZE[each.verdict]}: {one} with a teacher, taught by "
-        f"{each.strategy}, reached {_accuracy(each.distilled, each.distilled_interval)}, and "
-        f"{other} without "
-        f"{_accuracy(each.undistilled, each.undistilled_interval)}. The difference is "
+        f"At {each.sizes} {unit} {_AT_SIZE[each.verdict]}: {_the_two(each)}. The difference is "
         f"{_difference(each)}"
     )
-    if each.num_distilled == each.num_undistilled:
-        return f"{said}."
-    return f"{said}, of which luck explains {100 * each.by_luck:+.2f}: the numbers of tries differ."
+    if each.num_distilled != each.num_undistilled:
+        luck = f"{100 * each.by_luck:+.2f}"
+        said += f", of which luck explains {luck}: the numbers of tries differ"
+    if each.apart:
+        said += f". The two differ in {apart_words(each.apart)} as well: each is the best found"
+    return f"{said}."
+
+
+def _the_two(each: AtSize) -> str:
+    """The best of each kind with its accuracy."""
+    one = "the only one" if each.num_distilled == 1 else f"the best of {each.num_distilled}"
+    other = "the only one" if each.num_undistilled == 1 else f"the best of {each.num_undistilled}"
+    return (
+        f"{one} with a teacher, taught by {each.strategy}, reached "
+        f"{_accuracy(each.distilled, each.distilled_interval)}, and {other} without "
+        f"{_accuracy(each.undistilled, each.undistilled_interval)}"
+    )
+
+
+def _of_those_at_chance(each: AtSize, unit: str) -> str:
+    with_one = f"{each.distilled_id}, taught by {each.strategy}, with {100 * each.distilled:.2f}%"
+    without = f"{each.undistilled_id}, without a teacher, with {100 * each.undistilled:.2f}%"
+    if each.distilled_at_chance and each.undistilled_at_chance:
+        said = f"the best of either kind are at chance level: {with_one}, and {without}"
+    elif each.distilled_at_chance:
+        said = f"the best with a teacher is at chance level: {with_one}, beside {without}"
+    else:
+        said = f"the best without a teacher is at chance level: {without}, beside {with_one}"
+    also = f" The two differ in {apart_words(each.apart)} as well." if each.apart else ""
+    return f"At {each.sizes} {unit} {said}. That is no answer on distillation.{also}"
 
 
 def pair_sentences(pairs: Iterable[Paired]) -> Iterable[str]:
@@ -90,7 +155,7 @@ def pair_sentences(pairs: Iterable[Paired]) -> Iterable[str]:
             f"Against no teacher and with all else the same, {pair.strategy} changed the accuracy "
             f"by {100 * pair.difference:+.2f} percentage points (95% interval "
             f"{between(pair.interval)}, of {counted(pair.num_pairs, 'pair')} of trials), so that "
-            f"{_OF_PAIRS[pair.verdict]}."
+            f"{_OF_PAIRS[pair.verdict]}.{at_chance_words(pair.num_at_chance, pair.num_trials)}"
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from kdsweep.report.answers.alike import ChanceLevel, at_chance_words
 from kdsweep.report.answers.helped import NONE, Verdict, verdict
 from kdsweep.report.answers.section import between
 from kdsweep.report.answers.sureness import Interval, mean_and_deviation, newcombe, of_pairs
@@ -32,13 +33,18 @@ class ControlPair:
     """Over pairs of seeds; of one seed over validation examples, none if their number is unknown.
     """
 
+    num_at_chance: int = 0
+    """Of these ``2 * num_seeds`` trainings those that did not learn."""
+
     @property
     def verdict(self) -> Verdict:
         """What can be said of the difference."""
         return verdict(self.interval, over_seeds=self.num_seeds > 1)
 
 
-def control_pairs(results: Iterable[TrialResult], examples: int | None) -> list[ControlPair]:
+def control_pairs(
+    results: Iterable[TrialResult], examples: int | None, num_classes: int | None = None
+) -> list[ControlPair]:
     """Each control with a teacher, by its strategy; none where one of the two is not complete."""
     by_strategy: dict[str, dict[int, float]] = {}
     for result in results:
@@ -51,19 +57,21 @@ def control_pairs(results: Iterable[TrialResult], examples: int | None) -> list[
     for strategy, ours in by_strategy.items():
         pairs = [(ours[seed], without[seed]) for seed in sorted(ours.keys() & without.keys())]
         if pairs:
-            found.append(_pair(strategy, pairs, examples))
+            found.append(_pair(strategy, pairs, ChanceLevel(num_classes, examples)))
     return found
 
 
-def _pair(strategy: str, pairs: Sequence[tuple[float, float]], examples: int | None) -> ControlPair:
+def _pair(strategy: str, pairs: Sequence[tuple[float, float]], chance: ChanceLevel) -> ControlPair:
     differences = [one - other for one, other in pairs]
     interval = of_pairs(differences)
-    if interval is None and examples is not None:
-        interval = newcombe(*pairs[0], examples)
+    if interval is None and chance.examples is not None:
+        interval = newcombe(*pairs[0], chance.examples)
+    num_at_chance = sum(chance.has(accuracy) for pair in pairs for accuracy in pair)
     accuracy, without = (mean_and_deviation(each)[0] for each in zip(*pairs, strict=True))
     return ControlPair(
-        strategy, accuracy, without, len(pairs), mean_and_deviation(differences)[0], interval
-    )
+        strategy, accuracy, without, len(pairs), mean_and_deviation(differences)[0], interval,
+        num_at_chance,
+    )  # fmt: skip
 
 
 def control_sentence(pair: ControlPair, examples: int | None) -> str:
@@ -77,4 +85,5 @@ def control_sentence(pair: ControlPair, examples: int | None) -> str:
         "the control without a teacher, the same student trained for as long, "
         f"{100 * pair.without:.2f}%: {100 * pair.difference:+.2f} percentage points ({sure}), "
         f"{_FOLLOWS[pair.verdict].format(pair.strategy)}."
+        f"{at_chance_words(pair.num_at_chance, 2 * pair.num_seeds)}"
     )

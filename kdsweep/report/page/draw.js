@@ -17,6 +17,8 @@
     const figures = parsed("figures");
     for (const place of places) {
       const figure = figures[place.dataset.picture];
+      // Where writing would lie upon writing the picture is wider than the page, and scrolls.
+      if (figure.layout.meta) place.style.minWidth = `${figure.layout.meta.least_width}px`;
       await Plotly.newPlot(place, figure.data, figure.layout, { responsive: true, displaylogo: false });
       await Plotly.relayout(place, look());
       place.parentElement.classList.add("drawn");

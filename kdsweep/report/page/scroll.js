@@ -1,5 +1,5 @@
-// Tables that are wider than the page: the edge behind which columns are hidden is in shadow, a line
-// below says how to reach them, and the keyboard reaches the table.
+// Tables and pictures that are wider than the page: the edge behind which something is hidden is in shadow, a line
+// below says how to reach them, and the keyboard reaches what scrolls.
 (() => {
   for (const box of document.querySelectorAll(".scrolls")) {
     const table = box.firstElementChild, hint = box.nextElementSibling;
@@ -12,7 +12,10 @@
       else table.removeAttribute("tabindex");
     };
     table.addEventListener("scroll", look, { passive: true });
-    new ResizeObserver(look).observe(table);
+    const sizes = new ResizeObserver(look);
+    sizes.observe(table);
+    // A picture gets its width when it is drawn.
+    for (const inside of table.children) sizes.observe(inside);
     look();
   }
 })();

@@ -2,6 +2,7 @@
 
 import html
 import math
+import re
 import warnings
 from collections.abc import Iterable, Sequence
 from io import BytesIO
@@ -38,6 +39,19 @@ def shorten(text: str, most: int) -> str:
 def shorten_path(path: str, most: int) -> str:
     """The end of a dotted path that is longer than ``most`` characters."""
     return path if len(path) <= most else "..." + path[3 - most :]
+
+
+def broken(text: str, most: int) -> tuple[str, ...]:
+    """A name in lines of at most ``most`` characters, as far as it has places to break at.
+
+    These are behind ``_``, ``+``, ``.``, ``/``, ``-`` and blanks.
+    """
+    lines = [""]
+    for part in re.split(r"(?<=[_+./ -])(?=[^\W_])", text):
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > most:
+            lines.append("")
+        lines[-1] += part
+    return tuple(line.rstrip() for line in lines)
 
 
 def plotly_figure(**layout: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from kdsweep.report.axes import LABELS
 from kdsweep.report.labels import strategy_label
 from kdsweep.report.pictures.canvas import (
+    broken,
     dress,
     label,
     mpl_figure,
@@ -32,6 +33,10 @@ from kdsweep.report.varied import Varied, varied, with_owners
 MOST_AXES = 10
 _MOST_LINES, _LONGEST = 250, 28
 """Of more students only the best and the last are shown at first: there is nothing else to see."""
+_MOST_IN_A_LINE, _IN_A_STEP = 14, 8
+"""Characters of a tick, and how many of them stand between two axes that are one step apart."""
+_LEFT, _RIGHT, _STEP = 0.5, 0.6, 62
+"""Steps beside the axes, and the pixels of one that can be read."""
 _LEAST_OF_FIFTHS = 10
 """Of fewer students it is said which half of them are better."""
 GROUPS = (
@@ -53,6 +58,15 @@ class CoordinatesData:
     """The name and the colour of each group, the best first."""
     hovers: tuple[str, ...]
     left_out: int
+
+    @property
+    def xs(self) -> tuple[float, ...]:
+        """Where the axes stand, in steps: one apart, and farther where names need the room."""
+        found = [0.0]
+        for each in self.coordinates[:-1]:
+            widest = max(len(line) for _, text in each.marks for line in _lines_of(text))
+            found.append(found[-1] + max(1.0, widest / _IN_A_STEP))
+        return tuple(found)
 
     @property
     def note(self) -> str:
@@ -128,21 +142,22 @@ def _lines(data: CoordinatesData, group: int) -> list[tuple[list[float], str]]:
 
 def draw_figure(data: CoordinatesData) -> Any:
     """A click on the legend hides a group; plain lines, so that no graphics card is needed."""
-    names, last = [each.name for each in data.coordinates], len(data.coordinates) - 1
+    names, at_x = [each.name for each in data.coordinates], data.xs
     figure = plotly_figure(
-        xaxis={"tickvals": list(range(last + 1)), "ticktext": [words(name) for name in names],
-               "range": [-0.5, last + 0.6], "showgrid": False, "side": "top",
+        xaxis={"tickvals": list(at_x), "ticktext": [words(name) for name in names],
+               "range": [-_LEFT, at_x[-1] + _RIGHT], "showgrid": False, "side": "top",
                "tickangle": -30},
         yaxis={"visible": False, "range": [-0.22, 1.1]}, hovermode="closest", height=520,
         showlegend=True,
         margin={"l": 20, "r": 110, "t": 90, "b": 40},
+        meta={"least_width": round(130 + _STEP * (at_x[-1] + _LEFT + _RIGHT))},
     )  # fmt: skip
     for group in reversed(range(len(data.legend))):
         xs, ys, hovers = list[Any](), list[Any](), list[str]()
         for places, said in _lines(data, group):
-            xs += [*range(last + 1), None]
+            xs += [*at_x, None]
             ys += [*places, None]
-            hovers += [said] * (last + 1) + [""]
+            hovers += [said] * len(at_x) + [""]
         if xs:
             name, colour = data.legend[group]
             figure.add_scatter(
@@ -150,14 +165,15 @@ def draw_figure(data: CoordinatesData) -> Any:
                 line={"color": colour, "width": _width(data)}, marker={"size": 3}, opacity=0.75,
                 legendrank=group, visible="legendonly" if group in data.hidden else True,
             )  # fmt: skip
-    for at, each in enumerate(data.coordinates):
+    for at, each in zip(at_x, data.coordinates, strict=True):
         figure.add_shape(
             type="line", x0=at, x1=at, y0=0, y1=1, line={"color": "#64748b", "width": 1}
         )
         for place, text in each.marks:
             figure.add_annotation(
-                x=at, y=place, text=words(text), showarrow=False, xanchor="left", xshift=4,
-                font={"size": 11}, bgcolor="rgba(128,128,128,0.15)",
+                x=at, y=place, text="<br>".join(map(words, _lines_of(text))), align="left",
+                showarrow=False, xanchor="left", xshift=4, font={"size": 11},
+                bgcolor="rgba(128,128,128,0.15)",
             )  # fmt: skip
     if data.note:
         figure.add_annotation(
@@ -165,6 +181,10 @@ def draw_figure(data: CoordinatesData) -> Any:
             showarrow=False, font={"size": 11}, opacity=0.75,
         )  # fmt: skip
     return figure
+
+
+def _lines_of(tick: str) -> tuple[str, ...]:
+    return broken(tick, _MOST_IN_A_LINE)
 
 
 def _width(data: CoordinatesData) -> float:
@@ -182,23 +202,24 @@ def _png_note(data: CoordinatesData) -> str:
 
 def draw_png(data: CoordinatesData) -> bytes:
     """The same."""
-    last = len(data.coordinates) - 1
-    figure = mpl_figure(width=max(8, 1.1 * (last + 1)), height=5.5, dpi=110)
+    at_x = data.xs
+    figure = mpl_figure(width=max(8, 1.1 * (at_x[-1] + 1)), height=5.5, dpi=110)
     plot = figure.add_subplot()
     for group in reversed(range(len(data.legend))):
         for places, _ in _lines(data, group) if group not in data.hidden else ():
-            plot.plot(range(last + 1), places, c=data.legend[group][1], lw=1.1,
+            plot.plot(at_x, places, c=data.legend[group][1], lw=1.1,
                       alpha=_opacity(data), zorder=6 - group)  # fmt: skip
-    for at, each in enumerate(data.coordinates):
+    for at, each in zip(at_x, data.coordinates, strict=True):
         plot.plot([at, at], [0, 1], c="#334155", lw=1, zorder=7)
         for place, text in each.marks:
             box = {"fc": "white", "ec": "none", "alpha": 0.75, "pad": 0.8}
-            plot.annotate(label(text), (at, place), xytext=(4, 0), textcoords="offset points",
+            said = "\n".join(map(label, _lines_of(text)))
+            plot.annotate(said, (at, place), xytext=(4, 0), textcoords="offset points",
                           fontsize=7.5, va="center", zorder=8, bbox=box)  # fmt: skip
     dress(plot, title=f"{data.name}: settings and quality", x="", y="", note=_png_note(data))
-    plot.set_xticks(range(last + 1), [label(each.name) for each in data.coordinates],
+    plot.set_xticks(at_x, [label(each.name) for each in data.coordinates],
                     fontsize=8, rotation=12)  # fmt: skip
-    plot.set_xlim(-0.1, last + 0.6)
+    plot.set_xlim(-0.1, at_x[-1] + _RIGHT)
     plot.set_yticks([])
     plot.spines[["left", "bottom"]].set_visible(False)
     plot.grid(False)

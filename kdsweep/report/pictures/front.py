@@ -92,7 +92,7 @@ def gather(view: SweepView) -> FrontData | None:
     low, high = _shown(by_size["front"] + by_size["control"], by_size["other"], teacher)
     projected = [m for m in view.meta.objectives if m not in (view.axes.x, view.axes.y)]
     return FrontData(
-        title=f"{view.meta.name}: {completed(view.results)}",
+        title=f"{view.meta.name}: {completed(view.results, 'complete')}",
         note=f"front over {', '.join(view.meta.objectives)}, projected" if projected else "",
         axes=view.axes, noun=view.noun, teacher=teacher, low=low, high=high,
         front=by_size["front"], controls=by_size["control"], others=by_size["other"],
@@ -213,7 +213,10 @@ def _draw_marks(plot: Any, data: FrontData) -> None:
 
 PICTURE = Picture(
     title="The front",
-    caption="Each mark is a student; none is both smaller and more accurate than one on the line.",
+    caption=(
+        "Each mark is a student but for the star, which is the teacher; no student is both smaller "
+        "and more accurate than one on the line."
+    ),
     gather=gather,
     draw_figure=draw_figure,
     draw_png=draw_png,

@@ -121,6 +121,7 @@ def draw_figure(data: ImportanceData) -> Any:
                "ticktext": [words(bar.label) for bar in data.bars],
                "range": [data.depth - 0.4, -0.7], "visible": bool(data.bars)},
         barmode="overlay", height=150 + 24 * data.depth, hovermode="closest",
+        meta={"least_width": 672},
     )  # fmt: skip
     known = [bar for bar in data.bars if not bar.remark]
     if known:
