@@ -24,13 +24,14 @@ from kdsweep.export.checking import (
     refuse_nonsense,
     tallied,
 )
+from kdsweep.export.confirmed import trained_again
 from kdsweep.export.files import Format, Written
 from kdsweep.export.inputs import Contract, contract_of, deployed, splits_of
 from kdsweep.export.readme import readme
 from kdsweep.export.speed import BRIEFLY, timed_runner
 from kdsweep.export.student import Student, student_of
 from kdsweep.models.latency import Patience
-from kdsweep.results.confirmation import Confirmed
+from kdsweep.results.confirmation import TEST_ACCURACY, confirmation
 from kdsweep.results.confirmations import confirmations_of
 from kdsweep.results.names import TRIAL_FILE
 from kdsweep.results.places import refuse_link
@@ -185,19 +186,16 @@ def _card(
         meta=store.meta, result=result, trial=student.trial, info=splits.info,
         contract=contract, quality=quality, written=tuple(written), licence=asked.licence,
         source=data.source, preparation=data.preparation, point=asked.point,
-        confirmed=_confirmed(store, result),
+        confirmed=trained_again(confirmations_of(store), result),
+        teacher_on_test=_teacher_on_test(store),
     )  # fmt: skip
 
 
-def _confirmed(store: RunStore, result: TrialResult) -> tuple[tuple[str, Confirmed], ...]:
-    """What the confirmations beside the run say of the trial's point."""
-    mine = set(result.trial_ids)
-    return tuple(
-        (found.meta.name, each)
-        for found in confirmations_of(store)
-        for each in found.points
-        if mine & set(each.point.trial_ids) and each.test is not None
-    )
+def _teacher_on_test(store: RunStore) -> float | None:
+    """What a confirmation has measured; a sweep does not open the test data."""
+    if store.meta.confirms is None:
+        return None
+    return confirmation(store).teacher.get(TEST_ACCURACY)
 
 
 def _tokenizer(student: Student) -> bytes | None:
