@@ -3,7 +3,7 @@
 import json
 import math
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,11 +12,13 @@ from typing import Any
 from kdsweep import __version__
 from kdsweep.data.base import DataInfo
 from kdsweep.export.checking import Quality
+from kdsweep.export.confirmed import TrainedAgain, said_of
 from kdsweep.export.files import INT8, ONNX, Written, digest
 from kdsweep.export.inputs import Contract
 from kdsweep.export.speed import here
-from kdsweep.results.confirmation import Confirmed
-from kdsweep.results.intervals import Summary
+from kdsweep.export.taught import Taught
+from kdsweep.report.labels import strategy_label
+from kdsweep.results.confirmation import TEST_ACCURACY
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.record import TrialResult
 from kdsweep.results.replicates import deviation
@@ -46,8 +48,9 @@ class Card:
     preparation: str
     point: TrialResult | None = None
     """Where the trial is one of several of its point: the result of the point."""
-    confirmed: tuple[tuple[str, Confirmed], ...] = ()
-    """What confirmations of the sweep say of it, each under the name of its run."""
+    confirmed: tuple[TrainedAgain, ...] = ()
+    """What confirmations of the sweep say of it."""
+    taught: Taught = field(default_factory=Taught)
 
     def file(self, name: str) -> Written | None:
         """What was found of a file, by its name."""
@@ -66,8 +69,9 @@ def notes(card: Card) -> list[str]:
     here_now, num = card.quality.accuracy, card.quality.samples
     if recorded is not None and card.num_trials == 1 and abs(recorded - here_now) * num > 0.5:
         said.append(
-            f"measured again the student's accuracy is {here_now:.4f}, and its record says "
-            f"{recorded:.4f}: it was trained in another precision, or the data have changed"
+            f"measured again the student's accuracy on validation data is {here_now:.2%}, and its "
+            f"record says {recorded:.2%}: it was trained in another precision, or the data have "
+            "changed"
         )
     return [*said, *int8_notes(card)]
 
@@ -143,8 +147,12 @@ def card_json(card: Card, folder: Path) -> bytes:
         "output": {"name": "logits", "dtype": "float32", "shape": ["N", card.info.num_classes]},
         "metrics": metrics_said(card.result),
         "point": None if card.point is None else metrics_said(card.point),
-        "confirmed": [confirmed_said(name, each) for name, each in card.confirmed],
-        "checked": {"split": "validation", "student": asdict(card.quality)},
+        "confirmed": [said_of(each) for each in card.confirmed],
+        "checked": {
+            "split": "validation",
+            "learned_from_it": card.trial.with_validation,
+            "student": asdict(card.quality),
+        },
         "networks": [_network(each) for each in card.written],
         "notes": notes(card),
         "licence": card.licence or None,
@@ -158,12 +166,13 @@ def card_json(card: Card, folder: Path) -> bytes:
     return json.dumps(said, indent=1, allow_nan=False).encode() + b"\n"
 
 
-def metrics_said(result: TrialResult) -> dict[str, dict[str, float | int | None]]:
-    """Each metric of a result, its standard deviation over replicates, and of how many."""
+def metrics_said(result: TrialResult) -> dict[str, dict[str, Any]]:
+    """Each metric of a result, its deviation over replicates, of how many, and of which data."""
     return {
         name: {
             "value": value,
             "deviation": deviation(result, name),
+            "split": split_of(name),
             "trials": len(result.trial_ids),
         }
         for name, value in result.metrics.items()
@@ -171,38 +180,28 @@ def metrics_said(result: TrialResult) -> dict[str, dict[str, float | int | None]
     }
 
 
-def confirmed_said(run: str, found: Confirmed) -> dict[str, Any]:
-    """What fresh seeds say of the trial's settings, as programs read it."""
-    return {
-        "run": run,
-        "test_accuracy": _summary(found.test),
-        "validation_accuracy": _summary(found.validation),
-        "optimism": found.optimism,
-        "optimism_on_test": found.optimism_on_test,
-        "probability_on_front": found.on_front,
-    }
-
-
-def _summary(found: Summary | None) -> dict[str, Any] | None:
-    if found is None:
+def split_of(metric: str) -> str | None:
+    """Which data a metric was measured on; none of sizes and times."""
+    on_test = metric.removeprefix("test_")
+    if on_test not in ("accuracy", "loss"):
         return None
-    deviation = found.deviation
-    return {
-        "mean": found.mean,
-        "deviation": deviation if math.isfinite(deviation) else None,
-        "seeds": len(found.values),
-    }
+    return "validation" if on_test == metric else "test"
 
 
 def teacher_said(card: Card) -> dict[str, Any]:
-    """The trial's teachers by name; of the sweep's own also how good it is."""
+    """The trial's teachers by name; of the first also how good it is."""
     said: dict[str, Any] = {}
     for name, teacher in card.trial.all_teachers.items():
         said[name] = {"model": teacher.model.model_dump(mode="json"), "weights": teacher.weights}
-    known = card.meta.teacher
-    if known is not None and said:
-        first = next(iter(said.values()))
-        first |= {"accuracy": known.accuracy, "params": known.params, "hash": known.hash}
+    known, metrics = card.meta.teacher, card.taught.metrics
+    if metrics and said:
+        params = metrics.get("params")
+        next(iter(said.values())).update(
+            validation_accuracy=metrics.get("accuracy"),
+            test_accuracy=metrics.get(TEST_ACCURACY),
+            params=None if params is None else int(params),
+            hash=known.hash if known is not None and card.taught.is_of_sweep else None,
+        )
     return said
 
 
@@ -231,6 +230,7 @@ def _trial(card: Card) -> dict[str, Any]:
         "status": result.status,
         "student": card.trial.student.model_dump(mode="json"),
         "strategy": card.trial.strategy.model_dump(mode="json"),
+        "strategy_label": strategy_label(result),
         "device": result.device,
         "computed": result.computed,
     }
@@ -240,6 +240,7 @@ def _network(written: Written) -> dict[str, Any]:
     return {
         "file": written.name,
         "code": written.code,
+        "split": "validation",
         "accuracy": written.quality.accuracy,
         "loss": written.quality.loss,
         "agreement": asdict(written.agreement),

@@ -24,13 +24,14 @@ from kdsweep.export.checking import (
     refuse_nonsense,
     tallied,
 )
+from kdsweep.export.confirmed import trained_again
 from kdsweep.export.files import Format, Written
 from kdsweep.export.inputs import Contract, contract_of, deployed, splits_of
 from kdsweep.export.readme import readme
 from kdsweep.export.speed import BRIEFLY, timed_runner
 from kdsweep.export.student import Student, student_of
+from kdsweep.export.taught import taught
 from kdsweep.models.latency import Patience
-from kdsweep.results.confirmation import Confirmed
 from kdsweep.results.confirmations import confirmations_of
 from kdsweep.results.names import TRIAL_FILE
 from kdsweep.results.places import refuse_link
@@ -181,23 +182,13 @@ def _card(
     asked: Asked,
 ) -> Card:
     data = catalog.dataset(student.trial.data)
+    teacher = taught(store.meta, store.read(), result)
     return Card(
         meta=store.meta, result=result, trial=student.trial, info=splits.info,
         contract=contract, quality=quality, written=tuple(written), licence=asked.licence,
         source=data.source, preparation=data.preparation, point=asked.point,
-        confirmed=_confirmed(store, result),
+        confirmed=trained_again(confirmations_of(store), result, teacher), taught=teacher,
     )  # fmt: skip
-
-
-def _confirmed(store: RunStore, result: TrialResult) -> tuple[tuple[str, Confirmed], ...]:
-    """What the confirmations beside the run say of the trial's point."""
-    mine = set(result.trial_ids)
-    return tuple(
-        (found.meta.name, each)
-        for found in confirmations_of(store)
-        for each in found.points
-        if mine & set(each.point.trial_ids) and each.test is not None
-    )
 
 
 def _tokenizer(student: Student) -> bytes | None:

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 
-from kdsweep.export.card import Card, metrics_said, notes, teacher_said
+from kdsweep.export.card import Card, metrics_said, notes, split_of, teacher_said
+from kdsweep.export.confirmed import paragraphs
 from kdsweep.export.files import CODE, INT8, ONNX, PT2, WEIGHTS, Written
 from kdsweep.export.inputs import Contract
 from kdsweep.export.loading import loading
+from kdsweep.export.markdown import metric_words, settings_words, table
 from kdsweep.export.speed import here
-from kdsweep.results.confirmation import Confirmed
+from kdsweep.report.labels import strategy_label
 from kdsweep.sweep_file.resolve import resolved
 
 _MOST_CLASSES = 100
 _IN_WORDS = {
-    "accuracy": "accuracy", "loss": "cross-entropy [nats]", "params": "parameters",
+    "accuracy": "accuracy", "loss": "cross-entropy [nats]",
+    "test_accuracy": "accuracy", "test_loss": "cross-entropy [nats]", "params": "parameters",
     "macs": "multiply-adds of one input", "size_bytes": "bytes of its weights",
     "latency_ms": "ms for one input (p50), as the sweep measured it",
 }  # fmt: skip
@@ -44,22 +47,33 @@ def _head(card: Card) -> tuple[str, ...]:
     size = "" if params is None else f", {params:,.0f} parameters"
     teachers = [each.model.name for each in trial.all_teachers.values()]
     taught = f" from the teacher {', '.join(teachers)}" if teachers else ""
-    how = "without distillation" if trial.strategy.name == "none" else (
-        f"distilled by `{trial.strategy.name}`{taught}"
+    strategy = strategy_label(result)
+    how = "without distillation" if strategy == "none" else f"distilled by `{strategy}`{taught}"
+    confirms = card.meta.confirms
+    run = f"the sweep `{card.meta.name}`, a search of kdsweep over students and their training" if (
+        confirms is None
+    ) else (
+        f"`{card.meta.name}`, in which kdsweep trained students of the sweep `{confirms.run}` again"
     )  # fmt: skip
     return (
         f"# {result.label}",
         f"A classifier of {card.info.num_classes} classes: student `{trial.student.name}`{size}, "
-        f"{how}. Trial {result.number} of the sweep `{card.meta.name}`, made by kdsweep.",
+        f"{how}. Trial {result.number} of {run}.",
     )
 
 
 def _results(card: Card) -> Iterable[str]:
+    teacher = card.taught.metrics if card.trial.all_teachers else {}
     rows = []
     for name, said in metrics_said(card.result).items():
-        spread = "" if said["deviation"] is None else f" ± {_number(said['deviation'])}"
-        rows.append((_in_words(card, name), _number(said["value"]) + spread))
-    yield _table(("", "trial"), rows)
+        student = metric_words(name, said["value"], said["deviation"])
+        # Times are of the moment: whether others trained then may differ.
+        theirs = None if name == "latency_ms" else teacher.get(name)
+        rows.append((_in_words(card, name), student, metric_words(name, theirs)))
+    if any(theirs for *_, theirs in rows):
+        yield table(("", "student", "teacher"), rows)
+    else:
+        yield table(("", "student"), [(name, ours) for name, ours, _ in rows])
     if card.num_trials > 1:
         yield (
             f"Mean and standard deviation of {card.num_trials} trainings with other seeds; the "
@@ -69,59 +83,46 @@ def _results(card: Card) -> Iterable[str]:
     if accuracy is not None:
         yield (
             f"It is one of {accuracy['trials']} trainings of the same settings with other seeds; "
-            f"of all of them the accuracy is {_number(accuracy['value'])} ± "
-            f"{_number(accuracy['deviation'])}."
+            "of all of them the accuracy on validation data is "
+            f"{metric_words('accuracy', accuracy['value'], accuracy['deviation'])}."
         )
     yield f"{_where(card)} {_measured_again(card)}"
-    for run, found in card.confirmed:
-        yield _fresh_seeds(run, found)
-    teacher = card.meta.teacher
-    if teacher is not None and teacher.accuracy is not None and card.trial.all_teachers:
-        yield f"The teacher's accuracy on the same data: {teacher.accuracy:.4f}."
+    for each in card.confirmed:
+        yield from paragraphs(each)
 
 
 def _in_words(card: Card, metric: str) -> str:
     latency = card.result.latency
     beside = metric == "latency_ms" and latency is not None and latency.busy
-    return _IN_WORDS.get(metric, metric.replace("_", " ")) + ", while others trained" * beside
+    split = split_of(metric)
+    data = "" if split is None else f" on {split} data"
+    words = _IN_WORDS.get(metric, metric.replace("_", " "))
+    return f"{words}{data}{', while others trained' * beside}"
 
 
 def _where(card: Card) -> str:
     if card.meta.confirms is not None:
+        learned = "training and validation data" if card.trial.with_validation else "training data"
         return (
-            "Trained with a fresh seed, to confirm what a sweep had found: it was not chosen by "
-            "these numbers. Those of test data are named so, the others are of validation data."
+            f"Trained with a fresh seed on {learned}, to confirm what a sweep had found: it was "
+            "not chosen by these numbers."
         )
-    return (
-        "Accuracy and cross-entropy are on validation data, which the sweep chose its students "
-        "by: they are a little better than on new data."
-    )
+    chosen = "The sweep chose its students by what they reach on validation data"
+    if not card.confirmed:
+        return (
+            f"{chosen}: on new data they are likely a little worse. No confirmation with it as a "
+            "student (`kdsweep confirm`) has ended, so nothing here was measured on test data."
+        )
+    order = "; what had untouched test data comes first" * (len(card.confirmed) > 1)
+    return f"{chosen}. What the same settings reach on test data stands below{order}."
 
 
 def _measured_again(card: Card) -> str:
+    learned = ", from which it has learned," if card.trial.with_validation else ""
     return (
-        f"On the {card.quality.samples:,} validation samples the student in the files was "
-        f"measured again: accuracy {card.quality.accuracy:.4f}, cross-entropy "
+        f"On the {card.quality.samples:,} validation samples{learned} the student in the files was "
+        f"measured again: accuracy {card.quality.accuracy:.2%}, cross-entropy "
         f"{card.quality.loss:.4f}."
-    )
-
-
-def _fresh_seeds(run: str, found: Confirmed) -> str:
-    test, same, above = found.test, found.validation, found.optimism
-    assert test is not None
-    seeds = f"{len(test.values)} fresh seed{'s' * (len(test.values) > 1)}"
-    spread = f" ± {test.deviation:.4f}" if len(test.values) > 1 else ""
-    # Against test data the two sets would be compared, and not luck alone.
-    sweeps = "" if above is None or same is None else (
-        f"; on the validation data it is {same.mean:.4f}, and the sweep's own accuracy there "
-        f"{abs(above):.4f} {'above' if above >= 0 else 'below'} that"
-    )  # fmt: skip
-    front = "" if found.on_front is None else (
-        f" It is on the front with a probability of {found.on_front:.2f}."
-    )  # fmt: skip
-    return (
-        f"Confirmed in the run `{run}`: trained again with {seeds} its accuracy on test data is "
-        f"{test.mean:.4f}{spread}{sweeps}.{front} The files hold the sweep's own training."
     )
 
 
@@ -164,13 +165,13 @@ def _files(card: Card) -> Iterable[str]:
         one, many = each.latency[0], each.latency[-1]
         rows.append((
             f"`{each.name}`", _WHAT[each.name], f"{each.num_bytes:,}",
-            f"{each.quality.accuracy:.4f}", f"{one.p50_ms:.4g} / {one.p95_ms:.4g}",
+            f"{each.quality.accuracy:.2%}", f"{one.p50_ms:.4g} / {one.p95_ms:.4g}",
             f"{many.p50_ms:.4g} / {many.p95_ms:.4g}", f"{each.agreement.max_difference:.2g}",
         ))  # fmt: skip
     batches = [each.batch for each in card.written[0].latency]
-    yield _table(
-        ("file", "", "bytes", "accuracy", f"ms, {batches[0]} at once", f"ms, {batches[-1]} at once",
-         "logits off by"), rows,
+    yield table(
+        ("file", "", "bytes", "validation accuracy", f"ms, {batches[0]} at once",
+         f"ms, {batches[-1]} at once", "logits off by"), rows,
     )  # fmt: skip
     device = here(card.written[0].latency)
     busy = "; other work ran at the same time" if device.busy else ""
@@ -201,10 +202,10 @@ def _notes(card: Card) -> Iterable[str]:
 
 def _made(card: Card) -> Iterable[str]:
     trial = resolved(card.trial)
-    yield _table(("", ""), [
+    yield table(("", ""), [
         ("data", f"`{card.trial.data.name}`: {card.source}"),
-        ("student", _settings(trial["student"])),
-        ("strategy", _settings(trial["strategy"])),
+        ("student", settings_words(trial["student"])),
+        ("strategy", settings_words(trial["strategy"], strategy_label(card.result))),
         *((name, _teacher(said)) for name, said in teacher_said(card).items()),
         ("trained on", card.result.device or "not recorded"),
     ])  # fmt: skip
@@ -213,11 +214,11 @@ def _made(card: Card) -> Iterable[str]:
 
 
 def _teacher(said: dict[str, object]) -> str:
-    accuracy = said.get("accuracy")
-    known = f", accuracy {accuracy:.4f} on validation" if isinstance(accuracy, float) else ""
+    accuracy = said.get("validation_accuracy")
+    known = f", accuracy {accuracy:.2%} on validation data" if isinstance(accuracy, float) else ""
     model = said["model"]
     assert isinstance(model, dict)
-    return f"{_settings(model)}{known}"
+    return f"{settings_words(model)}{known}"
 
 
 def _licence(card: Card) -> str:
@@ -225,28 +226,6 @@ def _licence(card: Card) -> str:
         "Not stated: nobody gave one when this was exported (`--licence`). The data and the "
         "teacher may have licences that bind what is made of them."
     )
-
-
-def _settings(component: dict[str, object]) -> str:
-    given = ", ".join(
-        f"{key} {value}" for key, value in component.items() if key != "name" and value is not None
-    )
-    return f"`{component['name']}`" + (f" ({given})" if given else "")
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(_cell(each) for each in line) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def _number(value: float | int | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.0f}" if value == round(value) else f"{value:.4g}"
 
 
 def _listed(values: Sequence[float]) -> str:

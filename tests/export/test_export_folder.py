@@ -81,6 +81,9 @@ def test_the_card_for_programs_has_hashes_metrics_and_what_was_checked(exported)
     }  # fmt: skip
     assert card["licence"] == "CC BY 4.0"
     assert card["metrics"]["accuracy"]["value"] == result.metrics["accuracy"]
+    assert card["metrics"]["accuracy"]["split"] == "validation"
+    assert card["metrics"]["params"]["split"] is None
+    assert {each["split"] for each in card["networks"]} == {"validation"}
     assert card["input"]["dtype"] == "uint8"
     assert card["input"]["shape"] == ["N", 1, 8, 8]
     for each in card["networks"]:
@@ -103,7 +106,7 @@ def test_the_model_card_says_what_a_stranger_needs(exported):
     assert "They are normalised inside the network" in text
     assert "a pixel is that times 15" in text
     assert "## Licence\n\nCC BY 4.0\n" in text
-    assert f"| accuracy | {result.metrics['accuracy']:.4g} |" in text
+    assert f"| accuracy on validation data | {result.metrics['accuracy']:.2%} |" in text
     assert "The classes in their order: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9." in text
     assert "int8 is " in text
     assert "nan" not in text
@@ -285,4 +288,4 @@ def test_what_is_measured_anew_and_differs_from_the_record_is_said(tmp_path):
     made = export_student(store, result, asked(formats=("pt2",)))
     notes = json.loads((made.folder / "card.json").read_text())["notes"]
     assert len(notes) == 1
-    assert "its record says 0.9000: it was trained in another precision, or the data" in notes[0]
+    assert "its record says 90.00%: it was trained in another precision, or the data" in notes[0]

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from confirmed_runs import SWEEP_ID, confirmation_in
-from kept_students import AT_ONCE, kept
+from confirmed_runs import SWEEP_ID, confirmation_in, confirms, teacher_record
+from kept_students import AT_ONCE, TRIAL, kept
 from run_records import run_meta, trial_result
 
 from kdsweep.errors import ResultError
@@ -50,7 +50,7 @@ def test_a_point_is_exported_with_the_spread_of_its_replicates(replicated):
     assert said["deviation"] == pytest.approx((0.0026 / 2) ** 0.5)
     assert said["trials"] == 3
     assert card["trial"]["trial_id"] == "t0001"  # of median accuracy
-    assert "| accuracy | 0.93 ± 0.03606 |" in text
+    assert "| accuracy on validation data | 93.00% ±3.61 |" in text
     assert "Mean and standard deviation of 3 trainings with other seeds" in text
 
 
@@ -59,18 +59,36 @@ def test_one_of_several_replicates_says_what_the_others_are(replicated):
     result = trial_called(results, "2")
     made = export_student(store, result, asked(point=point_of(results, result)))
     card, text = card_and_text(made)
-    assert card["metrics"]["accuracy"] == {"value": 0.97, "deviation": None, "trials": 1}
+    assert card["metrics"]["accuracy"] == {
+        "value": 0.97, "deviation": None, "split": "validation", "trials": 1
+    }  # fmt: skip
     assert card["point"]["accuracy"]["value"] == pytest.approx(0.93)
-    assert "one of 3 trainings of the same settings with other seeds; of all of them the" in text
-    assert "accuracy is 0.93 ± 0.03606." in text
+    assert (
+        "one of 3 trainings of the same settings with other seeds; of all of them the accuracy on "
+        "validation data is 93.00% ±3.61."
+    ) in text
 
 
-def test_what_a_confirmation_found_is_in_the_card(tmp_path):
-    meta = run_meta("digits", sweep_id=SWEEP_ID, status="complete")
-    store, result, _ = kept(tmp_path, meta=meta)
-    confirmed = trial_result(0, trial_id="00009", trial=result.trial, weights=result.weights)
-    store.write(confirmed)
-    (store.directory / "trials/t0000/student.safetensors").rename(store.weights_of("00009"))
+def kept_as(root, trial_id, trial=TRIAL, *, meta=None, **more):
+    """A sweep with one trial of this id, whose weights are kept."""
+    meta = meta or run_meta("digits", sweep_id=SWEEP_ID, status="complete", teacher=TEACHER)
+    store, result, _ = kept(root, trial, meta=meta)
+    called = trial_result(0, trial_id=trial_id, trial=result.trial, weights=result.weights, **more)
+    store.write(called)
+    (store.directory / "trials/t0000/student.safetensors").rename(store.weights_of(trial_id))
+    return store, called
+
+
+TEACHER = {"hash": "9" * 24, "accuracy": 0.95, "loss": 0.25, "params": 1000}
+WITH_TEACHER = {
+    **TRIAL,
+    "teacher": {"model": {"name": "cnn", "width": 4}},
+    "strategy": {"name": "kd", "temperature": 2.680936, "extra": {"attention_transfer": {}}},
+}
+
+
+def test_what_a_confirmation_found_stands_in_place_of_the_general_sentence(tmp_path):
+    store, confirmed = kept_as(tmp_path, "00009")
     confirmation_in(tmp_path)
     card, text = card_and_text(export_student(store, confirmed, asked()))
     (said,) = card["confirmed"]
@@ -81,11 +99,48 @@ def test_what_a_confirmation_found_is_in_the_card(tmp_path):
     assert said["test_accuracy"]["seeds"] == 2
     assert said["optimism"] == pytest.approx(0.02)
     assert said["optimism_on_test"] == pytest.approx(0.02)
-    assert (
-        "Confirmed in the run `digits-confirm`: trained again with 2 fresh seeds its accuracy on "
-        "test data is 0.8800 ± 0.0283; on the validation data it is 0.8800, and the sweep's own "
-        "accuracy there 0.0200 above that."
-    ) in text
+    assert "### Trained again and tested: `digits-confirm`" in text
+    assert "| test data | not measured | 88.00% ±2.83 | 94.00% |" in text
+    assert "on new data" not in text
+
+
+def test_without_a_confirmation_nothing_is_compared_across_data(tmp_path):
+    store, result = kept_as(tmp_path, "00017", WITH_TEACHER)
+    card, text = card_and_text(export_student(store, result, asked()))
+    assert card["confirmed"] == []
+    assert card["teacher"]["teacher"]["validation_accuracy"] == 0.95
+    assert card["teacher"]["teacher"]["test_accuracy"] is None
+    assert "|  | student | teacher |" in text
+    assert "| accuracy on validation data | 90.00% | 95.00% |" in text
+    assert "on new data they are likely a little worse" in text
+    assert "has ended, so nothing here was measured on test data" in text
+
+
+def test_the_whole_strategy_is_said_everywhere(tmp_path):
+    store, result = kept_as(tmp_path, "00017", WITH_TEACHER)
+    card, text = card_and_text(export_student(store, result, asked()))
+    assert card["trial"]["strategy_label"] == "kd+attention_transfer"
+    assert "distilled by `kd+attention_transfer` from the teacher cnn" in text
+    assert "| strategy | `kd+attention_transfer` (temperature 2.681, " in text
+    assert "attention_transfer.layers auto" in text
+    assert "`kd`" not in text
+    assert " null" not in text
+
+
+def test_a_student_of_a_confirmation_is_beside_the_teacher_on_test_data(tmp_path):
+    meta = run_meta("again", confirms=confirms(with_validation=True), teacher=TEACHER)
+    metrics = {"params": 100.0, "test_accuracy": 0.9}
+    trial = {**WITH_TEACHER, "with_validation": True}
+    store, result = kept_as(tmp_path, "00003", trial, meta=meta, metrics=metrics)
+    store.write(teacher_record())
+    card, text = card_and_text(export_student(store, result, asked()))
+    assert "| accuracy on test data | 90.00% | 94.00% |" in text
+    assert "accuracy on validation data |" not in text
+    assert "Trained with a fresh seed on training and validation data, to confirm" in text
+    assert "On the 359 validation samples, from which it has learned, the student in" in text
+    assert "Trial 0 of `again`, in which kdsweep trained students of the sweep `digits`" in text
+    assert card["teacher"]["teacher"]["test_accuracy"] == 0.94
+    assert card["checked"]["learned_from_it"] is True
 
 
 def test_a_trial_is_called_by_its_id_or_number(replicated):
