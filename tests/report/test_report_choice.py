@@ -100,7 +100,7 @@ def test_the_noise_is_told_once_for_all():
         "±7.2 points to chance"
     )
     assert noise_sentence(select(RUN, TWO), Facts(TWO, examples=1_000_000)) == (
-        "1 of the next 3 cannot be told from it by accuracy: 1,000,000 validation examples leave "
+        "1 of the next 3 cannot be told from it by accuracy: 1,000,000 validation examples leave up to "
         "±0.0 points to chance"
     )
     assert noise_sentence(select(RUN, TWO), Facts(TWO)) is None
