@@ -3,7 +3,7 @@
 import json
 import math
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,7 +16,9 @@ from kdsweep.export.confirmed import TrainedAgain, said_of
 from kdsweep.export.files import INT8, ONNX, Written, digest
 from kdsweep.export.inputs import Contract
 from kdsweep.export.speed import here
+from kdsweep.export.taught import Taught
 from kdsweep.report.labels import strategy_label
+from kdsweep.results.confirmation import TEST_ACCURACY
 from kdsweep.results.meta import RunMeta
 from kdsweep.results.record import TrialResult
 from kdsweep.results.replicates import deviation
@@ -48,8 +50,7 @@ class Card:
     """Where the trial is one of several of its point: the result of the point."""
     confirmed: tuple[TrainedAgain, ...] = ()
     """What confirmations of the sweep say of it."""
-    teacher_on_test: float | None = None
-    """The teacher's accuracy on test data, where that is known of the run itself."""
+    taught: Taught = field(default_factory=Taught)
 
     def file(self, name: str) -> Written | None:
         """What was found of a file, by its name."""
@@ -188,17 +189,19 @@ def split_of(metric: str) -> str | None:
 
 
 def teacher_said(card: Card) -> dict[str, Any]:
-    """The trial's teachers by name; of the sweep's own also how good it is."""
+    """The trial's teachers by name; of the first also how good it is."""
     said: dict[str, Any] = {}
     for name, teacher in card.trial.all_teachers.items():
         said[name] = {"model": teacher.model.model_dump(mode="json"), "weights": teacher.weights}
-    known = card.meta.teacher
-    if known is not None and said:
-        first = next(iter(said.values()))
-        first |= {
-            "validation_accuracy": known.accuracy, "test_accuracy": card.teacher_on_test,
-            "params": known.params, "hash": known.hash,
-        }  # fmt: skip
+    known, metrics = card.meta.teacher, card.taught.metrics
+    if metrics and said:
+        params = metrics.get("params")
+        next(iter(said.values())).update(
+            validation_accuracy=metrics.get("accuracy"),
+            test_accuracy=metrics.get(TEST_ACCURACY),
+            params=None if params is None else int(params),
+            hash=known.hash if known is not None and card.taught.is_of_sweep else None,
+        )
     return said
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdsweep.export.markdown import table
+from kdsweep.export.taught import Taught
 from kdsweep.report.confirmed_sentences import opened_before_words, with_sign
 from kdsweep.report.labels import num_words, strategy_label
 from kdsweep.results.confirmation import OWN, TEST_ACCURACY, Confirmation, Confirmed
@@ -25,10 +26,12 @@ class TrainedAgain:
 
     confirmation: Confirmation
     found: Confirmed
+    teacher: Mapping[str, float]
+    """Accuracies of the student's own teacher, as ``Confirmation.teacher`` has them."""
 
 
 def trained_again(
-    confirmations: Sequence[Confirmation], result: TrialResult
+    confirmations: Sequence[Confirmation], result: TrialResult, taught: Taught
 ) -> tuple[TrainedAgain, ...]:
     """The confirmations of which the trial is a student whose seeds have all ended.
 
@@ -36,7 +39,7 @@ def trained_again(
     """
     mine = set(result.trial_ids)
     return tuple(
-        TrainedAgain(each, found)
+        TrainedAgain(each, found, each.teacher if taught.is_of_sweep else {})
         for each in sorted(confirmations, key=lambda each: bool(each.confirms.opened_before))
         for found in each.students
         if mine & set(found.point.trial_ids) and len(found.records) == len(each.confirms.seeds)
@@ -62,8 +65,8 @@ def said_of(again: TrainedAgain) -> dict[str, Any]:
         "optimism": found.optimism,
         "optimism_on_test": found.optimism_on_test,
         "teacher": {
-            "validation_accuracy": whole.teacher.get("accuracy"),
-            "test_accuracy": whole.teacher.get(TEST_ACCURACY),
+            "validation_accuracy": again.teacher.get("accuracy"),
+            "test_accuracy": again.teacher.get(TEST_ACCURACY),
         },
         "test_accuracy_minus_own_control": _difference(found.minus.get(OWN)),
         "probability_on_front": found.on_front,
@@ -128,9 +131,9 @@ def _what_was_done(again: TrainedAgain) -> str:
     before = opened_before_words(whole.confirms.opened_before) or untouched
     return (
         f"The run `{whole.meta.name}` trained the same settings again with "
-        f"{num_words(len(whole.confirms.seeds), 'fresh seed')} on {learned}, and measured these "
-        f"other students on test data{samples}, from which nothing was learned; the files hold "
-        f"the sweep's own. {' '.join(before)}"
+        f"{num_words(len(whole.confirms.seeds), 'fresh seed')} of random numbers on {learned}, and "
+        f"measured these other students on test data{samples}, from which nothing was learned; "
+        f"the files hold the sweep's own. {' '.join(before)}"
     )
 
 
@@ -147,8 +150,8 @@ def _accuracies(again: TrainedAgain, test: Summary) -> str:
         (
             ("validation data", _percent(found.swept),
              learned if found.validation is None else _mean(found.validation),
-             _percent(whole.teacher.get("accuracy"))),
-            ("test data", "not measured", _mean(test), _percent(whole.teacher.get(TEST_ACCURACY))),
+             _percent(again.teacher.get("accuracy"))),
+            ("test data", "not measured", _mean(test), _percent(again.teacher.get(TEST_ACCURACY))),
         ),
     )  # fmt: skip
 
@@ -206,8 +209,9 @@ def _on_the_front(whole: Confirmation, probability: float) -> str:
     measured = " and ".join(_MEASURED[name] for name in whole.meta.objectives)
     return (
         f"P(front) {probability:.2f}: how probably it is on the front of {measured} among the "
-        f"{len(whole.points)} students and controls of this run, by the bootstrap over seeds. On "
-        "the front means that none of the others is as good in all of these and better in one."
+        f"{len(whole.points)} students and controls (what students are compared with) of this run, "
+        "by the bootstrap over seeds. On the front means that none of the others is at least as "
+        "good in all of these and better in one."
     )
 
 

@@ -30,8 +30,8 @@ from kdsweep.export.inputs import Contract, contract_of, deployed, splits_of
 from kdsweep.export.readme import readme
 from kdsweep.export.speed import BRIEFLY, timed_runner
 from kdsweep.export.student import Student, student_of
+from kdsweep.export.taught import taught
 from kdsweep.models.latency import Patience
-from kdsweep.results.confirmation import TEST_ACCURACY, confirmation
 from kdsweep.results.confirmations import confirmations_of
 from kdsweep.results.names import TRIAL_FILE
 from kdsweep.results.places import refuse_link
@@ -182,20 +182,13 @@ def _card(
     asked: Asked,
 ) -> Card:
     data = catalog.dataset(student.trial.data)
+    teacher = taught(store.meta, store.read(), result)
     return Card(
         meta=store.meta, result=result, trial=student.trial, info=splits.info,
         contract=contract, quality=quality, written=tuple(written), licence=asked.licence,
         source=data.source, preparation=data.preparation, point=asked.point,
-        confirmed=trained_again(confirmations_of(store), result),
-        teacher_on_test=_teacher_on_test(store),
+        confirmed=trained_again(confirmations_of(store), result, teacher), taught=teacher,
     )  # fmt: skip
-
-
-def _teacher_on_test(store: RunStore) -> float | None:
-    """What a confirmation has measured; a sweep does not open the test data."""
-    if store.meta.confirms is None:
-        return None
-    return confirmation(store).teacher.get(TEST_ACCURACY)
 
 
 def _tokenizer(student: Student) -> bytes | None:

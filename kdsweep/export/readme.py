@@ -63,11 +63,13 @@ def _head(card: Card) -> tuple[str, ...]:
 
 
 def _results(card: Card) -> Iterable[str]:
-    teacher = _teacher_metrics(card)
+    teacher = card.taught.metrics if card.trial.all_teachers else {}
     rows = []
     for name, said in metrics_said(card.result).items():
         student = metric_words(name, said["value"], said["deviation"])
-        rows.append((_in_words(card, name), student, metric_words(name, teacher.get(name))))
+        # Times are of the moment: whether others trained then may differ.
+        theirs = None if name == "latency_ms" else teacher.get(name)
+        rows.append((_in_words(card, name), student, metric_words(name, theirs)))
     if any(theirs for *_, theirs in rows):
         yield table(("", "student", "teacher"), rows)
     else:
@@ -87,17 +89,6 @@ def _results(card: Card) -> Iterable[str]:
     yield f"{_where(card)} {_measured_again(card)}"
     for each in card.confirmed:
         yield from paragraphs(each)
-
-
-def _teacher_metrics(card: Card) -> dict[str, float | int | None]:
-    """What is known of the teacher, to stand beside the same metrics of the student."""
-    known = card.meta.teacher
-    if known is None or not card.trial.all_teachers:
-        return {}
-    return {
-        "accuracy": known.accuracy, "loss": known.loss, "test_accuracy": card.teacher_on_test,
-        "params": known.params, "macs": known.macs, "size_bytes": known.size_bytes,
-    }  # fmt: skip
 
 
 def _in_words(card: Card, metric: str) -> str:

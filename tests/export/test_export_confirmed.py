@@ -11,17 +11,18 @@ from confirmed_runs import (
     sweep_in,
     teacher_record,
 )
-from run_records import trial_result
+from run_records import run_meta, trial_result
 
 from kdsweep.export.confirmed import paragraphs, said_of, trained_again
+from kdsweep.export.taught import Taught, taught
 from kdsweep.results.confirmations import confirmations_of
 from kdsweep.results.confirms import Opening
 
 BEFORE = (Opening(run="digits-first", when="2026-11-27T16:03:06+00:00"),)
 
 
-def of(store, trial="00005"):
-    return trained_again(confirmations_of(store), trial_result(5, trial_id=trial))
+def of(store, trial="00005", teacher=Taught()):  # noqa: B008, which is frozen
+    return trained_again(confirmations_of(store), trial_result(5, trial_id=trial), teacher)
 
 
 def text(again):
@@ -48,8 +49,8 @@ def test_student_and_teacher_stand_side_by_side_on_the_same_data(tmp_path):
         "| validation data | 80.00% | 77.00% ±1.41 | 95.00% |\n"
         "| test data | not measured | 76.00% ±2.83 | 94.00% |\n"
     ) in said
-    assert "with 2 fresh seeds on training data, and measured these other students on" in said
-    assert "test data (1,300 samples), from which nothing was learned" in said
+    assert "with 2 fresh seeds of random numbers on training data, and measured these other" in said
+    assert "students on test data (1,300 samples), from which nothing was learned" in said
     assert "No run beside the sweep had opened the test data before." in said
     assert "the sweep's accuracy is 3.00 percentage points above the mean of the fresh" in said
     plain = said_of(again)
@@ -119,7 +120,7 @@ def test_learning_from_validation_data_and_opened_test_data_are_said(tmp_path):
     confirmation_in(tmp_path, [*records, teacher_record()], confirms=given)
     (again,) = of(sweep_in(tmp_path))
     said = text(again)
-    assert "with 2 fresh seeds on training and validation data, and measured" in said
+    assert "of random numbers on training and validation data, and measured" in said
     assert "The test data have been opened before, by digits-first (2026-11-27T16:03:06" in said
     assert "No run beside" not in said
     assert "| validation data | 80.00% | none: learned from these | 95.00% |" in said
@@ -133,8 +134,8 @@ def test_the_probability_is_explained_and_each_is_of_the_run_above_it(tmp_path):
     (again,) = of(sweep_in(tmp_path))
     assert text(again).startswith("### Trained again and tested: `digits-confirm`\n")
     assert (
-        "how probably it is on the front of accuracy on test data and number of parameters among "
-        "the 4 students and controls of this run, by the bootstrap over seeds."
+        "how probably it is on the front of accuracy on test data and number of parameters "
+        "among the 4 students and controls (what students are compared with) of this run, by the "
     ) in text(again)
     assert f"P(front) {said_of(again)['probability_on_front']:.2f}: " in text(again)
 
@@ -168,3 +169,33 @@ def test_untouched_test_data_come_first_then_the_older_confirmation(tmp_path):
     found = of(sweep_in(tmp_path))
     assert [each.confirmation.meta.name for each in found] == ["c", "b", "a", "d"]
     assert TEST[0] == found[0].found.test.values
+
+
+def test_a_student_of_another_teacher_is_not_beside_the_sweeps_own(tmp_path):
+    confirmation_in(tmp_path)
+    (again,) = of(sweep_in(tmp_path), teacher=Taught(is_of_sweep=False))
+    assert "| test data | not measured | 76.00% ±2.83 | not known |" in text(again)
+    assert said_of(again)["teacher"] == {"validation_accuracy": None, "test_accuracy": None}
+
+
+def of_width(width, **more):
+    teacher = {"model": {"name": "cnn", "width": width}, "weights": None, "train": {}, "seed": 0}
+    return {"teacher": teacher, **more}
+
+
+def test_of_several_teachers_it_is_the_one_that_the_trial_had():
+    meta = run_meta(teacher={"hash": "9" * 24, "accuracy": 0.95})
+    records = [
+        trial_result(0, trial_id=f"teacher-{digit * 8}", role="teacher", trial=of_width(width),
+                     metrics={"accuracy": accuracy})
+        for digit, width, accuracy in (("8", 8, 0.91), ("9", 32, 0.95))
+    ]  # fmt: skip
+    assert taught(meta, records, trial_result(trial=of_width(8))) == Taught(
+        {"accuracy": 0.91}, is_of_sweep=False
+    )
+    assert taught(meta, records, trial_result(trial=of_width(32))) == Taught({"accuracy": 0.95})
+    assert taught(meta, records, trial_result(trial=of_width(64))) == Taught(is_of_sweep=False)
+    additional = {"teacher": None, "teachers": {"a": of_width(8)["teacher"]}}
+    assert taught(meta, records, trial_result(trial=additional)).metrics == {"accuracy": 0.91}
+    # Where the run has one, it is noted there as well.
+    assert taught(meta, [], trial_result()) == Taught({"accuracy": 0.95})
