@@ -132,8 +132,8 @@ def _what_was_done(again: TrainedAgain) -> str:
     return (
         f"The run `{whole.meta.name}` trained the same settings again with "
         f"{num_words(len(whole.confirms.seeds), 'fresh seed')} of random numbers on {learned}, and "
-        f"measured these other students on test data{samples}, from which nothing was learned; the files hold "
-        f"the sweep's own. {' '.join(before)}"
+        f"measured these other students on test data{samples}, from which nothing was learned; "
+        f"the files hold the sweep's own. {' '.join(before)}"
     )
 
 
