@@ -100,8 +100,8 @@ def test_the_noise_is_told_once_for_all():
         "±7.2 points to chance"
     )
     assert noise_sentence(select(RUN, TWO), Facts(TWO, examples=1_000_000)) == (
-        "1 of the next 3 cannot be told from it by accuracy: 1,000,000 validation examples leave up "
-        "to ±0.0 points to chance"
+        "1 of the next 3 cannot be told from it by accuracy: 1,000,000 validation examples leave "
+        "up to ±0.0 points to chance"
     )
     assert noise_sentence(select(RUN, TWO), Facts(TWO)) is None
     assert noise_sentence(select(RUN[1:2], TWO), FACTS) is None
