@@ -150,3 +150,14 @@ def test_what_cannot_be_known_is_not_complained_of(home):
     missing = SWEEP.replace("path: images", "path: nowhere")
     (said,) = problems(missing)
     assert said.startswith(f"trial.data.path: '{home / 'nowhere'}' does not exist")
+
+
+def test_a_damaged_training_image_is_told_only_to_those_that_read_it(home: Path) -> None:
+    (home / "images" / "train" / "cat" / "1.png").write_text("junk")
+    (home / "free.yaml").write_text(SWEEP)
+    assert load_trial(home / "free.yaml").strategy.name == "data_free"
+    (home / "trained.yaml").write_text(TRAINED)
+    with pytest.raises(SpecError) as caught:
+        load_trial(home / "trained.yaml")
+    (problem,) = caught.value.problems
+    assert "train/cat/1.png cannot be read as an image" in problem

@@ -164,3 +164,41 @@ def test_a_file_from_before_norms_counted_their_batches_is_good(tmp_path):
     images = torch.randn(2, 1, 8, 8)
     assert torch.equal(other.eval()(images), network.eval()(images))
     assert mismatch({"n.num_batches_tracked": ()}, {"n.num_batches_tracked": (1,)}) is not None
+
+
+def test_a_teacher_of_other_classes_is_told_by_the_classes(tmp_path):
+    from kdsweep import catalog
+
+    model = Component(name="cnn", width=8, stages=2)
+    state = catalog.model(model, shape=(1, 8, 8), num_classes=7).state_dict()
+    path = tmp_path / "teacher.pt"
+    torch.save(state, path)
+    said = problem(trial_file(tmp_path, path))
+    start = (
+        f"trial.teacher.weights: {str(path)!r} is of other classes than the data: the data have 10 "
+        "classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; the file is of 7 ("
+    )
+    assert said.startswith(start)
+    assert "is [10, 64] in the network and [7, 64] in the file" in said
+    assert said.endswith("a teacher must have been trained on the classes of the data")
+
+
+def test_a_checkpoint_is_told_which_of_its_entries_to_save(tmp_path):
+    path, alone = tmp_path / "last.pt", tmp_path / "last_alone.pt"
+    state = cnn_state(8)
+    optimizer = {"state": {}, "param_groups": [{"lr": 0.1}]}
+    torch.save({"epoch": 3, "model": state, "optimizer": optimizer}, path)
+    assert problem(trial_file(tmp_path, path)) == (
+        f"trial.teacher.weights: {str(path)!r} holds dict with the keys 'epoch', 'model', "
+        "'optimizer': must be a state dict, a mapping of names to tensors; 'model' holds one: save "
+        f"it by itself, with torch.save(torch.load({str(path)!r})['model'], {str(alone)!r}), and "
+        "name that file"
+    )
+    torch.save(torch.load(path)["model"], alone)
+    assert load_trial(trial_file(tmp_path, alone)).teacher.weights == str(alone)
+    torch.save({"model": state, "ema": state, **{f"k{n}": n for n in range(20)}}, path)
+    said = problem(trial_file(tmp_path, path))
+    assert "'k7' and 12 more: must be" in said
+    assert "'model' and 'ema' hold one: save the one you mean by itself" in said
+    torch.save({"epoch": 3, "loss": torch.zeros(2)}, path)
+    assert problem(trial_file(tmp_path, path)).endswith("a mapping of names to tensors")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kdsweep.cli import check_computing, check_stored, check_students, check_warm_start
+from kdsweep.cli.check_data import data_of, data_words, seen_by_teachers
 from kdsweep.cli.own_code import own_code_lines
 from kdsweep.cli.place import results_at, taken
 from kdsweep.cli.saying import meanwhile, say
@@ -93,6 +94,8 @@ def as_data(sweep: "Sweep", plan: "Plan") -> dict[str, object]:
         "sampler": sweep.sampler.name,
         "sampler_why": sweep.sampler.why,
         "total": plan.total,
+        "data": data_of(sweep.info, sweep.fitting.survey(sweep.spec.trial)),
+        "normalisation": seen_by_teachers(sweep),
         "clashes": list(sweep.pairing.clashes),
         "outputs": check_stored.as_data(sweep.outputs),
         "computing": _computing(sweep, plan),
@@ -103,20 +106,20 @@ def as_data(sweep: "Sweep", plan: "Plan") -> dict[str, object]:
 
 def as_text(sweep: "Sweep", plan: "Plan") -> list[str]:
     """The plan in lines of at most 80 columns, long names apart."""
-    from kdsweep.batch import in_words
     from kdsweep.report.labels import key_of_names
     from kdsweep.sweep_file import lacking_a_gpu, resolved
     from kdsweep.sweep_file.read import parse_yaml
 
     spec, paths = sweep.spec, {dimension.path for dimension in sweep.space.dimensions()}
+    survey = sweep.fitting.survey(spec.trial)
     times = f"{plan.replicates} replicates of " if plan.replicates > 1 else ""
     objectives = ", ".join(f"{metric} {way}" for metric, way in spec.objectives.items())
     lines = [
         f"{sweep.path}: good",
         f"  sweep       {spec.name}",
-        f"  data        {spec.trial.data.name}: {sweep.info.num_classes} classes, "
-        f"{' and '.join(in_words(shape) for shape in sweep.info.shapes.values())}",
+        f"  data        {data_words(spec.trial.data, sweep.info, survey)}",
         f"  teacher     {plan.teacher.replace('; ', _NEXT_LINE)}",
+        *(f"              {each}" for each in seen_by_teachers(sweep)),
         f"  space       {_counted(plan.num_dimensions, 'dimension')}, "
         f"{plan.num_conditional} of them conditional",
         *check_students.lines(plan.smallest, plan.largest),

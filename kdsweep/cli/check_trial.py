@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from kdsweep.cli import check_computing, check_stored
+from kdsweep.cli.check_data import data_of, data_words
 from kdsweep.cli.check_students import setting_words
 from kdsweep.cli.own_code import own_code_lines
 from kdsweep.cli.wrapped import wrapped
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
 def as_data(checked: "CheckedTrial") -> dict[str, object]:
     """What would be trained, as plain data."""
     from kdsweep.catalog import own_code
-    from kdsweep.sweep_file import resolved, teacher_words
+    from kdsweep.sweep_file import normalisation_words, resolved, teacher_words
 
     student = {**asdict(checked.student), "component": resolved(checked.trial)["student"]}
     return {
         "file": str(checked.path),
         "num_classes": checked.info.num_classes,
+        "data": data_of(checked.info, checked.survey),
+        "normalisation": normalisation_words([checked.trial]),
         "teacher": teacher_words(checked.trial),
         "student": student,
         "outputs": check_stored.as_data(checked.outputs),
@@ -32,19 +35,17 @@ def as_data(checked: "CheckedTrial") -> dict[str, object]:
 
 def as_text(checked: "CheckedTrial") -> list[str]:
     """What would be trained, in lines of at most 80 columns, long names apart."""
-    from kdsweep.batch import in_words
-    from kdsweep.sweep_file import resolved, teacher_words
+    from kdsweep.sweep_file import normalisation_words, resolved, teacher_words
     from kdsweep.train.needs import teachers_of
 
     trial, student, train = checked.trial, checked.student, checked.trial.train
-    shapes = " and ".join(in_words(shape) for shape in checked.info.shapes.values())
     read = teachers_of(trial)
     unread = (
         "" if read or not trial.all_teachers else f" (strategy {trial.strategy.name}: not read)"
     )
     num = train.epochs
     rows = {
-        "data": f"{trial.data.name}: {checked.info.num_classes} classes, {shapes}",
+        "data": data_words(trial.data, checked.info, checked.survey),
         "teacher": teacher_words(trial) + unread,
         "student": f"{student.params:,} params, {student.macs:,} multiply-adds",
         "": " ".join([trial.student.name, *setting_words(trial.student.settings)]),
@@ -57,6 +58,9 @@ def as_text(checked: "CheckedTrial") -> list[str]:
     lines = [f"{checked.path}: good"]
     for label, text in rows.items():
         lines += wrapped(text, label)
+        if label == "teacher":
+            seen = normalisation_words([trial]) if read else []
+            lines += [line for each in seen for line in wrapped(each)]
     own = own_code_lines(resolved(trial))
     return [*lines, *check_stored.as_text(checked.outputs), *own]
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from kdsweep.batch import Batch, Modality, Shape, Tokens, in_words, modality
+from kdsweep.data.survey import Survey
 from kdsweep.errors import SpecError
 from kdsweep.spec import Settings
 
@@ -237,6 +238,17 @@ class DataSet(ABC):
         """What ``extent`` says, or about that, told without looking for the files.
 
         ``None`` where only they tell.
+        """
+        return None
+
+    def survey(self, *, training: bool = True) -> Survey | None:
+        """How many samples there are, once it was seen that the files can be read.
+
+        ``None`` where only loading tells. Without ``training`` no training file is touched.
+
+        Raises:
+            SpecError: what ``load``, or else ``load_without_training``, would refuse, so far as it
+                shows without reading everything.
         """
         return None
 

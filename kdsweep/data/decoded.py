@@ -20,6 +20,7 @@ from kdsweep.data.base import DataInfo, Extent, Splits
 from kdsweep.data.partition import Index, Shares, stratified, stratified_subset
 from kdsweep.data.source import ImageSource, read_all
 from kdsweep.data.stream import StreamedSplit
+from kdsweep.data.survey import Survey
 from kdsweep.data.treatment import (
     ImageSettings,
     Normalisation,
@@ -83,6 +84,23 @@ def list_splits(
     return train, validation, test
 
 
+def limited(
+    listings: tuple[Listing, Listing, Listing], limit: int | None
+) -> tuple[Listing, Listing, Listing]:
+    """The same with at most ``limit`` samples to train on, all classes kept."""
+    train, validation, test = listings
+    kept = stratified_subset(train.labels, limit)
+    return Listing(train.index[kept], train.labels[kept]), validation, test
+
+
+def survey_of(
+    listings: tuple[Listing, Listing, Listing], limit: int | None, num_opened: int | None = None
+) -> Survey:
+    """The counts of what ``load_decoded`` will read."""
+    parts = zip(("train", "validation", "test"), limited(listings, limit), strict=True)
+    return Survey({name: len(part.index) for name, part in parts}, num_opened)
+
+
 def extent_of(train: Listing, limit: int | None, augment: Augment) -> Extent:
     """How much ``load_decoded`` will train on."""
     return Extent(len(stratified_subset(train.labels, limit)), augment.num_views)
@@ -108,11 +126,8 @@ def load_decoded(
     Raises:
         SpecError: images that cannot be read.
     """
-    train, validation, test = listings
-    kept = stratified_subset(train.labels, params.limit)
-    train = Listing(train.index[kept], train.labels[kept])
-    parts = (train, validation, test)
-    treatment = Treatment(_sampled(params, source, train, threads), augment, device)
+    parts = limited(listings, params.limit)
+    treatment = Treatment(_sampled(params, source, parts[0], threads), augment, device)
     if _fits(parts, source, params):
         held = [_read(source, part, threads) for part in parts]
         return in_memory(info, (held[0], held[1], held[2]), treatment)

@@ -4,6 +4,8 @@ import hashlib
 import os
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -19,9 +21,11 @@ from kdsweep.data.decoded import (
     DecodedSettings,
     Listing,
     extent_of,
+    limited,
     list_splits,
     load_decoded,
     load_held_out,
+    survey_of,
 )
 from kdsweep.data.folder_listing import (
     HELD_OUT,
@@ -33,7 +37,8 @@ from kdsweep.data.folder_listing import (
     parts_of,
 )
 from kdsweep.data.partition import Index, Shares, share_problems
-from kdsweep.data.source import Size, pixels_in_words, to_pixels
+from kdsweep.data.source import Size, for_each, pixels_in_words, to_pixels
+from kdsweep.data.survey import Survey
 from kdsweep.data.treatment import missing_normalisation
 from kdsweep.data.views import Augment
 from kdsweep.errors import SpecError
@@ -48,6 +53,8 @@ _UNREADABLE = (
     UnidentifiedImageError,
     Image.DecompressionBombError,
 )
+_MOST_OPENED = 4096
+"""Of more files a survey opens so many: it is to take seconds, not minutes."""
 
 
 class ImageFolder(DataSet):
@@ -79,6 +86,11 @@ class ImageFolder(DataSet):
         """The data set's folder."""
         return Path(self.params.path).expanduser()
 
+    @cached_property
+    def _lists(self) -> dict[str, list[tuple[str, int]]]:
+        """The files of each part with their labels, listed once: there may be millions."""
+        return {}
+
     def describe(self) -> DataInfo:
         """Classes by the names of their folders, and the shape that is asked for."""
         parts = parts_of(self.path)
@@ -104,6 +116,29 @@ class ImageFolder(DataSet):
         _, labels = self._listed(parts_of(self.path))
         train = list_splits(labels, params, info.class_names)[0]
         return extent_of(train, params.limit, params.augment)
+
+    def survey(self, *, training: bool = True) -> Survey | None:
+        """By the names of the files, of which some thousands are opened; ``None`` as ``extent``."""
+        info, params = self.describe(), self.params
+        if not training:
+            names, validation, test = self._held_out(info)
+            counts = {"validation": len(validation), "test": len(test)}
+            return Survey(counts, self._opened(info, names, np.arange(len(names))))
+        if info.no_training:
+            return None
+        names, labels = self._listed(parts_of(self.path))
+        listings = list_splits(labels, params, info.class_names)
+        read = [each.index for each in limited(listings, params.limit)]
+        num_opened = self._opened(info, names, np.sort(np.concatenate(read)))
+        return survey_of(listings, params.limit, num_opened)
+
+    def _opened(self, info: DataInfo, names: list[str], index: Index) -> int:
+        """How many of the files at ``index`` have been opened; refuses those that are no images."""
+        files = _Files(self.path, names, info.image_shape)
+        # Names are sorted by part and class: what is evenly spread over them is over the classes.
+        places = np.linspace(0, len(index) - 1, min(len(index), _MOST_OPENED)).astype(np.int64)
+        for_each(files.open, index[places].tolist())
+        return len(places)
 
     def load(self, device: torch.device) -> Splits:
         """In memory on the device where the images fit, else streamed."""
@@ -157,7 +192,10 @@ class ImageFolder(DataSet):
 
     def _listed(self, parts: Mapping[str, Path]) -> tuple[list[str], dict[str, Index]]:
         """The files of the parts, one part after another, and the labels of each part."""
-        found = {part: list_images(self.path, at) for part, at in parts.items()}
+        for part, at in parts.items():
+            if part not in self._lists:
+                self._lists[part] = list_images(self.path, at)
+        found = {part: self._lists[part] for part in parts}
         names = [name for each in found.values() for name, _ in each]
         labels = {
             "train" if part == "all" else part: np.array([label for _, label in each], np.int64)
@@ -176,15 +214,16 @@ class _Files:
 
     def read(self, index: int) -> NDArray[np.uint8]:
         channels, *size = self.shape
-        path = os.fsdecode(os.path.join(self.root, bytes(self.names[index])))
-        try:
-            with Image.open(path) as image:
-                return to_pixels(image, channels=channels, size=(size[0], size[1]))
-        except _UNREADABLE as error:
-            reason = "its format is not known" if type(error) is UnidentifiedImageError else error
-            raise SpecError(
-                f"{path} cannot be read as an image: {reason}; mend it or remove it"
-            ) from error
+        with _reading(self._path(index)) as path, Image.open(path) as image:
+            return to_pixels(image, channels=channels, size=(size[0], size[1]))
+
+    def open(self, index: int) -> None:
+        """Read the header alone; refuses as ``read``."""
+        with _reading(self._path(index)) as path, Image.open(path):
+            pass
+
+    def _path(self, index: int) -> str:
+        return os.fsdecode(os.path.join(self.root, bytes(self.names[index])))
 
     def states(self) -> Iterator[str]:
         """One hash of every file's name, size and time of change."""
@@ -193,3 +232,14 @@ class _Files:
             state = os.stat(os.path.join(self.root, bytes(name)))
             digest.update(b"%s\0%d\0%d\0" % (bytes(name), state.st_size, state.st_mtime_ns))
         yield digest.hexdigest()
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[str]:
+    try:
+        yield path
+    except _UNREADABLE as error:
+        reason = "its format is not known" if type(error) is UnidentifiedImageError else error
+        raise SpecError(
+            f"{path} cannot be read as an image: {reason}; mend it or remove it"
+        ) from error

@@ -1,5 +1,6 @@
 """Images that have to be decoded one by one, and how to decode them."""
 
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Protocol
 
@@ -14,13 +15,20 @@ from kdsweep.errors import SpecError
 
 _MOST_PROBLEMS = 20
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+_LONGEST_SIDE = 4096
 
 
 def _square(value: object) -> object:
-    return (value, value) if isinstance(value, int) else value
+    if not isinstance(value, int):
+        return value
+    # Here, or one number would be refused twice, as height and as width.
+    if not 1 <= value <= _LONGEST_SIDE:
+        limit = "at least 1" if value < 1 else f"at most {_LONGEST_SIDE}"
+        raise ValueError(f"is not allowed: must be {limit}")
+    return (value, value)
 
 
-Side = Annotated[int, Field(ge=1, le=4096)]
+Side = Annotated[int, Field(ge=1, le=_LONGEST_SIDE)]
 Size = Annotated[tuple[Side, Side], BeforeValidator(_square)]
 """``(H, W)`` in pixels; one number is short for a square."""
 
@@ -50,15 +58,29 @@ def read_all(source: ImageSource, index: Index, *, threads: int = 0) -> NDArray[
     """
     images = np.empty((len(index), *source.shape), np.uint8)
 
-    def read(slot: int) -> tuple[str, ...]:
+    def read(slot: int) -> None:
+        images[slot] = source.read(int(index[slot]))
+
+    for_each(read, range(len(index)), threads=threads)
+    return images
+
+
+def for_each(look: Callable[[int], object], numbers: Iterable[int], *, threads: int = 0) -> None:
+    """Call ``look`` with each number, on threads as in ``read_all``.
+
+    Raises:
+        SpecError: what the calls have refused, the first of it all together.
+    """
+
+    def refusal(number: int) -> tuple[str, ...]:
         try:
-            images[slot] = source.read(int(index[slot]))
+            look(number)
         except SpecError as error:
             return error.problems
         return ()
 
     with ThreadPoolExecutor(threads or torch.get_num_threads()) as pool:
-        found = pool.map(read, range(len(index)))
+        found = pool.map(refusal, numbers)
         # Once each: one cause, such as a missing setting, may be said of every image.
         problems = list(dict.fromkeys(problem for each in found for problem in each))
     if len(problems) > _MOST_PROBLEMS:
@@ -66,7 +88,6 @@ def read_all(source: ImageSource, index: Index, *, threads: int = 0) -> NDArray[
         problems = [*problems[:_MOST_PROBLEMS], f"... and {rest} more problems of this kind"]
     if problems:
         raise SpecError(problems)
-    return images
 
 
 def to_pixels(

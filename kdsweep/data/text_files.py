@@ -10,8 +10,9 @@ import torch
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from kdsweep.data.base import DataInfo, DataSet, Extent, Splits
-from kdsweep.data.decoded import Listing, list_splits
+from kdsweep.data.decoded import Listing, list_splits, survey_of
 from kdsweep.data.partition import Index, Shares, share_problems, stratified_subset
+from kdsweep.data.survey import Survey
 from kdsweep.data.text.assembly import TextPart, texts_in_memory
 from kdsweep.data.text.rows import MOST_PROBLEMS, Columns, Rows, read_rows
 from kdsweep.data.text.settings import TextSettings
@@ -110,6 +111,11 @@ class TextFiles(DataSet):
         """By the rows of the files; there is one view of a text."""
         kept = stratified_subset(self._listings[0].labels, self.params.limit)
         return Extent(len(kept), num_views=1)
+
+    def survey(self, *, training: bool = True) -> Survey:
+        """By the rows of the files, which ``describe`` has read."""
+        self.describe()
+        return survey_of(self._listings, self.params.limit)
 
     def load(self, device: torch.device) -> Splits:
         """All of it in memory on the device."""

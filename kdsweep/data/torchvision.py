@@ -11,9 +11,17 @@ from pydantic import Field
 
 from kdsweep.data.assembly import check, digest
 from kdsweep.data.base import DataInfo, DataSet, Extent, Splits
-from kdsweep.data.decoded import DecodedSettings, Listing, extent_of, list_splits, load_decoded
+from kdsweep.data.decoded import (
+    DecodedSettings,
+    Listing,
+    extent_of,
+    list_splits,
+    load_decoded,
+    survey_of,
+)
 from kdsweep.data.partition import Index, Shares, share_problems
 from kdsweep.data.source import Size, pixels_in_words
+from kdsweep.data.survey import Survey
 from kdsweep.data.torchvision_parts import (
     Opened,
     OpenedImages,
@@ -97,6 +105,10 @@ class Torchvision(DataSet):
     def extent(self) -> Extent:
         """By the labels alone."""
         return extent_of(self._listings()[0], self.params.limit, self._augment)
+
+    def survey(self, *, training: bool = True) -> Survey:
+        """By the labels alone."""
+        return survey_of(self._listings(), self.params.limit)
 
     def promised_extent(self) -> Extent | None:
         """Of a well-known set, as if its classes were of one size."""

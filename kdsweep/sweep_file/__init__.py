@@ -24,7 +24,7 @@ from kdsweep.sweep_file.plan import (
 from kdsweep.sweep_file.read import to_yaml
 from kdsweep.sweep_file.resolve import defaults, resolved
 from kdsweep.sweep_file.set_paths import parse_settings
-from kdsweep.sweep_file.teachers_said import teacher_words
+from kdsweep.sweep_file.teachers_said import normalisation_words, teacher_words
 
 __all__ = [
     "CheckedTrial",
@@ -43,6 +43,7 @@ __all__ = [
     "load",
     "load_for_elsewhere",
     "load_trial",
+    "normalisation_words",
     "parse_settings",
     "plan",
     "problems_without_gpu",

@@ -24,6 +24,9 @@ def trial_problems(trial: TrialSpec, fitting: Fitting) -> list[str]:
     """
     problems = component_problems(trial)
     wrong = {problem.partition(": ")[0].partition(".")[0] for problem in problems}
+    if "data" not in wrong:
+        # First: where a folder of a class should not be there, a teacher's file lacks that class.
+        problems += fitting.data_problems(trial)
     if "data" not in wrong and "student" not in wrong:
         student = fitting.student(trial)
         problems += student if isinstance(student, list) else []

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from kdsweep.data.base import DataInfo
+from kdsweep.data.survey import Survey
 from kdsweep.errors import SpecError
 from kdsweep.spec import Label, Metric, Settings, Space, SweepSpec, TrialSpec
 from kdsweep.spec.automatic import Chosen, choose
@@ -25,7 +26,7 @@ from kdsweep.sweep_file.partial import Partial, partial
 from kdsweep.sweep_file.read import parse_yaml, read_text
 from kdsweep.sweep_file.resolve import defaults, resolved
 from kdsweep.sweep_file.set_paths import NO_SETTINGS, put_settings
-from kdsweep.sweep_file.stored import StoredPlan, most_epochs, plans, settled
+from kdsweep.sweep_file.stored import StoredPlan, for_outputs, most_epochs, plans, settled
 
 MANY_TRIALS = 1000
 """How many a sweep is taken to have at most where only a budget ends it."""
@@ -116,7 +117,8 @@ def sets_student(path: str) -> bool:
 class CheckedTrial:
     """The file of one trial, checked: what it says, and what was found of its data and student.
 
-    ``outputs`` is what will be stored of each teacher that it reads.
+    ``outputs`` is what will be stored of each teacher that it reads, ``survey`` what there is of
+    its data, where that is known before they are loaded.
     """
 
     trial: TrialSpec
@@ -124,6 +126,7 @@ class CheckedTrial:
     info: DataInfo
     student: Measured
     outputs: tuple[StoredPlan, ...]
+    survey: Survey | None
 
 
 def load(path: str | Path) -> Sweep:
@@ -181,15 +184,10 @@ def _load(path: Path, fitting: Fitting) -> Sweep:
     most = search.trials if search.has_most_trials else MANY_TRIALS
     outputs = plans(
         spec.trial, fitting.wanted, epochs=epochs, values_of=fitting.teacher_values,
-        space=space, num_trials=most, max_bytes=_for_outputs(spec.storage.max_bytes),
+        space=space, num_trials=most, max_bytes=for_outputs(spec.storage.max_bytes),
     )  # fmt: skip
     spec = spec.model_copy(update={"trial": settled(spec.trial, outputs)})
     return Sweep(spec, space, text, path, info, measured, pairing, outputs, fitting)
-
-
-def _for_outputs(max_bytes: int | None) -> int | None:
-    """Half of what a sweep may keep: the other is for students and checkpoints."""
-    return None if max_bytes is None else max_bytes // 2
 
 
 def load_trial(path: str | Path, settings: Mapping[str, Any] = NO_SETTINGS) -> TrialSpec:
@@ -224,7 +222,7 @@ def check_trial_file(path: str | Path, *, elsewhere: bool = False) -> CheckedTri
     outputs = plans(
         trial, fitting.wanted, epochs=trial.train.epochs, values_of=fitting.teacher_values
     )
-    return CheckedTrial(trial, path, info, student, outputs)
+    return CheckedTrial(trial, path, info, student, outputs, fitting.survey(trial))
 
 
 def _load_trial(

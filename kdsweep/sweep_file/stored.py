@@ -145,6 +145,11 @@ def settled(trial: TrialSpec, found: Iterable[StoredPlan]) -> TrialSpec:
     return trial.model_copy(update=update)
 
 
+def for_outputs(max_bytes: int | None) -> int | None:
+    """Half of what a sweep may keep: the other is for students and checkpoints."""
+    return None if max_bytes is None else max_bytes // 2
+
+
 def most_epochs(trial: TrialSpec, space: Space) -> int:
     """The epochs of the longest training of a space."""
     found = [trial.train.epochs]

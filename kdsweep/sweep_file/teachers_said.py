@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from kdsweep.spec import TeacherSpec, TrialSpec
+from kdsweep import catalog
+from kdsweep.data.treatment import ImageSettings
+from kdsweep.spec import Component, TeacherSpec, TrialSpec
 
 _MOST_SHOWN = 4
 
@@ -46,6 +48,38 @@ def varied_teacher_words(trials: Sequence[TrialSpec]) -> str:
         else:
             said.append(whose + _teacher(teachers[0]))
     return "; ".join(said)
+
+
+def normalisation_words(trials: Iterable[TrialSpec]) -> list[str]:
+    """How the loaded teachers of the ``trials`` see images, a sentence for each way.
+
+    Nothing of a data set of one's own that normalises in ways of its own.
+    """
+    said = (_normalised(trial.data) for trial in trials if any(_loaded_for_images(trial)))
+    return list(dict.fromkeys(each for each in said if each))[:_MOST_SHOWN]
+
+
+def _loaded_for_images(trial: TrialSpec) -> Iterator[bool]:
+    for teacher in trial.all_teachers.values():
+        reads = getattr(catalog.find("model", teacher.model.name), "reads", "images")
+        yield teacher.weights is not None and reads == "images"
+
+
+def _normalised(data: Component) -> str:
+    settings = catalog.params("data", data)
+    if not isinstance(settings, ImageSettings):
+        return ""
+    given = {"mean": settings.mean, "std": settings.std}
+    each = [f"{name} {list(values)}" for name, values in given.items() if values is not None]
+    missing = [name for name, values in given.items() if values is None]
+    if missing:
+        each.append(f"the {' and '.join(missing)} of the training part")
+    asked = " and ".join(f"data.{name}" for name in missing)
+    also = f" (if it was trained with others, give {asked})" if missing else ""
+    return (
+        f"a loaded teacher sees pixels in 0..1, normalised by {' and '.join(each)}: it must have "
+        f"been trained so{also}"
+    )
 
 
 def _apart(teachers: Sequence[TeacherSpec]) -> Iterator[tuple[TeacherSpec, str]]:

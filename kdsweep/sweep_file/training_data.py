@@ -1,9 +1,13 @@
 """Which trials read the training data, and what keeps the others from doing without."""
 
+from typing import TYPE_CHECKING
+
 from kdsweep import catalog
 from kdsweep.errors import SpecError
 from kdsweep.spec import TrialSpec
-from kdsweep.sweep_file.fit import Fitting
+
+if TYPE_CHECKING:
+    from kdsweep.sweep_file.fit import Fitting
 
 
 def student_reads(trial: TrialSpec) -> bool:
@@ -28,7 +32,7 @@ def training_data_are_read(trial: TrialSpec) -> bool:
     )
 
 
-def training_data_problems(trial: TrialSpec, fitting: Fitting) -> list[str]:
+def training_data_problems(trial: TrialSpec, fitting: "Fitting") -> list[str]:
     """Training data that are read and not there; or what is needed if they are not read."""
     info = fitting.info(trial.data)
     if isinstance(info, list):

@@ -11,10 +11,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from kdsweep.errors import SpecError
+from kdsweep.spec.labels import short
 
 Shapes = dict[str, tuple[int, ...]]
 
 _SHOWN = 3
+_KEYS_SHOWN = 10
 # Of no use to a frozen network, and absent from torchvision's oldest files.
 _COUNT = ".num_batches_tracked"
 
@@ -84,14 +86,42 @@ def mismatch(network: Mapping[str, Any], file: Mapping[str, Any]) -> str | None:
 def _state_of(loaded: Any, path: Path) -> dict[str, torch.Tensor]:
     nested = loaded.get("state_dict") if isinstance(loaded, Mapping) else None
     state = nested if isinstance(nested, Mapping) else loaded
-    if not isinstance(state, Mapping) or not all(
-        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
-    ):
+    if not _is_state(state):
         raise SpecError(
-            f"{str(path)!r} holds {type(loaded).__name__}: must be a state dict, "
-            "a mapping of names to tensors"
+            f"{str(path)!r} holds {_what(loaded)}: must be a state dict, "
+            f"a mapping of names to tensors{_way_out(loaded, path)}"
         )
     return dict(state)
+
+
+def _is_state(found: Any) -> bool:
+    return isinstance(found, Mapping) and all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in found.items()
+    )
+
+
+def _what(loaded: Any) -> str:
+    kind = type(loaded).__name__
+    if not isinstance(loaded, Mapping):
+        return kind
+    keys = [short(key) for key in loaded]
+    more = f" and {len(keys) - _KEYS_SHOWN} more" if len(keys) > _KEYS_SHOWN else ""
+    return f"{kind} with the keys {', '.join(keys[:_KEYS_SHOWN])}{more}"
+
+
+def _way_out(loaded: Any, path: Path) -> str:
+    """Which entries of a checkpoint are state dicts, and how the first is saved by itself."""
+    if not isinstance(loaded, Mapping):
+        return ""
+    held = [repr(key) for key, value in loaded.items() if _is_state(value) and value]
+    if not held:
+        return ""
+    which = f"{' and '.join(held)} hold{'s' if len(held) == 1 else ''} one"
+    alone = str(path.with_name(f"{path.stem}_alone.pt"))
+    return (
+        f"; {which}: save {'it' if len(held) == 1 else 'the one you mean'} by itself, with "
+        f"torch.save(torch.load({str(path)!r})[{held[0]}], {alone!r}), and name that file"
+    )
 
 
 def _shape(shapes: Mapping[str, Any], name: str) -> str:

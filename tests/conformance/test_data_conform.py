@@ -198,6 +198,11 @@ def test_what_it_says_of_its_extent_is_what_is_loaded(component, splits):
     assert extent in (None, Extent(splits.train.num_samples, splits.num_views))
 
 
+def test_what_it_says_of_its_parts_is_what_is_loaded(component, splits):
+    survey = catalog.dataset(component).survey()
+    assert survey is None or survey.counts == splits.counts
+
+
 def test_reading_it_again_gives_the_same(component, splits):
     again = catalog.dataset(component).load(CPU)
     assert again.fingerprint == splits.fingerprint
