@@ -34,6 +34,8 @@ def print_front(store: "RunStore", results: "list[TrialResult]") -> None:
         return
     from rich.console import Console
 
+    from kdsweep.report.axes import teacher_metrics
+    from kdsweep.report.far_below import far_below_teacher
     from kdsweep.report.table import trial_table
     from kdsweep.results.noise import validation_examples
     from kdsweep.results.pareto import front
@@ -50,6 +52,9 @@ def print_front(store: "RunStore", results: "list[TrialResult]") -> None:
         found, meta.objectives, title=f"{meta.name}: the front", width=console.width,
         examples=validation_examples(meta, results),
     ))  # fmt: skip
+    known = teacher_metrics(meta, results) or {}
+    if said := far_below_teacher(results, known.get("accuracy")):
+        tell(f"note: {said}")
     tell(
         f"{store.place}: the records; {browsing(meta, store.directory.parent)}"
         f"kdsweep select {store.place} --help: choose"

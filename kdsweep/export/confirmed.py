@@ -35,12 +35,12 @@ def trained_again(
 ) -> tuple[TrainedAgain, ...]:
     """The confirmations of which the trial is a student whose seeds have all ended.
 
-    Those whose test data nobody had opened before come first; otherwise they stay in their order.
+    They stay in their order, see ``confirmations.best_first``.
     """
     mine = set(result.trial_ids)
     return tuple(
         TrainedAgain(each, found, each.teacher if taught.is_of_sweep else {})
-        for each in sorted(confirmations, key=lambda each: bool(each.confirms.opened_before))
+        for each in confirmations
         for found in each.students
         if mine & set(found.point.trial_ids) and len(found.records) == len(each.confirms.seeds)
     )

@@ -32,7 +32,7 @@ from kdsweep.export.speed import BRIEFLY, timed_runner
 from kdsweep.export.student import Student, student_of
 from kdsweep.export.taught import taught
 from kdsweep.models.latency import Patience
-from kdsweep.results.confirmations import confirmations_of
+from kdsweep.results.confirmations import best_first, confirmations_of
 from kdsweep.results.names import TRIAL_FILE
 from kdsweep.results.places import refuse_link
 from kdsweep.results.record import TrialResult
@@ -183,11 +183,12 @@ def _card(
 ) -> Card:
     data = catalog.dataset(student.trial.data)
     teacher = taught(store.meta, store.read(), result)
+    again = trained_again(best_first(confirmations_of(store)), result, teacher)
     return Card(
         meta=store.meta, result=result, trial=student.trial, info=splits.info,
         contract=contract, quality=quality, written=tuple(written), licence=asked.licence,
         source=data.source, preparation=data.preparation, point=asked.point,
-        confirmed=trained_again(confirmations_of(store), result, teacher), taught=teacher,
+        confirmed=again, taught=teacher,
     )  # fmt: skip
 
 

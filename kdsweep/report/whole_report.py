@@ -14,6 +14,8 @@ from kdsweep.report.answers.made import controls, made
 from kdsweep.report.answers.mattered import mattered
 from kdsweep.report.answers.section import Section, Table, plain
 from kdsweep.report.answers.strategies import strategies
+from kdsweep.report.axes import teacher_metrics
+from kdsweep.report.far_below import far_below_teacher
 from kdsweep.report.html import figures_json, render
 from kdsweep.report.pictures import Drawn, SweepView
 from kdsweep.report.rows import completed, rows_with_intervals
@@ -96,8 +98,11 @@ def _front(view: SweepView, confirmation: Told | None) -> Section:
         if confirmation is None
         else ". Below is what a confirmation has found, with fresh seeds and on test data."
     )
+    known = (teacher_metrics(view.meta, view.results) or {}).get("accuracy")
+    far = far_below_teacher(view.results, known)
+    more = (optimism, *([f"{far[0].upper()}{far[1:]}."] if far else ())) if view.front else ()
     return Section(
-        "front", "The front", (said, optimism) if view.front else (said,), tables, ("front",),
+        "front", "The front", (said, *more), tables, ("front",),
         numbers={"front": rows_with_intervals(
             view.front, validation_examples(view.meta, view.results)
         )},

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 
@@ -180,14 +181,14 @@ def test_one_trial_in_this_process(home, capsys):
     assert run("trial", "small.yaml", "--weights", "student.safetensors") == 0
     out, err = capsys.readouterr()
     lines = out.splitlines()
-    assert lines[0].startswith("teacher 1/1: accuracy 0.")
+    assert re.match(r"teacher 1/1: accuracy \d+\.\d\d%, ", lines[0])
     assert [line.split(":")[0] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
     assert "hard" in lines[1]
     named = dict(line.split(maxsplit=1) for line in lines[3:])
     assert named["computed"] == "float32, contiguous, teacher stored"
     assert int(named["params"]) == PARAMS
-    assert 0 < float(named["accuracy"]) < 1
-    assert 0 < float(named["teacher_accuracy"]) < 1
+    assert 0 < float(named["accuracy"].removesuffix("%")) < 100
+    assert 0 < float(named["teacher_accuracy"].removesuffix("%")) < 100
     assert named["weights"] == "student.safetensors"
     assert sum(t.numel() for t in load_file(home / "student.safetensors").values()) == PARAMS
     assert err == ""

@@ -15,14 +15,15 @@ from run_records import run_meta, trial_result
 
 from kdsweep.export.confirmed import paragraphs, said_of, trained_again
 from kdsweep.export.taught import Taught, taught
-from kdsweep.results.confirmations import confirmations_of
+from kdsweep.results.confirmations import best_first, confirmations_of
 from kdsweep.results.confirms import Opening
 
 BEFORE = (Opening(run="digits-first", when="2026-11-27T16:03:06+00:00"),)
 
 
 def of(store, trial="00005", teacher=Taught()):  # noqa: B008, which is frozen
-    return trained_again(confirmations_of(store), trial_result(5, trial_id=trial), teacher)
+    found = best_first(confirmations_of(store))
+    return trained_again(found, trial_result(5, trial_id=trial), teacher)
 
 
 def text(again):
@@ -161,13 +162,13 @@ def test_where_a_seed_is_missing_or_it_is_no_student_nothing_is_taken(tmp_path):
     assert of(store, "00017") == ()
 
 
-def test_untouched_test_data_come_first_then_the_older_confirmation(tmp_path):
+def test_untouched_test_data_come_first_then_the_newer_confirmation(tmp_path):
     for name, hour, before in (("a", 1, BEFORE), ("b", 3, ()), ("c", 2, ()), ("d", 4, BEFORE)):
         created = f"2026-11-21T1{hour}:00:00+00:00"
         confirmation_in(tmp_path, name=name, created=created, confirms=confirms(
             opened_before=before))  # fmt: skip
     found = of(sweep_in(tmp_path))
-    assert [each.confirmation.meta.name for each in found] == ["c", "b", "a", "d"]
+    assert [each.confirmation.meta.name for each in found] == ["b", "c", "d", "a"]
     assert TEST[0] == found[0].found.test.values
 
 
