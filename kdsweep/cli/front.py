@@ -58,6 +58,8 @@ def show_front(
         some = front_of(results, meta.objectives)
         missing = "that meets the constraints" if some else "yet"
         say(f"{meta.name}: no {_unit(results)} {missing} ({len(results)} recorded)")
+        if meta.confirms is not None:
+            say(f"it is a confirmation: `kdsweep confirm {store.place} --show` has what it found")
     elif as_plot:
         _draw(store, results, front, examples)
     else:

@@ -128,9 +128,14 @@ class Confirmation:
 
     @cached_property
     def of_controls_on_test(self) -> Summary | None:
-        """The same of the sweep's controls, which nobody chose: how the two data sets differ."""
+        """By how much the sweep's controls, which nobody chose, are better on validation data.
+
+        Both are of the same fresh seeds: it is how the two data sets differ. None where they have
+        learned from the validation data.
+        """
         controls = [each for each in self.controls if each.point.kind == "control"]
-        return _summary([each.optimism_on_test for each in controls])
+        swept = [None if each.validation is None else each.validation.mean for each in controls]
+        return _summary([_above(v, each.test) for v, each in zip(swept, controls, strict=True)])
 
 
 def confirmation(store: RunStore) -> Confirmation:

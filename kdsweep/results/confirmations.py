@@ -10,37 +10,33 @@ from kdsweep.results.runs import find_runs
 from kdsweep.results.store import RunStore
 
 
-def confirmations_of(store: RunStore) -> list[Confirmation]:
+def confirmations_of(store: RunStore, *, sweep_id: str | None = None) -> list[Confirmation]:
     """The confirmations of a sweep that lie beside it, the oldest first.
 
-    Given one of them, it and the others. Of runs in an object store the copies at hand, see
-    ``at_hand.runs_at_hand``.
+    ``sweep_id`` is for one of them, which knows whose it is. Of runs in an object store the copies
+    at hand, see ``at_hand.runs_at_hand``.
     """
-    return [confirmation(each) for each, _ in confirming(store)]
+    return [confirmation(each) for each, _ in confirming(store, sweep_id=sweep_id)]
 
 
 def best_first(confirmations: Sequence[Confirmation]) -> list[Confirmation]:
-    """The whole ones before those that have not ended, then by how untouched their test data were.
+    """The whole ones before those that have not ended, then the least opened test data first.
 
     Of equals the newest is first; ``confirmations`` are the oldest first.
     """
     newest_first = confirmations[::-1]
     return sorted(
-        newest_first, key=lambda each: (not each.is_whole, bool(each.confirms.opened_before))
+        newest_first, key=lambda each: (not each.is_whole, len(each.confirms.opened_before))
     )
 
 
-def confirming(store: RunStore) -> list[tuple[RunStore, Confirms]]:
-    """The runs beside a sweep that confirm it, the oldest first, and what; no record is read.
-
-    Given one of them, it and the others.
-    """
-    given = store.meta.confirms
-    sweep_id = store.meta.sweep_id if given is None else given.sweep_id
+def confirming(store: RunStore, *, sweep_id: str | None = None) -> list[tuple[RunStore, Confirms]]:
+    """The runs beside a sweep that confirm it, the oldest first, and what; no record is read."""
+    wanted = sweep_id or store.meta.sweep_id
     found = ((each, each.meta.confirms) for each in _beside(store.directory))
     return [
         (each, confirms) for each, confirms in found
-        if confirms is not None and confirms.sweep_id == sweep_id
+        if confirms is not None and confirms.sweep_id == wanted
     ]  # fmt: skip
 
 

@@ -152,8 +152,12 @@ class Recorder:
         self._send(self._parent.run_id, points=points, tags=tags)
 
     def send_files(self) -> None:
-        """Send the front as table and pictures, those that have changed since the last time."""
-        self._files.send()
+        """Send the front as table and pictures, those that have changed since the last time.
+
+        Those of a confirmation stay in its directory: the sweep's run has the sweep's own.
+        """
+        if self._parent_is_own:
+            self._files.send()
 
     def finish(
         self, status: RunStatus, results: Sequence[TrialResult], front: Sequence[TrialResult]
@@ -180,7 +184,8 @@ class Recorder:
     def _finish_confirmation(self, status: RunStatus) -> None:
         found = confirmation(self._store)
         # Of several the sweep's run has the numbers of one, and none of half of one.
-        if found.is_whole and best_first(confirmations_of(self._store))[0].place == found.place:
+        all_of_them = confirmations_of(self._store, sweep_id=found.confirms.sweep_id)
+        if found.is_whole and best_first(all_of_them)[0].place == found.place:
             known = self._client.get_run(self._parent.run_id).data.metrics
             tags = confirmation_tags(found)
             points = confirmation_points(found, known, now_ms=round(time.time() * 1000))

@@ -42,8 +42,9 @@ def test_the_sentences_say_by_how_much(tmp_path):
         "chance.",
         "The sweep's accuracies were 3.00 ±1.41 points (mean and deviation of 2 students) above "
         "those on test data.",
-        "So far apart are the two sets of data: those of the controls, which nobody chose, were "
-        "1.00 points (of one control) below those on test data.",
+        "So far apart are the two sets of data: with fresh seeds the controls, which nobody chose, "
+        "had accuracies on validation data that were 1.00 points (of one control) below those on "
+        "test data.",
         "It cannot be told whether distillation helped 00005 (+2.00 percentage points, 95% "
         "interval -10.71 to +14.71): the difference on test data to the same student trained "
         "without a teacher is within chance.",

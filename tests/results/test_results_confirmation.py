@@ -49,7 +49,17 @@ def test_averages_over_students_by_hand(tmp_path):
     assert found.optimism.values == pytest.approx((0.03, 0.02))
     assert found.optimism.mean == pytest.approx(0.025)
     assert found.optimism_on_test.mean == pytest.approx(0.03)
+    # 0.70 on validation data and 0.71 on test data, both of fresh seeds.
     assert found.of_controls_on_test.values == pytest.approx((-0.01,))
+    chosen_lower = [
+        point.model_copy(update={"metrics": {"accuracy": 0.5}})
+        if point.kind == "control"
+        else point
+        for point in POINTS
+    ]
+    other = confirmation_in(tmp_path / "1", confirms=confirms(points=chosen_lower))
+    again = confirmation(other).of_controls_on_test
+    assert again.values == pytest.approx((-0.01,)), "what the sweep measured is of other trainings"
 
 
 def test_who_is_on_the_front_and_who_never(tmp_path):

@@ -2,6 +2,7 @@
 
 import math
 import uuid
+from pathlib import Path
 
 import pytest
 from confirmed_runs import all_records, confirmation_in, confirms, sweep_in
@@ -9,6 +10,7 @@ from run_records import trial_result
 
 from kdsweep.results.confirms import Opening
 from kdsweep.tracking import sync
+from kdsweep.tracking.recorder import Recorder
 
 
 @pytest.fixture
@@ -114,3 +116,17 @@ def test_the_run_of_the_sweep_has_the_numbers_of_one_confirmation(
         sync(store, uri, experiment)
         assert told()[0] == "d"
     assert told()[1]["confirm.optimism"] == pytest.approx(0.025)
+
+
+def test_the_pictures_of_the_sweep_are_its_own_while_it_is_confirmed(
+    tmp_path, uri, client, experiment
+):
+    sweep, confirmed = sweep_in(tmp_path), confirmation_in(tmp_path)
+    for store, said in ((sweep, b"the sweep's"), (confirmed, b"the confirmation's")):
+        (store.directory / "front.csv").write_bytes(said)
+    Recorder(uri, experiment, sweep).send_files()
+    recorder = Recorder(uri, experiment, confirmed)
+    recorder.send_files()
+    ((parent,),) = [by_role(client, experiment)["sweep"]]
+    local = client.download_artifacts(parent.info.run_id, "front.csv", str(tmp_path))
+    assert Path(local).read_bytes() == b"the sweep's"
