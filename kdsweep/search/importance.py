@@ -98,7 +98,7 @@ def _why_none(settings: Sequence[str], values: NDArray[np.float64], varied: Sequ
         return "the sweep varies no setting"
     if num < LEAST_STUDENTS:
         there = "there is 1 complete trial" if num == 1 else f"there are {num} complete trials"
-        return f"{there} of the search, and {LEAST_STUDENTS} are needed"
+        return f"{there}, and {LEAST_STUDENTS} are needed"
     if len(set(values.tolist())) == 1:
         return f"all {num} complete students have the same value ({abs(values[0]):.4g})"
     if not varied:

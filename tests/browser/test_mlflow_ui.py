@@ -186,7 +186,9 @@ def test_a_sweep_has_a_description_and_pictures(opened, watched):
         table.filter(has_text="85.00%").inner_text().split()
     )
     assert page.get_by_text("Small ones.").is_visible()
-    assert page.get_by_text(re.compile(r"^kdsweep select .*/digits --help$", re.M)).is_visible()
+    on_front = table.filter(has_text="85.00%").get_by_role("link", name="t0002")
+    assert "/runs/" in on_front.get_attribute("href"), "a trial of the front has its page"
+    assert page.get_by_text(re.compile(r"^kdsweep select .*/digits$", re.M)).is_visible()
     assert page.get_by_text("digits (5eed5eed").first.is_visible(), "the data set"
 
     page.get_by_role("tab", name="Artifacts").or_(page.get_by_text("Artifacts")).first.click()

@@ -77,7 +77,7 @@ def test_where_there_is_nothing_to_show_it_is_said(tmp_path):
     sweep = kdsweep.load(run_of([student(0, 0.5, 10.0)], home=tmp_path).directory)
     with pytest.raises(ResultError, match="there is nothing to show of 'coordinates' yet"):
         sweep.plot.coordinates()
-    why = "No importance for accuracy: there is 1 complete trial of the search, and 12 are needed."
+    why = "No importance for accuracy: there is 1 complete trial, and 12 are needed."
     with pytest.warns(UserWarning, match=why):
         table = sweep.importance
     assert len(table) == 0

@@ -3,7 +3,7 @@
 import pytest
 from sweep_views import KD, NONE, replicated, student, view
 
-from kdsweep.report.answers import helped
+from kdsweep.report.answers import failures, helped, strategies
 from kdsweep.report.answers.alike import ChanceLevel, apart, apart_words, at_chance_words
 from kdsweep.report.answers.helped_in_words import helped as in_words
 
@@ -157,3 +157,30 @@ def test_what_is_apart_in_words():
         "train.lr (0.001 against none)"
     )
     assert apart_words([found] * 5).endswith("and 2 more")
+
+
+def test_strategies_that_learned_nothing_are_ranked_behind_nobody():
+    results = [
+        student(0, 0.80, 1_000), student(1, 0.10, 1_000, strategy=NONE),
+        student(2, 0.11, 1_000, strategy={"name": "fitnet", "weight": 1.0}),
+        student(3, 0.10, 90_000), student(4, 0.09, 90_000, strategy=NONE),
+    ]  # fmt: skip
+    seen = view(results, **MANY)
+    said = strategies.strategies(seen).sentences
+    assert said[0].startswith("At 1k parameters kd alone has students that learned: 80.00% ")
+    assert said[0].endswith(" None with fitnet or no teacher learned.")
+    assert said[1] == "At 90k parameters no student learned: all are at chance level."
+    assert failures.failures(seen).sentences == (
+        "No trial of 5 failed.",
+        "4 complete students did not learn, though no error ended the training: see whether "
+        "distillation helped.",
+    )
+
+
+def test_luck_explains_nothing_of_a_difference_that_goes_the_other_way():
+    results = [student(0, 0.99, 1_000, strategy=NONE)]
+    results += [student(n, 0.5, 1_000, strategy={**KD, "alpha": n / 10}) for n in (1, 2)]
+    said = in_words(view(results, **MANY)).sentences
+    assert "against luck: the numbers of tries differ, which alone would make +" in said[0]
+    # The two of kd are alike in all but their strategy, so that one of none is held against both.
+    assert "of 1 pair of trials, 3 in all, of those alike the mean)" in said[1]

@@ -147,8 +147,7 @@ def test_where_nothing_can_be_told_it_says_why():
     ]  # fmt: skip
     for few in (records, [*records, *others]):
         assert why(few) == (
-            "No importance for accuracy: there are 11 complete trials of the search, and 12 are "
-            "needed."
+            "No importance for accuracy: there are 11 complete trials, and 12 are needed."
         )
     assert "there are 0 complete trials" in why([])
     assert why(trials(20, lambda drawn: 0.25)) == (

@@ -72,7 +72,7 @@ def cost(view: SweepView) -> Section:
         )
     if view.meta.teacher is not None:
         how = (
-            "was found and took no time"
+            "was found, and took none of this sweep's time"
             if found.teacher_reused
             else f"took {clock_words(found.teacher_seconds)}"
         )
@@ -88,7 +88,11 @@ def cost(view: SweepView) -> Section:
         ("time of a complete trial, mean and deviation", each or "-"),
         ("trials ended at a rung", f"{found.num_pruned:,}"),
         ("epochs that this left out", f"{found.epochs_saved:,}"),
-        ("time of the teacher", clock_words(found.teacher_seconds)),
+        (
+            "time of the teacher",
+            clock_words(found.teacher_seconds)
+            + (", when it was trained" if found.teacher_reused else ""),
+        ),
     ]
     return Section(
         key="cost", title="What did it cost?", sentences=tuple(sentences),

@@ -1,11 +1,14 @@
 """What failed and why, by reason."""
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
+from kdsweep.report.answers.alike import ChanceLevel
 from kdsweep.report.answers.section import Section, Table, cells, counted
 from kdsweep.report.pictures.view import SweepView
+from kdsweep.results.noise import validation_examples
 from kdsweep.results.record import TrialResult
 
 _NUMBER = re.compile(r"0x[0-9a-fA-F]+|[-+]?\d+(?:[.,]\d+)*(?:[eE][-+]?\d+)?")
@@ -50,7 +53,8 @@ def failures(view: SweepView) -> Section:
     header = ("reason", "trials", "for example", "which said")
     return Section(
         key="failures", title="What failed, and why?",
-        sentences=tuple(_sentences(trials, found)), tables=(Table(header, rows),) if rows else (),
+        sentences=(*_sentences(trials, found), *_unlearned(view)),
+        tables=(Table(header, rows),) if rows else (),
         numbers={
             "failed": sum(each.num for each in found), "trials": len(trials),
             "stopped": sum(result.status == "stopped" for result in trials),
@@ -83,4 +87,15 @@ def _sentences(trials: Sequence[TrialResult], found: Sequence[Reason]) -> Iterab
         yield (
             f"Lanes or sweeps ended while they trained {counted(len(cut), 'trial')}, "
             f"{times} time{'s' * (times != 1)} in all; what went on did so from a checkpoint."
+        )
+
+
+def _unlearned(view: SweepView) -> Iterable[str]:
+    """That some came to their end without having learned, which is no failure of a trial."""
+    chance = ChanceLevel(view.meta.num_classes, validation_examples(view.meta, view.results))
+    num = sum(chance.has(result.metrics.get("accuracy", math.nan)) for result in view.complete)
+    if num:
+        yield (
+            f"{counted(num, 'complete student').capitalize()} did not learn, though no error ended "
+            "the training: see whether distillation helped."
         )

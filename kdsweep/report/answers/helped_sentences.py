@@ -116,7 +116,11 @@ def _at_size(each: AtSize, unit: str) -> str:
     )
     if each.num_distilled != each.num_undistilled:
         luck = f"{100 * each.by_luck:+.2f}"
-        said += f", of which luck explains {luck}: the numbers of tries differ"
+        said += (
+            f", of which luck explains {luck}: the numbers of tries differ"
+            if each.by_luck * each.difference > 0
+            else f", against luck: the numbers of tries differ, which alone would make {luck}"
+        )
     if each.apart:
         said += f". The two differ in {apart_words(each.apart)} as well: each is the best found"
     return f"{said}."
@@ -154,9 +158,17 @@ def pair_sentences(pairs: Iterable[Paired]) -> Iterable[str]:
         yield (
             f"Against no teacher and with all else the same, {pair.strategy} changed the accuracy "
             f"by {100 * pair.difference:+.2f} percentage points (95% interval "
-            f"{between(pair.interval)}, of {counted(pair.num_pairs, 'pair')} of trials), so that "
+            f"{between(pair.interval)}, of {_pairs(pair)}), so that "
             f"{_OF_PAIRS[pair.verdict]}.{at_chance_words(pair.num_at_chance, pair.num_trials)}"
         )
+
+
+def _pairs(pair: Paired) -> str:
+    """``3 pairs of trials``; where several are alike in all settings their means are paired."""
+    said = f"{counted(pair.num_pairs, 'pair')} of trials"
+    if pair.num_trials == 2 * pair.num_pairs:
+        return said
+    return f"{said}, {pair.num_trials} in all, of those alike the mean"
 
 
 def _cannot_compare(view: SweepView, examples: int | None) -> str:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from kdsweep.report.answers.alike import ChanceLevel
 from kdsweep.report.answers.helped import NONE, interval_of
 from kdsweep.report.answers.section import (
     Section,
@@ -46,19 +47,23 @@ class OfStrategy:
     """Of its best behind the best of all strategies at this size."""
     interval: Interval | None
     """Of that; none for the first."""
+    at_chance: bool = False
+    """Whether none of them learned: even its best cannot be told from guessing."""
 
 
 def compared(view: SweepView) -> list[OfStrategy]:
     """Each strategy in each class of sizes, the best first."""
     examples = validation_examples(view.meta, view.results)
+    chance = ChanceLevel(view.meta.num_classes, examples)
     students = [result for result in view.complete if "accuracy" in result.metrics]
     found: list[OfStrategy] = []
     for place, group in enumerate(size_classes(students, view.axes.x)):
-        found += _at(place, group, examples)
+        found += _at(place, group, chance)
     return found
 
 
-def _at(place: int, group: SizeClass, examples: int | None) -> Iterable[OfStrategy]:
+def _at(place: int, group: SizeClass, chance: ChanceLevel) -> Iterable[OfStrategy]:
+    examples = chance.examples
     by_strategy: dict[str, list[TrialResult]] = {}
     for result in group.results:
         by_strategy.setdefault(strategy_label(result), []).append(result)
@@ -75,6 +80,7 @@ def _at(place: int, group: SizeClass, examples: int | None) -> Iterable[OfStrate
             median=float(np.median(values)), mean=mean, deviation=deviation, is_first=is_first,
             behind=_accuracy(first) - max(values),
             interval=None if is_first else interval_of(first, bests[name], examples),
+            at_chance=chance.has(max(values)),
         )  # fmt: skip
 
 
@@ -96,8 +102,8 @@ def strategies(view: SweepView) -> Section:
     header = (view.axes.x, "strategy", "n", "best", "median", "mean", "deviation", "behind",
               "95% interval")  # fmt: skip
     note = (
-        "n complete students; below the best is its 95% interval; the deviation is over students, "
-        "which differ in their settings. "
+        "n complete students, those at chance level among them; below the best is its 95% "
+        "interval; the deviation is over students, which differ in their settings. "
         "The search gives more trials to what does well, so that its best had more tries."
     )
     return Section(
@@ -112,7 +118,11 @@ def strategies(view: SweepView) -> Section:
 def _sentences(found: Sequence[OfStrategy], unit: str) -> Iterable[str]:
     for first in (each for each in found if each.is_first):
         alike = [each for each in found if each.size_class == first.size_class]
-        others = [each for each in alike if not each.is_first]
+        others = [each for each in alike if not each.is_first and not each.at_chance]
+        unlearned = [_words(each) for each in alike if each.at_chance]
+        if first.at_chance:
+            yield f"At {first.sizes} {unit} no student learned: all are at chance level."
+            continue
         of = "one student" if first.num == 1 else (
             f"the best of {first.num}, whose median is {100 * first.median:.2f}%"
         )  # fmt: skip
@@ -121,8 +131,10 @@ def _sentences(found: Sequence[OfStrategy], unit: str) -> Iterable[str]:
         )  # fmt: skip
         reached = f"{100 * first.best:.2f}% (95% interval {sure}; {of})"
         at = f"At {first.sizes} {unit}"
+        rest = f" None with {' or '.join(unlearned)} learned." if unlearned else ""
         if not others:
-            yield f"{at} {_words(first)} alone has complete students: {reached}."
+            which = "students that learned" if unlearned else "complete students"
+            yield f"{at} {_words(first)} alone has {which}: {reached}.{rest}"
             continue
         like = [_words(other) for other in others
                 if other.interval is None or other.interval[0] <= 0]  # fmt: skip
@@ -130,7 +142,7 @@ def _sentences(found: Sequence[OfStrategy], unit: str) -> Iterable[str]:
         said = (
             f"{at} {_words(first)} is first, with {reached}. Next is {_words(behind)}, "
             f"{100 * behind.behind:.2f} percentage points behind (95% interval "
-            f"{between(behind.interval)})."
+            f"{between(behind.interval)}).{rest}"
         )
         yield f"{said} It cannot be told from {' and '.join(like)}." if like else said
 
