@@ -131,13 +131,15 @@ def test_what_is_printed_follows_from_the_records(confirmed):
 def test_it_is_in_mlflow_under_the_sweep(confirmed):
     home = confirmed[0]
     sweep, _, _ = records(home / "runs" / "digits")
-    _, trials, _ = records(home / "runs" / "digits-confirm")
+    _, trials, teachers = records(home / "runs" / "digits-confirm")
     uri = default_uri(home / "runs")
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     parent = client.get_run(sweep.mlflow_run_id)
     query = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}' AND tags.role = 'confirm'"
     children = client.search_runs([parent.info.experiment_id], query)
     found = {c.data.tags["kdsweep.trial_id"]: c.data.metrics["test_accuracy"] for c in children}
-    assert found == {trial.trial_id: trial.metrics["test_accuracy"] for trial in trials}
+    own = [*trials, *teachers]
+    assert found == {each.trial_id: each.metrics["test_accuracy"] for each in own}
+    assert [c.data.tags["kind"] for c in children].count("teacher") == len(teachers) == 1
     assert parent.info.status == "FINISHED"
     assert parent.data.metrics["confirm.students"] == 2

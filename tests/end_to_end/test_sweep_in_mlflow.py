@@ -143,7 +143,7 @@ def test_the_parent_has_the_sweep_file_the_front_and_its_numbers(client, home, r
     assert parent.data.params["sampler"] == "tpe"
     note = parent.data.tags["mlflow.note.content"]
     assert note.startswith(f"**complete**: {len(trials)} of {len(trials)} trials have ended")
-    assert f"    kdsweep select {home / 'runs' / 'digits'} --help\n" in note
+    assert f"    kdsweep select {home / 'runs' / 'digits'}\n" in note
     assert "pictures" in artifacts(client, parent.info.run_id)
 
 
