@@ -101,6 +101,9 @@ def _as_given(limit: Limit) -> str:
 
 def described(store: RunStore, choice: Choice, chosen: TrialResult) -> str:
     """The description of a version, for people."""
+    # Of MLflow, which the command has loaded by now.
+    from kdsweep.tracking.registry import CHOSEN_BY
+
     accuracy = chosen.metrics.get("accuracy")
     spread = deviation(chosen, "accuracy")
     of = "" if spread is None else f" ±{100 * spread:.2f} over {len(chosen.trial_ids)} trainings"
@@ -108,7 +111,7 @@ def described(store: RunStore, choice: Choice, chosen: TrialResult) -> str:
     limits = " and ".join(limit.words for limit in choice.limits)
     return (
         f"{chosen.label}: trial {chosen.number} of the sweep {store.meta.name}. {good}"
-        f"Chosen by kdsweep for its {choice.prefer}{f', with {limits}' if limits else ''}. "
+        f"{CHOSEN_BY} {choice.prefer}{f', with {limits}' if limits else ''}. "
         "Input and output are as the signature says, pixels 0 to 255: the normalisation is in the "
         "model. trial.yaml, in the model's extra files, trains it again."
     )

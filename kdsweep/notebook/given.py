@@ -70,6 +70,8 @@ def check_asked(prefer: Any, limits: Mapping[str, Any], shares: Mapping[str, Any
             continue
         if not isinstance(value, Real) or isinstance(value, bool):
             problems.append(f"{name}={short(value)} is not allowed: must be a number, or None")
+        elif name in limits and float(value) < 0:
+            problems.append(f"{name}={float(value):g} is not allowed: must not be negative")
         elif name in shares and not 0 <= float(value) <= 1:
             allowed = "must be from 0 to 1 (95% is 0.95)"
             problems.append(f"{name}={float(value):g} is not allowed: {allowed}")

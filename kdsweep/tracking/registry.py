@@ -26,8 +26,10 @@ from kdsweep.tracking.where import (
 _ALIAS = re.compile(r"[\w-]{1,255}")
 _VERSION = re.compile(r"[vV]\d+")
 _READY, _MODEL = "READY", "student"
-_OF_THE_CHOICE = ("on_front", "prefer", "constraints")
-"""Tags that say why a student was chosen, not what it is."""
+_OF_THE_CHOICE = ("on_front", "prefer", "constraints", "latency_ms")
+"""Tags that say why a student was chosen, not what it is; a latency is as it was measured last."""
+CHOSEN_BY = "Chosen by kdsweep for its"
+"""What is in every description that was not written by a person."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,9 @@ def register(
     """Put the student of ``result`` into the registry at ``uri``, once; the alias points to it.
 
     It is a pt2 archive of PyTorch in MLflow's form, asked for the whole validation split before
-    anything is sent. What is there already of this trial stays as it is but for the tags that say
-    why it was chosen, and gets the alias. A version that had it before keeps all else, and a tag
-    ``ALIAS_until`` with the time.
+    anything is sent. What is there already of this trial stays as it is but for the tags and the
+    description that say why it was chosen, and gets the alias. A version that had it before keeps
+    all else, and a tag ``ALIAS_until`` with the time.
     ``sync`` is the command that sends a run's trials there, for messages.
 
     Raises:
@@ -143,9 +145,11 @@ def _chosen_again(client: Any, entry: Entry, version: str) -> None:
     for name in _OF_THE_CHOICE:
         if name in entry.tags:
             client.set_model_version_tag(entry.name, version, name, entry.tags[name])
-    until = f"{entry.alias}_until"
-    if until in client.get_model_version(entry.name, version).tags:
+    there, until = client.get_model_version(entry.name, version), f"{entry.alias}_until"
+    if until in there.tags:
         client.delete_model_version_tag(entry.name, version, until)
+    if CHOSEN_BY in (there.description or ""):
+        client.update_model_version(entry.name, version, entry.description)
 
 
 def _moved(client: Any, entry: Entry, version: str) -> str | None:

@@ -269,6 +269,7 @@ def test_a_limit_that_cannot_be_is_refused(sweep):
     ("asked", "said"),
     [
         ({"max_params": "x"}, "max_params='x' is not allowed: must be a number, or None"),
+        ({"max_size_kb": -3}, "max_size_kb=-3 is not allowed: must not be negative"),
         ({"max_macs": [1]}, "max_macs=[1] is not allowed: must be a number, or None"),
         ({"max_size_kb": True}, "max_size_kb=True is not allowed: must be a number, or None"),
         ({"within": "1%"}, "within='1%' is not allowed: must be a number, or None"),

@@ -143,6 +143,33 @@ def test_an_alias_that_moves_is_said_and_the_earlier_version_is_kept(digits, uri
     assert datetime.fromisoformat(before.tags["chosen_until"]).tzinfo is not None
 
 
+def test_one_that_is_chosen_again_says_why_it_is_now(digits, uri, tmp_path):
+    store, _, _ = digits
+    options = ("--register", "again", "--tracking-uri", uri)
+    assert select(store, *options, "--min-accuracy", "0.01").exit_code == 0
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    first = client.get_model_version("again", "1")
+    assert first.tags["constraints"].startswith("min accuracy 0.01")
+    client.set_model_version_tag("again", "1", "chosen_until", "2026-11-27T10:00:00+00:00")
+    assert select(store, *options, "--prefer", "params").exit_code == 0
+    now = client.get_model_version("again", "1")
+    assert "0.01" not in now.tags["constraints"]
+    assert now.tags["prefer"] == "params"
+    assert "chosen_until" not in now.tags
+    assert "Chosen by kdsweep for its params" in now.description
+    client.update_model_version("again", "1", "my own words")
+    assert select(store, *options).exit_code == 0
+    assert client.get_model_version("again", "1").description == "my own words"
+
+
+def test_a_store_that_was_copied_is_not_written_beside_its_original(digits, uri, tmp_path):
+    store, result, _ = digits
+    copied = tmp_path / "mlflow.db"
+    copied.write_bytes(Path(uri.removeprefix("sqlite:///")).read_bytes())
+    with pytest.raises(ResultError, match=r"would be put beside the original: .* was copied or"):
+        registry.register(store, result, Entry("copy"), uri=f"sqlite:///{copied}")
+
+
 def test_a_text_student_is_registered_with_its_tokenizer(tmp_path, uri):
     store, result, network = tracked(tmp_path, uri, TEXTS)
     done = registry.register(store, result, Entry("texts"), uri=uri)
