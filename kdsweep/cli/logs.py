@@ -170,15 +170,13 @@ def _set_aside(run: Path, names: tuple[str, str]) -> str:
 
 
 def _trial_lines(result: "TrialResult") -> list[str]:
+    from kdsweep.report.trial_line import epoch_words
+
     where = ", ".join(each for each in (result.lane, result.device, result.computed) if each)
     lines = [f"{result.trial_id} {result.label}" + (f" ({where})" if where else "")]
     lines += [f"  {path} = {json.dumps(value)}" for path, value in result.changes.items()]
     for epoch in result.epochs:
-        terms = ", ".join(f"{name} {value:.4f}" for name, value in epoch.train.items())
-        lines.append(
-            f"epoch {epoch.epoch}: accuracy {epoch.accuracy:.2%}, loss {epoch.loss:.4f} ({terms}), "
-            f"{epoch.seconds:.2f} s"
-        )
+        lines.append(f"epoch {epoch.epoch}: {epoch_words(epoch)}")
     if result.status != "running":
         lines.append(result.status + (f": {result.error}" if result.error else ""))
     return lines + result.traceback.splitlines()

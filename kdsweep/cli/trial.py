@@ -161,14 +161,11 @@ class _ReadNoFurtherError(BaseException):
 
 
 def _shown(*, err: bool) -> "Callable[[EpochMetrics, str, int], None]":
+    from kdsweep.report.trial_line import epoch_words
+
     def show(epoch: "EpochMetrics", who: str, epochs: int) -> None:
-        terms = ", ".join(f"{name} {value:.4f}" for name, value in epoch.train.items())
-        said = (
-            f"{who} {epoch.epoch}/{epochs}: accuracy {epoch.accuracy:.2%}, loss {epoch.loss:.4f} "
-            f"({terms}), {epoch.seconds:.2f} s"
-        )
         try:
-            tell(said, err=err)
+            tell(f"{who} {epoch.epoch}/{epochs}: {epoch_words(epoch)}", err=err)
         except BrokenPipeError as error:
             raise _ReadNoFurtherError from error
 

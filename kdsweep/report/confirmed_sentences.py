@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from kdsweep.report.labels import listed
 from kdsweep.results.confirmation import OWN, Confirmation
 from kdsweep.results.confirms import Opening
 from kdsweep.results.intervals import CONFIDENCE, Summary
@@ -120,7 +121,7 @@ def on_distillation(found: Confirmation) -> list[str]:
         which = "helped" if low > 0 else "hurt" if high < 0 else "cannot tell"
         groups[which].append(f"{name} ({_points(minus)})")
     said = [
-        _AGAINST_ITSELF[which].format(_listed(names)) for which, names in groups.items() if names
+        _AGAINST_ITSELF[which].format(listed(names)) for which, names in groups.items() if names
     ]
     num = sum(len(each.minus) for each in found.points)
     by_chance = f"{(1 - CONFIDENCE) * num:.1f}"
@@ -138,11 +139,6 @@ def _points(minus: Summary) -> str:
         f"{100 * minus.mean:+.2f} percentage points, 95% interval {100 * low:+.2f} to "
         f"{100 * high:+.2f}"
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), names[-1]])
 
 
 def opened_before_words(before: Sequence[Opening]) -> list[str]:

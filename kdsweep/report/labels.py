@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -179,6 +179,11 @@ def clock_words(seconds: float) -> str:
 def money_words(cost: float) -> str:
     """Two decimals, or where that would be nothing two digits: ``1,204.50``, ``0.0083``."""
     return f"{cost:,.2f}" if cost >= 0.1 or cost == 0 else f"{cost:.2g}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), names[-1]])
 
 
 def spent_words(meta: RunMeta, *, epochs: int | None = None) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from kdsweep.report.table import value_text
 from kdsweep.results.pareto import Objectives
-from kdsweep.results.record import Metric, TrialResult
+from kdsweep.results.record import EpochMetrics, Metric, TrialResult
 
 _LEAST_NAME = 20
 """Columns that the name gets before anything that can be missed."""
@@ -64,3 +64,9 @@ def _that_can_be_missed(result: TrialResult, front: Sequence[TrialResult]) -> li
     said = ["front"] if any(result.trial_id in member.trial_ids for member in front) else []
     said += [] if lr is None else [f"lr {lr:.3g}"]
     return [*said, f"{result.seconds:.1f} s"]
+
+
+def epoch_words(epoch: EpochMetrics) -> str:
+    """``accuracy 93.04%, loss 0.2572 (total 2.2000, hard 0.2344), 0.01 s``."""
+    terms = ", ".join(f"{name} {value:.4f}" for name, value in epoch.train.items())
+    return f"accuracy {epoch.accuracy:.2%}, loss {epoch.loss:.4f} ({terms}), {epoch.seconds:.2f} s"

@@ -30,6 +30,12 @@ def best_first(confirmations: Sequence[Confirmation]) -> list[Confirmation]:
     )
 
 
+def is_best(found: Confirmation, store: RunStore) -> bool:
+    """Whether ``found``, of ``store``, is the first of all of its sweep by ``best_first``."""
+    all_of_them = confirmations_of(store, sweep_id=found.confirms.sweep_id)
+    return best_first(all_of_them)[0].place == found.place
+
+
 def confirming(store: RunStore, *, sweep_id: str | None = None) -> list[tuple[RunStore, Confirms]]:
     """The runs beside a sweep that confirm it, the oldest first, and what; no record is read."""
     wanted = sweep_id or store.meta.sweep_id

@@ -214,10 +214,8 @@ def in_quiet(directory: Path, results: Sequence[TrialResult]) -> Measured:
     if quiet is not None:
         return quiet
     networks, shared = _of_networks(results)
-    sentence = beside_others(directory, results)
-    if shared:
-        said = sentence or of_which_latency(directory, results)
-        sentence = said.replace(_AS_TRIALS, f"{_AS_TRIALS} (of one network the median)")
+    said = f"{_AS_TRIALS} (of one network the median)" if shared else _AS_TRIALS
+    sentence = beside_others(directory, results, said) or (said if shared else "")
     return Measured(networks, None, sentence, is_quiet=False)
 
 
@@ -242,14 +240,11 @@ def _of_networks(results: Sequence[TrialResult]) -> tuple[list[TrialResult], boo
     return changed, any(len(each) > 1 for each in of_network.values())
 
 
-def beside_others(directory: Path, results: Iterable[TrialResult]) -> str:
+def beside_others(directory: Path, results: Iterable[TrialResult], said: str = _AS_TRIALS) -> str:
     """That the trials' own latency was measured on a busy machine; empty where it was not."""
     if not any(result.latency is not None and result.latency.busy for result in results):
         return ""
-    return (
-        f"{_AS_TRIALS}, while others trained; "
-        f"`kdsweep latency {name_of(directory)}` measures it alone"
-    )
+    return f"{said}, while others trained; `kdsweep latency {name_of(directory)}` measures it alone"
 
 
 def of_which_latency(directory: Path, results: Sequence[TrialResult]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from kdsweep.errors import redacted
 from kdsweep.report.picture_files import picture_files, write_pictures
 from kdsweep.results.confirmation import confirmation
-from kdsweep.results.confirmations import best_first, confirmations_of
+from kdsweep.results.confirmations import is_best
 from kdsweep.results.meta import RunStatus
 from kdsweep.results.record import TrialResult
 from kdsweep.results.store import RunStore
@@ -145,7 +145,7 @@ class Recorder:
             place=self._place,
             asked=self._asked,
             experiment=self._experiment,
-            runs={trial_id: child.run_id for trial_id, child in self._children.items()},
+            runs={i: self._children[i].run_id for i in on_front if i in self._children},
         )
         points = entities.sweep_points(meta, results, front)
         tags = {**entities.sweep_tags(meta), NOTE: note}
@@ -184,8 +184,7 @@ class Recorder:
     def _finish_confirmation(self, status: RunStatus) -> None:
         found = confirmation(self._store)
         # Of several the sweep's run has the numbers of one, and none of half of one.
-        all_of_them = confirmations_of(self._store, sweep_id=found.confirms.sweep_id)
-        if found.is_whole and best_first(all_of_them)[0].place == found.place:
+        if found.is_whole and is_best(found, self._store):
             known = self._client.get_run(self._parent.run_id).data.metrics
             tags = confirmation_tags(found)
             points = confirmation_points(found, known, now_ms=round(time.time() * 1000))

@@ -120,11 +120,12 @@ def register(
         with only_one_creates(uri):
             client: Any = MlflowClient(tracking_uri=uri, registry_uri=uri)
             run = _run_of(client, store, result)
-        if run is not None and (copied := artifacts_elsewhere(uri, [_experiment(client, run)])):
-            raise ResultError(f"the model would be put beside the original: {copied}")
         if run is None:
             what = f"MLflow at {redacted(uri)} has no run of trial {result.number}"
             raise ResultError(_never_sent(sync, what))
+        experiment = client.get_experiment(run.info.experiment_id)
+        if copied := artifacts_elsewhere(uri, [experiment]):
+            raise ResultError(f"the model would be put beside the original: {copied}")
         known = _version_of(client, store, result, entry.name)
         is_new = known is None
         version = known or _made(client, run, store, result, entry, tell)
@@ -134,10 +135,6 @@ def register(
     except MlflowException as error:
         raise ResultError(f"MLflow at {redacted(uri)} refuses: {error.message}") from error
     return Registered(entry.name, version, entry.alias, run.info.run_id, is_new, moved_from)
-
-
-def _experiment(client: Any, run: Any) -> Any:
-    return client.get_experiment(run.info.experiment_id)
 
 
 def _chosen_again(client: Any, entry: Entry, version: str) -> None:

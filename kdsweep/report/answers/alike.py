@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kdsweep.report.labels import flatten, value_words
+from kdsweep.report.labels import flatten, listed, value_words
 from kdsweep.results.noise import wilson
 from kdsweep.results.record import TrialResult
 
@@ -64,7 +64,7 @@ def apart_words(settings: Sequence[Apart]) -> str:
     said = [each.words for each in settings[:_MOST_SAID]]
     left = len(settings) - len(said)
     said += [f"{left} more"] if left else []
-    return " and ".join([*([", ".join(said[:-1])] if said[1:] else []), said[-1]])
+    return listed(said)
 
 
 def at_chance_words(num: int, of: int) -> str:
